@@ -1,0 +1,23 @@
+//! The block, clock and entropy interface under NoriKV's storage.
+//!
+//! **Invariant: after `sync` returns `Ok`, the bytes, the object's existence and (unless it was
+//! created with a reserve) its exact length survive any later crash.** No engine code can forget a
+//! directory sync, because there is none to call.
+#![no_std]
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+extern crate alloc;
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+mod clock;
+mod error;
+mod object;
+mod store;
+pub mod sync;
+
+pub use clock::{Clock, Entropy};
+pub use error::{IoError, IoErrorKind, IoOp};
+pub use object::{Advice, BlockObject, Geometry, ObjectId, ObjectKind, ReadRequest};
+pub use store::{BlockStore, Owner};

@@ -1,0 +1,2 @@
+//! The `norikv` binary.
+fn main() {}
