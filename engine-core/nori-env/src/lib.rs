@@ -12,12 +12,20 @@ extern crate alloc;
 extern crate std;
 
 mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod error;
+mod mem;
 mod object;
+#[cfg(feature = "std")]
+mod std_host;
 mod store;
 pub mod sync;
 
 pub use clock::{Clock, Entropy};
 pub use error::{IoError, IoErrorKind, IoOp};
+pub use mem::MemStore;
 pub use object::{Advice, BlockObject, Geometry, ObjectId, ObjectKind, ReadRequest};
+#[cfg(feature = "std")]
+pub use std_host::{DirStore, OsEntropy, SystemClock, WorkerPool};
 pub use store::{BlockStore, Owner};

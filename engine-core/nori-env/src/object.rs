@@ -21,6 +21,14 @@ pub trait BlockObject: Send + Sync + fmt::Debug {
     /// Whatever the host reports; the object is unchanged.
     fn len(&self) -> Result<u64, IoError>;
 
+    /// Whether nothing can be read.
+    ///
+    /// # Errors
+    /// As [`len`](Self::len).
+    fn is_empty(&self) -> Result<bool, IoError> {
+        Ok(self.len()? == 0)
+    }
+
     /// Writes `bufs` one after another from byte `at`. `at` is where the last append of this life
     /// ended, or beyond it (the gap reads as zero or stale). Durable only after [`sync`](Self::sync).
     ///
@@ -160,6 +168,24 @@ impl ObjectId {
     #[must_use]
     pub const fn error(self, kind: IoErrorKind, op: IoOp, offset: u64) -> IoError {
         IoError::object(kind, op, self, offset)
+    }
+}
+
+impl ObjectId {
+    /// The id whose `Display` is `name`; `None` for any other name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (number, word) = name.split_once('.')?;
+        let digits = number.len() == 20 && number.bytes().all(|byte| byte.is_ascii_digit());
+        let kind = ObjectKind::ALL
+            .into_iter()
+            .find(|kind| kind.word() == word)?;
+        let number = if digits {
+            number.parse().ok()?
+        } else {
+            return None;
+        };
+        Some(Self { kind, number })
     }
 }
 

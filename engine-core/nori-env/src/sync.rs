@@ -2,6 +2,9 @@
 //!
 //! There is no no-op lock for single-threaded hosts: it would need `unsafe`.
 
+mod park;
+
+pub use park::{Park, Waited};
 pub use portable_atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(feature = "std")]
