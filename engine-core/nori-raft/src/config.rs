@@ -1,0 +1,122 @@
+//! What a replica is told at construction and never learns otherwise.
+//!
+//! **Invariant: the voters never change during the life of a [`Raft`](crate::Raft).**
+
+use alloc::collections::BTreeSet;
+use core::time::Duration;
+
+use norikv_types::NodeId;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ConfigFault, Error};
+
+/// Settings of one replica. Start from [`Config::new`] and change fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Config {
+    /// This replica; one of `voters`.
+    pub id: NodeId,
+    /// Every replica of the group, this one included; the same on all of them.
+    pub voters: BTreeSet<NodeId>,
+    /// Without a leader's word for a random time in `election_timeout_min..=election_timeout_max` a
+    /// follower campaigns. Within the minimum it grants no vote (dissertation §4.2.3).
+    pub election_timeout_min: Duration,
+    /// See `election_timeout_min`; also the time after which a leader without a quorum steps down.
+    pub election_timeout_max: Duration,
+    /// A leader sends to every peer at least this often; below `election_timeout_min`.
+    pub heartbeat_interval: Duration,
+    /// By how much two clocks' rates may differ, in parts per million; shortens the lease.
+    pub clock_drift_ppm: u32,
+    /// Append messages under way to one peer, at most.
+    pub inflight_messages_max: u32,
+    /// Entry bytes under way to one peer, at most; one message is always allowed.
+    pub inflight_bytes_max: u64,
+    /// Entry bytes in one message, at most; one entry is always allowed.
+    pub append_bytes_max: u32,
+    /// Command bytes in a leader's log above its commit index, at most; one command is always
+    /// allowed.
+    pub uncommitted_bytes_max: u64,
+    /// Seed of the randomness (election timeouts). Replicas should differ in it.
+    pub seed: u64,
+    /// A deliberate fault, for tests of tests.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<Mutant>,
+}
+
+/// A rule that is broken on purpose, to show that the tests see it.
+#[cfg(feature = "mutants")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Mutant {
+    /// Grants a second vote in a term (against Raft §5.2).
+    VotesTwice,
+    /// Says a vote before it is durable (against Raft §5.1, figure 2: "updated on stable storage").
+    VoteNotDurable,
+    /// Commits an entry of an earlier term by counting replicas (against Raft §5.4.2).
+    CommitsOldTerm,
+    /// Counts the lease from the receipt of acknowledgements, not from the send time (against
+    /// dissertation §6.4.1).
+    LeaseFromReceive,
+    /// Acknowledges entries before they are durable (against Raft §5.3, figure 2).
+    AckBeforeDurable,
+    /// Grants a vote to a candidate whose log is behind (against Raft §5.4.1).
+    NoLogCheck,
+}
+
+impl Config {
+    /// Settings for a local network: elections after 150–300 ms, heartbeats every 50 ms, 1 % drift,
+    /// 256 messages and 8 MiB under way to a peer, 1 MiB a message, 64 MiB uncommitted.
+    #[must_use]
+    pub fn new(id: NodeId, voters: impl IntoIterator<Item = NodeId>, seed: u64) -> Self {
+        Self {
+            id,
+            voters: voters.into_iter().collect(),
+            election_timeout_min: Duration::from_millis(150),
+            election_timeout_max: Duration::from_millis(300),
+            heartbeat_interval: Duration::from_millis(50),
+            clock_drift_ppm: 10_000,
+            inflight_messages_max: 256,
+            inflight_bytes_max: 8 << 20,
+            append_bytes_max: 1 << 20,
+            uncommitted_bytes_max: 64 << 20,
+            seed,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+
+    /// Checks that the settings can work together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the first fault.
+    pub fn check(&self) -> Result<(), Error> {
+        let fault = if !self.voters.contains(&self.id) {
+            ConfigFault::NotAVoter
+        } else if self.voters.contains(&NodeId(0)) {
+            ConfigFault::NodeZero
+        } else if self.heartbeat_interval.is_zero()
+            || self.heartbeat_interval >= self.election_timeout_min
+        {
+            ConfigFault::HeartbeatInterval
+        } else if self.election_timeout_min > self.election_timeout_max {
+            ConfigFault::ElectionTimeout
+        } else if self.clock_drift_ppm >= 1_000_000 {
+            ConfigFault::ClockDrift
+        } else if self.inflight_messages_max == 0
+            || self.inflight_bytes_max == 0
+            || self.append_bytes_max == 0
+            || self.uncommitted_bytes_max == 0
+        {
+            ConfigFault::ZeroLimit
+        } else {
+            return Ok(());
+        };
+        Err(Error::Config { fault })
+    }
+
+    /// Replicas that make a majority.
+    #[must_use]
+    pub fn quorum(&self) -> usize {
+        self.voters.len() / 2 + 1
+    }
+}

@@ -1,0 +1,117 @@
+//! What the log is made of and what survives a restart.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use norikv_types::{LogIndex, NodeId, Term, Version};
+use serde::{Deserialize, Serialize};
+
+/// One position of the log (Raft §5.3). Equal (term, index) means equal payload on every replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Term of the leader that appended it.
+    pub term: Term,
+    /// Its position, 1 and up.
+    pub index: LogIndex,
+    /// What it says.
+    pub payload: Payload,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Payload {
+    /// Nothing: every leader opens its term with one, so that it may commit (dissertation §6.4).
+    Noop,
+    /// A command for the state machine; the bytes are the host's.
+    Command(Bytes),
+}
+
+/// What must survive a crash besides the log (Raft figure 2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HardState {
+    /// Latest term this replica has seen.
+    pub term: Term,
+    /// Whom it voted for in that term.
+    pub voted_for: Option<NodeId>,
+    /// A lower bound of what is committed, never above the durable log.
+    pub commit_index: LogIndex,
+}
+
+/// The position that a snapshot of the state machine covers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotMeta {
+    /// Index of the last entry it covers; 0 for none.
+    pub index: LogIndex,
+    /// Term of that entry.
+    pub term: Term,
+}
+
+/// What storage holds when a replica starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The newest durable hard state; the default when there is none.
+    pub hard_state: HardState,
+    /// The log starts after it; the state machine holds at least this.
+    pub snapshot: SnapshotMeta,
+    /// What the state machine holds, durably; entries above it are handed out again.
+    pub applied: LogIndex,
+    /// The durable log after `snapshot`.
+    pub entries: Vec<Entry>,
+    /// Nothing was ever stored here: the replica has promised nothing and may vote at once. A
+    /// replica with a past grants no vote for one full election timeout, since it has forgotten
+    /// whose lease it supports.
+    pub fresh: bool,
+}
+
+impl Entry {
+    /// Where it stands.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        Version {
+            term: self.term,
+            index: self.index,
+        }
+    }
+
+    /// What it counts against limits: the command and a fixed 16 bytes for term and index.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        16 + self.payload.size()
+    }
+}
+
+impl Payload {
+    /// Bytes of the command.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Noop => 0,
+            Self::Command(command) => command.len() as u64,
+        }
+    }
+}
+
+impl SnapshotMeta {
+    /// The position it covers.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        Version {
+            term: self.term,
+            index: self.index,
+        }
+    }
+}
+
+impl Restored {
+    /// A replica that starts for the first time.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self {
+            hard_state: HardState::default(),
+            snapshot: SnapshotMeta::default(),
+            applied: LogIndex(0),
+            entries: Vec::new(),
+            fresh: true,
+        }
+    }
+}

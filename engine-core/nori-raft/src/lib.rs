@@ -1,0 +1,46 @@
+//! Raft for one group, as a machine without input or output of its own.
+//!
+//! **Invariant: nothing that must be durable is said before the host reported it durable.** Votes,
+//! append acknowledgements and the terms they carry wait inside until [`Input::Durable`] names the
+//! write that stored them, and only entries that are committed *and* locally durable are applied.
+//!
+//! # The host's duties
+//! 1. Build [`Raft::new`] from what storage holds ([`Restored`]).
+//! 2. Feed [`Raft::handle_input`] with messages, proposals, reads, and [`Input::Timeout`] when
+//!    [`Raft::poll_timeout`] says so. Read `now` after taking the input off its queue, never once
+//!    for a batch.
+//! 3. Then drain [`Raft::poll_output`] until `None`. Several inputs may be fed before draining:
+//!    what they produce is batched into fewer writes and messages.
+//! 4. Execute every [`Output::Persist`] **in order**, and report each write by its id once a crash
+//!    can no longer undo it. A write that failed is never reported.
+//! 5. Execute [`Output::Apply`] and [`Output::InstallSnapshot`] in order, and report
+//!    [`Input::Applied`] and [`Input::SnapshotInstalled`].
+//! 6. Messages may be lost, duplicated, reordered and delayed; they must come from whom they say.
+#![no_std]
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+extern crate alloc;
+
+mod config;
+mod durability;
+mod entry;
+mod error;
+mod event;
+mod io;
+mod log;
+mod message;
+mod raft;
+mod status;
+
+pub use config::Config;
+#[cfg(feature = "mutants")]
+pub use config::Mutant;
+pub use durability::WriteId;
+pub use entry::{Entry, HardState, Payload, Restored, SnapshotMeta};
+pub use error::{ConfigFault, Error, Misuse, RestoredFault};
+pub use event::Event;
+pub use io::{Input, Output, Persist, ProposalId, ReadId, ReadMode, Refusal};
+pub use message::{Append, AppendOutcome, AppendReply, Body, Message};
+pub use raft::Raft;
+pub use status::{PeerState, PeerStatus, Role, Status};

@@ -1,0 +1,100 @@
+//! What replicas say to each other.
+//!
+//! **Invariant: `term` is always the sender's current term, durable before the message leaves.**
+//! A receiver behind it catches up (Raft §5.1), but for the two kinds that must not disturb a
+//! working leader: a pre-vote never moves a term, a vote request only where no leader was heard
+//! from lately (dissertation §4.2.3, §9.6).
+
+use alloc::vec::Vec;
+
+use norikv_types::{LogIndex, Term, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::entry::Entry;
+
+/// One message; the host adds who sent it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The sender's current term.
+    pub term: Term,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// "Would you vote for me in `campaign`?" Changes nothing at the receiver (dissertation §9.6).
+    PreVote {
+        /// The term that the sender would campaign in: its own and one.
+        campaign: Term,
+        /// End of the sender's log.
+        last: Version,
+    },
+    /// The answer.
+    PreVoteReply {
+        /// As asked.
+        campaign: Term,
+        /// Whether it would.
+        granted: bool,
+    },
+    /// `RequestVote` of Raft §5.2, in the message's term.
+    Vote {
+        /// End of the candidate's log.
+        last: Version,
+    },
+    /// The answer.
+    VoteReply {
+        /// Whether the vote is the candidate's. Durable when it is said.
+        granted: bool,
+    },
+    /// `AppendEntries` of Raft §5.3. Without entries and with `prev` at the origin it is a
+    /// heartbeat, which fits every log.
+    Append(Append),
+    /// The answer.
+    AppendReply(AppendReply),
+}
+
+/// A stretch of the leader's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Append {
+    /// The entry before the first one here; (0, 0) is before the log and fits always.
+    pub prev: Version,
+    /// Consecutive entries after `prev`.
+    pub entries: Vec<Entry>,
+    /// The leader's commit index.
+    pub commit_index: LogIndex,
+    /// The leader's newest round of heartbeats when this was sent; counts from 1 in each reign.
+    pub round: u64,
+}
+
+/// What a follower made of an [`Append`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendReply {
+    /// The round of the append that this answers: the sender followed the leader after it began.
+    pub round: u64,
+    /// What became of it.
+    pub outcome: AppendOutcome,
+}
+
+/// What became of an [`Append`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AppendOutcome {
+    /// The log is the leader's so far.
+    Accepted {
+        /// Up to here it is the leader's *and durable*.
+        match_index: LogIndex,
+        /// Up to here it arrived, durable or not (a snapshot being installed counts).
+        received_index: LogIndex,
+    },
+    /// `prev` is not in the log.
+    Rejected {
+        /// Index of that `prev`.
+        prev_index: LogIndex,
+        /// The last entry at or below it whose term is not above `prev`'s: the leader can pass
+        /// over everything that conflicts with it at once (Raft §5.3, last paragraph).
+        hint: Version,
+    },
+    /// The sender of the append leads a term that is over.
+    Outdated,
+}
