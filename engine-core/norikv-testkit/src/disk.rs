@@ -1,0 +1,459 @@
+//! A disk in memory that loses what was not synced.
+//!
+//! **Invariant: what a crash takes away is exactly what the contract of `BlockStore` does not
+//! promise.** Each unit of an unsynced append is old, new or torn; a created object that was never
+//! synced may be gone; a deleted one may be back, unless a barrier and a later durable change stand
+//! between. Everything is drawn from the generator handed in, so a run repeats.
+
+mod crash;
+mod fault;
+mod inode;
+mod names;
+mod object;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use nori_env::sync::Mutex;
+use nori_env::{BlockObject, BlockStore, Geometry, IoError, IoErrorKind, IoOp, ObjectId, Owner};
+use norikv_types::Prng;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+pub use self::crash::CrashReport;
+pub use self::fault::FailPoint;
+use self::fault::{Fate, Faults};
+use self::inode::{Inode, InodeRef};
+use self::names::Names;
+use self::object::SimObject;
+
+/// A [`BlockStore`] in memory with faults. A clone is another handle on the same disk, so that the
+/// test keeps one while the store under test holds the other.
+///
+/// ```
+/// use nori_env::{BlockStore, ObjectId};
+/// use norikv_testkit::{DiskOptions, SimDisk};
+/// use norikv_types::Prng;
+///
+/// let disk = SimDisk::new(DiskOptions::default());
+/// let object = disk.create(ObjectId::log(1), None)?;
+/// object.append(0, &[b"kept"])?;
+/// object.sync()?;
+/// disk.crash(&mut Prng::new(7));
+/// let mut bytes = [0; 4];
+/// disk.open(ObjectId::log(1))?.read_at(0, &mut bytes)?;
+/// assert_eq!(&bytes, b"kept");
+/// # Ok::<(), nori_env::IoError>(())
+/// ```
+#[derive(Clone)]
+pub struct SimDisk {
+    options: DiskOptions,
+    platter: Arc<Mutex<Platter>>,
+}
+
+/// How a [`SimDisk`] behaves when nothing is wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct DiskOptions {
+    /// Tearing unit in bytes, a power of two.
+    pub unit: u32,
+    /// Whether a write harms only bytes in its range. Without it a crash may tear acknowledged
+    /// bytes that share a unit with unsynced ones.
+    pub psow: bool,
+    /// Whether objects can be recycled.
+    pub recycle: bool,
+    /// Bytes that fit.
+    pub capacity: Option<u64>,
+}
+
+/// What a disk has done and suffered since it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskCounters {
+    /// Appends asked for.
+    pub appends: u64,
+    /// Bytes in them.
+    pub appended_bytes: u64,
+    /// Syncs asked for.
+    pub syncs: u64,
+    /// Reads asked for.
+    pub reads: u64,
+    /// Bytes in them.
+    pub read_bytes: u64,
+    /// Operations that change the disk: create, recycle, delete, link, barrier, append, sync.
+    pub mutations: u64,
+    /// Operations that failed because a fail point said so or the power was off.
+    pub injected_failures: u64,
+    /// Crashes so far, and what they did.
+    pub crashes: u64,
+    /// Unsynced units that survived a crash whole.
+    pub units_kept: u64,
+    /// Unsynced units that a crash undid.
+    pub units_lost: u64,
+    /// Unsynced units that a crash left torn or zeroed.
+    pub units_torn: u64,
+    /// Unsynced creates, recycles, links and deletes that a crash undid.
+    pub names_lost: u64,
+}
+
+/// Everything behind the lock of one disk.
+struct Platter {
+    /// Grows at each crash or restart; a handle from before is fenced.
+    generation: u64,
+    owner: Option<Owner>,
+    names: Names,
+    used: u64,
+    faults: Faults,
+    counters: DiskCounters,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    ///
+    /// # Panics
+    /// When `options.unit` is not a power of two.
+    #[must_use]
+    pub fn new(options: DiskOptions) -> Self {
+        assert!(
+            options.unit.is_power_of_two(),
+            "a unit is a power of two bytes"
+        );
+        Self {
+            options,
+            platter: Arc::new(Mutex::new(Platter {
+                generation: 0,
+                owner: None,
+                names: Names::default(),
+                used: 0,
+                faults: Faults::default(),
+                counters: DiskCounters::default(),
+            })),
+        }
+    }
+
+    /// Cuts the power and brings it back: unsynced bytes and names survive as `prng` draws. Every
+    /// handle on an object from before is fenced, the owner's lock is free, and fail points are gone.
+    pub fn crash(&self, prng: &mut Prng) -> CrashReport {
+        let mut platter = self.platter.lock();
+        let report = crash::crash(&mut platter, self.options, prng);
+        platter.begin_generation();
+        report
+    }
+
+    /// Ends the process that held the disk, power on: nothing is lost, and nothing that was not
+    /// synced is durable yet either. Handles are fenced and the owner's lock is free.
+    pub fn restart(&self) {
+        self.platter.lock().begin_generation();
+    }
+
+    /// Forgets everything, as a replaced disk has.
+    pub fn wipe(&self) {
+        let mut platter = self.platter.lock();
+        platter.names = Names::default();
+        platter.used = 0;
+        platter.begin_generation();
+    }
+
+    /// A disk of its own with the same content, unsynced state and fail points.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let platter = self.platter.lock();
+        Self {
+            options: self.options,
+            platter: Arc::new(Mutex::new(Platter {
+                generation: platter.generation,
+                owner: None,
+                names: platter.names.fork(),
+                used: platter.used,
+                faults: platter.faults.clone(),
+                counters: platter.counters,
+            })),
+        }
+    }
+
+    /// Lets coming operations fail.
+    pub fn fail(&self, point: FailPoint) {
+        self.platter.lock().faults.add(point);
+    }
+
+    /// Takes back every fail point and turns the power on.
+    pub fn clear_failures(&self) {
+        self.platter.lock().faults = Faults::default();
+    }
+
+    /// Cuts the power in the middle of the mutation (see [`DiskCounters::mutations`]) that comes
+    /// after `mutations` more: that one and every operation after it fail until
+    /// [`crash`](Self::crash). Walking `mutations` up from 0 visits every crash point of a workload.
+    pub fn power_off_after(&self, mutations: u64) {
+        self.platter.lock().faults.power_off_after(mutations);
+    }
+
+    /// Whether [`power_off_after`](Self::power_off_after) has struck.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.platter.lock().faults.is_off()
+    }
+
+    /// Flips one bit of what the platter holds; `false` when the object is not that long.
+    #[must_use]
+    pub fn flip_bit(&self, id: ObjectId, bit: u64) -> bool {
+        let platter = self.platter.lock();
+        platter
+            .names
+            .live(id)
+            .is_some_and(|inode| inode.lock().flip_bit(bit))
+    }
+
+    /// Makes every read that touches byte `offset` of the object fail with `Media`; `false` when
+    /// there is no such object.
+    #[must_use]
+    pub fn break_sector(&self, id: ObjectId, offset: u64) -> bool {
+        let unit = u64::from(self.options.unit);
+        let platter = self.platter.lock();
+        let Some(inode) = platter.names.live(id) else {
+            return false;
+        };
+        let start = offset / unit * unit;
+        inode.lock().bad.push(start..start + unit);
+        true
+    }
+
+    /// What the disk has done and suffered.
+    #[must_use]
+    pub fn counters(&self) -> DiskCounters {
+        self.platter.lock().counters
+    }
+
+    /// Bytes taken.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.platter.lock().used
+    }
+
+    /// A number that two disks share only if they went through the same appends since their last
+    /// crash and hold the same names. Cheap: it is kept up as bytes are written.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let platter = self.platter.lock();
+        let mut digest = platter.used;
+        for (id, inode) in platter.names.iter() {
+            let inode = inode.lock();
+            let mut row = [0; 25];
+            row[0] = id.kind as u8;
+            row[1..9].copy_from_slice(&id.number.to_le_bytes());
+            row[9..17].copy_from_slice(&inode.extent.to_le_bytes());
+            row[17..25].copy_from_slice(&inode.digest.to_le_bytes());
+            digest = xxh3_64_with_seed(&row, digest);
+        }
+        digest
+    }
+
+    fn handle(&self, platter: &Platter, id: ObjectId, inode: InodeRef, floor: u64) -> SimObject {
+        let life = inode.lock().life;
+        SimObject {
+            disk: self.clone(),
+            id,
+            generation: platter.generation,
+            life,
+            floor,
+            inode,
+        }
+    }
+}
+
+impl Platter {
+    fn begin_generation(&mut self) {
+        self.generation += 1;
+        self.owner = None;
+        self.faults = Faults::default();
+    }
+
+    /// Counts the operation and asks the fail points about it.
+    fn enter(&mut self, op: IoOp, id: Option<ObjectId>, offset: u64) -> Result<Fate, IoError> {
+        let fate = self.faults.meet(op, id);
+        if fault::mutates(op) {
+            self.counters.mutations += 1;
+        }
+        if !matches!(fate, Fate::Proceed) {
+            self.counters.injected_failures += 1;
+        }
+        match fate {
+            Fate::Refuse(kind) => Err(IoError {
+                kind,
+                op,
+                object: id,
+                offset,
+            }),
+            Fate::Proceed | Fate::ProceedThenFail(_) => Ok(fate),
+        }
+    }
+}
+
+impl Fate {
+    /// The operation took place; now says what its caller hears.
+    fn finish<T>(
+        self,
+        value: T,
+        op: IoOp,
+        id: Option<ObjectId>,
+        offset: u64,
+    ) -> Result<T, IoError> {
+        match self {
+            Self::Proceed => Ok(value),
+            Self::ProceedThenFail(kind) | Self::Refuse(kind) => Err(IoError {
+                kind,
+                op,
+                object: id,
+                offset,
+            }),
+        }
+    }
+}
+
+impl BlockStore for SimDisk {
+    fn geometry(&self) -> Geometry {
+        Geometry {
+            unit: self.options.unit,
+            psow: self.options.psow,
+            recycle: self.options.recycle,
+            capacity: self.options.capacity,
+        }
+    }
+
+    fn acquire(&self, owner: Owner) -> Result<(), IoError> {
+        let mut platter = self.platter.lock();
+        platter.enter(IoOp::Acquire, None, 0)?;
+        match platter.owner {
+            Some(holder) if holder != owner => {
+                Err(IoError::store(IoErrorKind::Fenced, IoOp::Acquire))
+            }
+            _ => {
+                platter.owner = Some(owner);
+                Ok(())
+            }
+        }
+    }
+
+    fn list(&self) -> Result<Vec<ObjectId>, IoError> {
+        let mut platter = self.platter.lock();
+        platter.enter(IoOp::List, None, 0)?;
+        Ok(platter.names.iter().map(|(id, _)| id).collect())
+    }
+
+    fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
+        let mut platter = self.platter.lock();
+        let fate = platter.enter(IoOp::Create, Some(id), 0)?;
+        if platter.names.live(id).is_some() {
+            return Err(id.error(IoErrorKind::Exists, IoOp::Create, 0));
+        }
+        let size = reserve.unwrap_or(0);
+        if !self.fits(&platter, size) {
+            return Err(id.error(IoErrorKind::NoSpace, IoOp::Create, 0));
+        }
+        platter.used += size;
+        let inode: InodeRef = Arc::new(Mutex::new(Inode::new(reserve)));
+        platter.names.add(id, Arc::clone(&inode));
+        let object = Arc::new(self.handle(&platter, id, inode, 0));
+        fate.finish(object as Arc<dyn BlockObject>, IoOp::Create, Some(id), 0)
+    }
+
+    fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
+        let mut platter = self.platter.lock();
+        platter.enter(IoOp::Open, Some(id), 0)?;
+        let inode = platter
+            .names
+            .live(id)
+            .ok_or_else(|| id.error(IoErrorKind::NotFound, IoOp::Open, 0))?;
+        let floor = inode.lock().extent;
+        Ok(Arc::new(self.handle(&platter, id, inode, floor)))
+    }
+
+    fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
+        let mut platter = self.platter.lock();
+        let fate = platter.enter(IoOp::Recycle, Some(old), 0)?;
+        if !self.options.recycle {
+            return Err(old.error(IoErrorKind::Unsupported, IoOp::Recycle, 0));
+        }
+        if platter.names.live(new).is_some() {
+            return Err(new.error(IoErrorKind::Exists, IoOp::Recycle, 0));
+        }
+        let inode = platter
+            .names
+            .live(old)
+            .ok_or_else(|| old.error(IoErrorKind::NotFound, IoOp::Recycle, 0))?;
+        if inode.lock().links > 1 {
+            return Err(old.error(IoErrorKind::Unsupported, IoOp::Recycle, 0));
+        }
+        inode.lock().begin_life();
+        platter.names.rename(old, new, Arc::clone(&inode));
+        let object = Arc::new(self.handle(&platter, new, inode, 0));
+        fate.finish(object as Arc<dyn BlockObject>, IoOp::Recycle, Some(new), 0)
+    }
+
+    fn delete(&self, id: ObjectId) -> Result<(), IoError> {
+        let mut platter = self.platter.lock();
+        let fate = platter.enter(IoOp::Delete, Some(id), 0)?;
+        let inode = platter
+            .names
+            .remove(id)
+            .ok_or_else(|| id.error(IoErrorKind::NotFound, IoOp::Delete, 0))?;
+        let inode = inode.lock();
+        if inode.links == 0 {
+            platter.used -= inode.extent;
+        }
+        fate.finish((), IoOp::Delete, Some(id), 0)
+    }
+
+    fn link(&self, from: ObjectId, to: ObjectId) -> Result<(), IoError> {
+        let mut platter = self.platter.lock();
+        let fate = platter.enter(IoOp::Link, Some(from), 0)?;
+        if platter.names.live(to).is_some() {
+            return Err(to.error(IoErrorKind::Exists, IoOp::Link, 0));
+        }
+        let inode = platter
+            .names
+            .live(from)
+            .ok_or_else(|| from.error(IoErrorKind::NotFound, IoOp::Link, 0))?;
+        platter.names.add(to, inode);
+        fate.finish((), IoOp::Link, Some(to), 0)
+    }
+
+    fn barrier(&self) -> Result<(), IoError> {
+        let mut platter = self.platter.lock();
+        let fate = platter.enter(IoOp::Barrier, None, 0)?;
+        platter.names.barrier();
+        fate.finish((), IoOp::Barrier, None, 0)
+    }
+}
+
+impl SimDisk {
+    fn fits(&self, platter: &Platter, more: u64) -> bool {
+        self.options
+            .capacity
+            .is_none_or(|capacity| platter.used.saturating_add(more) <= capacity)
+    }
+}
+
+impl Default for DiskOptions {
+    /// 4 KiB units, power-safe overwrite, recycling, no bound.
+    fn default() -> Self {
+        Self {
+            unit: 4096,
+            psow: true,
+            recycle: true,
+            capacity: None,
+        }
+    }
+}
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let platter = self.platter.lock();
+        f.debug_struct("SimDisk")
+            .field("options", &self.options)
+            .field("used", &platter.used)
+            .field("counters", &platter.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

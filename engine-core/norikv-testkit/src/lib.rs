@@ -1,0 +1,23 @@
+//! Virtual time, disk and network with faults drawn from a seed, and a linearizability checker.
+//!
+//! **Invariant: nothing here knows a protocol, and nothing here reads a clock or draws from
+//! anything but a seed.** The same seed and the same calls give the same run on every target.
+#![no_std]
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod clock;
+mod disk;
+mod entropy;
+mod network;
+mod schedule;
+
+pub use clock::VirtualClock;
+pub use disk::{CrashReport, DiskCounters, DiskOptions, FailPoint, SimDisk};
+pub use entropy::SimEntropy;
+pub use network::{Delay, LinkFaults, Message, Network, NetworkCounters};
+pub use schedule::{Schedule, Slot};
