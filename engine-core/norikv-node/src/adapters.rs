@@ -1,0 +1,8 @@
+//! The machine crates behind the ports.
+//!
+//! **Invariant: an adapter translates; it decides nothing that replicas must agree on.** That is
+//! the state machine's, in the storage adapter's folder of its own.
+
+mod placement_router;
+
+pub use placement_router::PlacementRouter;

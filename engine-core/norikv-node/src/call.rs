@@ -1,0 +1,181 @@
+//! What a client may ask of a node, and what it may hear.
+//!
+//! **Invariant: every [`Call`] gets exactly one answer or one [`Failure`], and a failure says
+//! whether the write took effect.** "Unknown" is said only where nothing better can be known.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+use norikv_types::{Applied, ErrorKind, NodeId, Version};
+use serde::{Deserialize, Serialize};
+
+/// One request of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    /// Stores `value` under `key`.
+    Put {
+        /// 1 to 1,024 bytes.
+        key: Bytes,
+        /// At most 1 MiB.
+        value: Bytes,
+        /// What must hold for the write to happen.
+        expect: Expect,
+        /// Names this write, so that repeating it does not do it twice. At most 256 bytes.
+        idempotency: Option<Bytes>,
+    },
+    /// Removes `key`; removing an absent key is a write like any other.
+    Delete {
+        /// 1 to 1,024 bytes.
+        key: Bytes,
+        /// What must hold for the write to happen.
+        expect: Expect,
+        /// Names this write, so that repeating it does not do it twice. At most 256 bytes.
+        idempotency: Option<Bytes>,
+    },
+    /// Reads one key.
+    Get {
+        /// 1 to 1,024 bytes.
+        key: Bytes,
+        /// How fresh the answer must be.
+        consistency: Consistency,
+    },
+    /// Reads the keys that begin with `prefix`, in byte order, consistent per group.
+    Scan {
+        /// Empty for every key.
+        prefix: Bytes,
+        /// Only keys above this one: the last key of the page before.
+        after: Option<Bytes>,
+        /// Most items wanted; a page may end earlier.
+        limit: u32,
+        /// How fresh the answer must be.
+        consistency: Consistency,
+    },
+}
+
+/// The condition of a compare-and-set, judged when the write is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expect {
+    /// Whatever is there.
+    Any,
+    /// The key must not exist.
+    Absent,
+    /// The key must have exactly this version.
+    Version(Version),
+}
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// Sees every write acknowledged before it, confirmed by a majority.
+    Linearizable,
+    /// The same as long as clocks drift less than the configured bound; asks nobody.
+    Lease,
+    /// Whatever the nearest replica has.
+    StaleOk,
+}
+
+/// What a [`Call`] comes back with when it succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The write is durable on a majority and applied.
+    Written {
+        /// The version the write made.
+        version: Version,
+    },
+    /// The key's value.
+    Value {
+        /// Its bytes.
+        value: Bytes,
+        /// The version of the write that stored it.
+        version: Version,
+    },
+    /// There is no such key.
+    Absent,
+    /// A page of a scan.
+    Page(Page),
+}
+
+/// Part of a scan's result. The next page is asked for with the last key as `after`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// In byte order of their keys.
+    pub items: Vec<Item>,
+    /// Whether there are keys behind the last one. A page with `more` is never empty.
+    pub more: bool,
+}
+
+/// One key of a scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// The key.
+    pub key: Bytes,
+    /// Its value.
+    pub value: Bytes,
+    /// The version of the write that stored it.
+    pub version: Version,
+}
+
+/// Why a [`Call`] did not succeed, and what became of its write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The stable kind; says what the caller should do.
+    pub kind: ErrorKind,
+    /// Whether the write took effect. `No` for every read.
+    pub applied: Applied,
+    /// For people: what happened, in numbers.
+    pub message: String,
+    /// Who leads the group, where known.
+    pub leader: Option<NodeId>,
+    /// The version a failed compare-and-set met; `None` when the key is absent.
+    pub actual: Option<Version>,
+}
+
+impl Call {
+    /// Whether it changes anything.
+    #[must_use]
+    pub const fn is_write(&self) -> bool {
+        matches!(self, Self::Put { .. } | Self::Delete { .. })
+    }
+}
+
+impl Failure {
+    /// A failure of `kind` that did not change anything.
+    #[must_use]
+    pub fn refused(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::new(kind, Applied::No, message)
+    }
+
+    /// A failure of `kind` with what is known about the write.
+    #[must_use]
+    pub fn new(kind: ErrorKind, applied: Applied, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            applied,
+            message: message.into(),
+            leader: None,
+            actual: None,
+        }
+    }
+
+    /// The same failure, naming the leader.
+    #[must_use]
+    pub fn with_leader(mut self, leader: Option<NodeId>) -> Self {
+        self.leader = leader;
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} (applied: {})",
+            self.kind, self.message, self.applied
+        )
+    }
+}
+
+impl core::error::Error for Failure {}

@@ -1,0 +1,174 @@
+//! What a node is told at its start.
+
+use core::time::Duration;
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use norikv_types::NodeId;
+use serde::{Deserialize, Serialize};
+
+/// Everything a [`Node`](crate::Node) is configured with. The same on every node of a cluster,
+/// except `id`, `boot`, `address` and `seed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeConfig {
+    /// This node.
+    pub id: NodeId,
+    /// Names the cluster: frames of another one are refused.
+    pub cluster: u64,
+    /// Every node of the cluster, this one included. Fixed when the cluster is made.
+    pub nodes: Vec<NodeId>,
+    /// How many Raft groups share the shards; 8 in a running system.
+    pub groups: u32,
+    /// How many replicas a group has; 3.
+    pub replication: u32,
+    /// A random number of this start; tells a restarted node from one that was slow.
+    pub boot: u64,
+    /// Where clients and peers reach this node; spread by SWIM as the node's metadata.
+    pub address: Bytes,
+    /// Timing and bounds of every Raft group.
+    pub raft: RaftOptions,
+    /// Timing of failure detection.
+    pub swim: SwimOptions,
+    /// What is refused.
+    pub limits: Limits,
+    /// Bytes of flushed log that a group keeps for followers that are behind.
+    pub keep_log_bytes: u64,
+    /// Entries of flushed log that a group keeps for followers that are behind.
+    pub keep_log_entries: u64,
+    /// Bytes of log not yet flushed, over all groups, above which a flush is asked for.
+    pub unflushed_bytes_max: u64,
+    /// Snapshot transfer.
+    pub snapshot: SnapshotOptions,
+    /// Seeds every random choice of the node.
+    pub seed: u64,
+}
+
+/// Timing and bounds of a Raft group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaftOptions {
+    /// Shortest time without a leader after which a follower campaigns.
+    pub election_timeout_min: Duration,
+    /// Longest such time.
+    pub election_timeout_max: Duration,
+    /// How often a leader says that it is there.
+    pub heartbeat_interval: Duration,
+    /// How far clocks may drift apart, in parts per million; leases are shorter by it.
+    pub clock_drift_ppm: u32,
+    /// Appends on their way to one follower.
+    pub inflight_messages_max: u32,
+    /// Payload bytes of one append.
+    pub append_bytes_max: u32,
+    /// Payload bytes that a leader takes before they are committed.
+    pub uncommitted_bytes_max: u64,
+}
+
+/// Timing of failure detection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwimOptions {
+    /// How often a member is probed.
+    pub probe_interval: Duration,
+    /// How long a direct answer may take.
+    pub probe_timeout: Duration,
+}
+
+/// What a node refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Longest key, bytes.
+    pub key_bytes_max: u32,
+    /// Longest value, bytes.
+    pub value_bytes_max: u32,
+    /// Longest idempotency key, bytes.
+    pub idempotency_bytes_max: u32,
+    /// Most items of one page of a scan; a larger limit is taken as this one.
+    pub scan_items_max: u32,
+    /// Bytes after which a group's part of a page ends; the first item always fits.
+    pub scan_bytes_max: u32,
+    /// Calls, forwarded ones included, that may be under way here.
+    pub calls_max: u32,
+}
+
+/// How snapshots travel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotOptions {
+    /// Bytes of one chunk.
+    pub chunk_bytes: u32,
+    /// Chunks on their way at once.
+    pub window: u32,
+    /// After this long without an acknowledgement what is on its way is sent again.
+    pub resend_after: Duration,
+    /// After this long without a sign of the other side a transfer is given up.
+    pub give_up_after: Duration,
+}
+
+impl NodeConfig {
+    /// The defaults of a native cluster for node `id` among `nodes`.
+    #[must_use]
+    pub fn new(id: NodeId, nodes: Vec<NodeId>, cluster: u64) -> Self {
+        Self {
+            id,
+            cluster,
+            nodes,
+            groups: 8,
+            replication: 3,
+            boot: 0,
+            address: Bytes::new(),
+            raft: RaftOptions::default(),
+            swim: SwimOptions::default(),
+            limits: Limits::default(),
+            keep_log_bytes: 8 << 20,
+            keep_log_entries: 16_384,
+            unflushed_bytes_max: 256 << 20,
+            snapshot: SnapshotOptions::default(),
+            seed: id.0,
+        }
+    }
+}
+
+impl Default for RaftOptions {
+    fn default() -> Self {
+        Self {
+            election_timeout_min: Duration::from_millis(300),
+            election_timeout_max: Duration::from_millis(600),
+            heartbeat_interval: Duration::from_millis(150),
+            clock_drift_ppm: 10_000,
+            inflight_messages_max: 64,
+            append_bytes_max: 512 << 10,
+            uncommitted_bytes_max: 64 << 20,
+        }
+    }
+}
+
+impl Default for SwimOptions {
+    fn default() -> Self {
+        Self {
+            probe_interval: Duration::from_secs(1),
+            probe_timeout: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            key_bytes_max: 1_024,
+            value_bytes_max: 1 << 20,
+            idempotency_bytes_max: 256,
+            scan_items_max: 10_000,
+            scan_bytes_max: 1 << 20,
+            calls_max: 65_536,
+        }
+    }
+}
+
+impl Default for SnapshotOptions {
+    fn default() -> Self {
+        Self {
+            chunk_bytes: 256 << 10,
+            window: 4,
+            resend_after: Duration::from_millis(500),
+            give_up_after: Duration::from_secs(10),
+        }
+    }
+}

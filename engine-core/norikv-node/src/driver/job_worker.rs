@@ -1,0 +1,85 @@
+//! Background work: flushes, compactions, and the release of log that they make possible.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use norikv_types::{GroupId, LogIndex};
+
+use super::JobTask;
+use crate::{Input, Maintenance, Pressure, ReplicatedLog, Storage};
+
+/// Runs the storage's jobs in bounded pieces and tells the node how far its groups are flushed.
+#[derive(Debug)]
+pub struct JobWorker {
+    storage: Arc<dyn Storage>,
+    log: Arc<dyn ReplicatedLog>,
+    flushed: BTreeMap<GroupId, LogIndex>,
+    pressure: Pressure,
+    failed: bool,
+}
+
+impl JobWorker {
+    /// A worker for the groups that this node holds.
+    #[must_use]
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        log: Arc<dyn ReplicatedLog>,
+        groups: impl IntoIterator<Item = GroupId>,
+    ) -> Self {
+        Self {
+            storage,
+            log,
+            flushed: groups
+                .into_iter()
+                .map(|group| (group, LogIndex(0)))
+                .collect(),
+            pressure: Pressure::None,
+            failed: false,
+        }
+    }
+
+    /// Does what the node asked for.
+    pub fn run(&mut self, task: &JobTask) -> Option<Input> {
+        match *task {
+            JobTask::Flush => {
+                self.storage.flush();
+                None
+            }
+            JobTask::ReleaseLog { group, up_to } => {
+                let error = self.log.release(group, up_to).err()?;
+                self.failed = true;
+                Some(Input::LogFailed(error))
+            }
+        }
+    }
+
+    /// Does a piece of background work of about `budget_bytes`. Call it again at once after
+    /// [`Maintenance::More`], else after the next apply.
+    pub fn step(&mut self, budget_bytes: u64) -> (Maintenance, Vec<Input>) {
+        if self.failed {
+            return (Maintenance::Idle, Vec::new());
+        }
+        let state = match self.storage.maintain(budget_bytes) {
+            Ok(state) => state,
+            Err(error) => {
+                self.failed = true;
+                return (Maintenance::Idle, alloc::vec![Input::StorageFailed(error)]);
+            }
+        };
+        let mut inputs = Vec::new();
+        for (&group, known) in &mut self.flushed {
+            let index = self.storage.flushed(group);
+            if index > *known {
+                *known = index;
+                inputs.push(Input::Flushed { group, index });
+            }
+        }
+        let pressure = self.storage.pressure();
+        if pressure != self.pressure {
+            self.pressure = pressure;
+            inputs.push(Input::Pressure(pressure));
+        }
+        (state, inputs)
+    }
+}

@@ -1,0 +1,117 @@
+//! What a node starts from.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+
+use nori_raft as raft;
+use norikv_types::{GroupId, LogIndex, Version};
+
+use crate::{GroupLog, LogRecord, PortError, PortErrorKind, ReplicatedLog, Storage};
+
+/// Reads back every group's log and brings it together with what the storage has applied.
+///
+/// A log that does not contain the applied (term, index) is reset to it, durably, before this
+/// returns: the storage is ahead only after a snapshot was installed, and the applied index never
+/// goes back.
+///
+/// # Errors
+/// `Corrupt` when the log was released beyond what the storage holds; else whatever the ports
+/// report. A reset of another group may have been written.
+pub fn restore(
+    log: &dyn ReplicatedLog,
+    storage: &dyn Storage,
+    groups: impl IntoIterator<Item = GroupId>,
+) -> Result<BTreeMap<GroupId, raft::Restored>, PortError> {
+    let mut restored = BTreeMap::new();
+    for group in groups {
+        restored.insert(group, restore_group(log, storage, group)?);
+    }
+    Ok(restored)
+}
+
+fn restore_group(
+    log: &dyn ReplicatedLog,
+    storage: &dyn Storage,
+    group: GroupId,
+) -> Result<raft::Restored, PortError> {
+    let applied = storage.applied(group)?;
+    let Some(mut kept) = log.restore(group)? else {
+        if applied.index == LogIndex(0) {
+            return Ok(raft::Restored::fresh());
+        }
+        let empty = GroupLog {
+            hard_state: raft::HardState::default(),
+            start: Version::default(),
+            entries: Vec::new(),
+        };
+        return reset(log, group, empty, applied);
+    };
+    if applied.index < kept.start.index {
+        return Err(PortError::new(
+            PortErrorKind::Corrupt,
+            format!(
+                "the log of {group} is released up to {}, but the storage holds only {}",
+                kept.start.index, applied.index
+            ),
+        ));
+    }
+    if !contains(&kept, applied) {
+        return reset(log, group, kept, applied);
+    }
+    // The commit index is a lower bound that may lag behind what was applied.
+    kept.hard_state.commit_index = kept.hard_state.commit_index.max(applied.index);
+    Ok(raft::Restored {
+        hard_state: kept.hard_state,
+        snapshot: raft::SnapshotMeta {
+            index: kept.start.index,
+            term: kept.start.term,
+        },
+        applied: applied.index,
+        entries: kept.entries,
+        fresh: false,
+    })
+}
+
+fn reset(
+    log: &dyn ReplicatedLog,
+    group: GroupId,
+    kept: GroupLog,
+    applied: Version,
+) -> Result<raft::Restored, PortError> {
+    let mut hard_state = kept.hard_state;
+    if applied.term > hard_state.term {
+        hard_state.term = applied.term;
+        hard_state.voted_for = None;
+    }
+    hard_state.commit_index = applied.index;
+    log.append(&[LogRecord {
+        group,
+        hard_state: Some(&hard_state),
+        reset: Some(applied),
+        entries: &[],
+    }])?;
+    Ok(raft::Restored {
+        hard_state,
+        snapshot: raft::SnapshotMeta {
+            index: applied.index,
+            term: applied.term,
+        },
+        applied: applied.index,
+        entries: Vec::new(),
+        fresh: false,
+    })
+}
+
+fn contains(log: &GroupLog, version: Version) -> bool {
+    if version.index == log.start.index {
+        return version == log.start;
+    }
+    log.entries
+        .binary_search_by_key(&version.index, |entry| entry.index)
+        .is_ok_and(|at| {
+            log.entries
+                .get(at)
+                .is_some_and(|entry| entry.version() == version)
+        })
+}

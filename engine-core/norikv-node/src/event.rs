@@ -1,0 +1,77 @@
+//! What happens inside a node, for those who watch.
+
+use nori_raft as raft;
+use norikv_types::{GroupId, LogIndex, NodeId, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::{Member, PortError};
+
+/// Something that happened. A view of the node is a fold over these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Event {
+    /// In a group's Raft.
+    Raft {
+        /// The group.
+        group: GroupId,
+        /// What.
+        event: raft::Event,
+    },
+    /// A node's state or metadata changed, as SWIM sees it.
+    Member(Member),
+    /// Entries were applied.
+    Applied {
+        /// The group.
+        group: GroupId,
+        /// The last one.
+        version: Version,
+    },
+    /// Entries were released from the log.
+    Released {
+        /// The group.
+        group: GroupId,
+        /// The last one.
+        index: LogIndex,
+    },
+    /// A snapshot was sent whole, or not.
+    SnapshotSent {
+        /// The group.
+        group: GroupId,
+        /// To whom.
+        to: NodeId,
+        /// Whether the other side has all of it.
+        ok: bool,
+    },
+    /// A snapshot took the place of a group's content.
+    SnapshotInstalled {
+        /// The group.
+        group: GroupId,
+        /// From whom it came.
+        from: NodeId,
+        /// The (term, index) it shows.
+        version: Version,
+    },
+    /// A frame was dropped.
+    FrameRefused {
+        /// From whom it came.
+        from: NodeId,
+        /// Why.
+        reason: FrameRefusal,
+    },
+    /// The node stopped for a failure of its disk: it answers and acknowledges nothing any more.
+    Halted(PortError),
+}
+
+/// Why a frame was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameRefusal {
+    /// Its bytes are no frame.
+    Malformed,
+    /// Another protocol version.
+    Version,
+    /// Another cluster.
+    Cluster,
+    /// It names another sender or another receiver.
+    Address,
+}

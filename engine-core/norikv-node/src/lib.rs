@@ -1,0 +1,33 @@
+//! One NoriKV server, composed of its machines, as a machine itself.
+//!
+//! **Invariant: the node calls no port.** Storage, log and network are outputs to carry out and
+//! inputs that tell of it, so a run is its configuration and its list of (time, input).
+#![no_std]
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod adapters;
+mod call;
+mod command;
+mod config;
+pub mod driver;
+mod event;
+mod io;
+mod ports;
+mod status;
+
+pub use call::{Answer, Call, Consistency, Expect, Failure, Item, Page};
+pub use command::{Command, CommandError, Decided, Idempotency, Operation, Outcome};
+pub use config::{Limits, NodeConfig, RaftOptions, SnapshotOptions, SwimOptions};
+pub use event::{Event, FrameRefusal};
+pub use io::{Chunk, Input, Lane, Output, ReadToken, RequestId, SessionId};
+pub use ports::{
+    Export, GroupLog, LogRecord, LogReport, Maintenance, Member, MemberState, Membership,
+    MembershipOutput, PortError, PortErrorKind, Pressure, Query, ReplicatedLog, Router, Staging,
+    Storage,
+};
+pub use status::{GroupStatus, NodeStatus, ReplicaStatus};
