@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+//!
+//! **Invariant: what one side formats the other parses to the same value,** whatever bytes a key or
+//! a value holds.
+#![forbid(unsafe_code)]
+
+mod address;
+mod body;
+mod error;
+pub mod etag;
+pub mod path;
+mod status;
+mod text;
+
+pub use address::{AddressError, NodeAddress};
+pub use body::{ItemBody, VersionBody, WrittenBody};
+pub use error::{ErrorBody, http_status, next_step};
+pub use status::{ClusterBody, GroupBody, MemberBody, ReplicaBody};
+pub use text::Text;
+
+/// The header that names a write, so that repeating it does not do it twice.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The media type of a page of a scan: one [`ItemBody`] a line.
+pub const NDJSON: &str = "application/x-ndjson";
+/// The answer's header that holds the cursor of the next page of a scan; absent after the last one.
+pub const CURSOR: &str = "norikv-cursor";

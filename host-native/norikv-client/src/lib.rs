@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+//!
+//! **Invariant: a write is repeated only when it is known not to have been applied, or under the
+//! same idempotency key.**
+#![forbid(unsafe_code)]
+
+mod client;
+mod config;
+mod error;
+mod exchange;
+
+pub use client::Client;
+pub use config::Config;
+pub use error::Error;
+pub use norikv_node::{Consistency, Expect, Item, Page};
