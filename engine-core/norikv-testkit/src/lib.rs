@@ -13,11 +13,20 @@ extern crate std;
 mod clock;
 mod disk;
 mod entropy;
+mod history;
+mod linearizability;
+mod model;
 mod network;
 mod schedule;
 
 pub use clock::VirtualClock;
 pub use disk::{CrashReport, DiskCounters, DiskOptions, FailPoint, SimDisk};
 pub use entropy::SimEntropy;
+pub use history::{History, Moment, Operation, OperationId, Outcome};
+pub use linearizability::{Limit, Verdict, Violation, linearizable, linearizable_within};
+pub use model::{
+    CasRegister, Expect, Model, RegisterInput, RegisterOutput, VersionedInput, VersionedKey,
+    VersionedOutput, VersionedState,
+};
 pub use network::{Delay, LinkFaults, Message, Network, NetworkCounters};
 pub use schedule::{Schedule, Slot};
