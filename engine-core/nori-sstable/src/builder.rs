@@ -1,0 +1,328 @@
+//! Writes a table front to back.
+//!
+//! **Invariant: entries arrive in strictly ascending internal order, and a table that has a
+//! [`TableMeta`] is durable.** Data blocks are appended as they fill; index partitions wait in
+//! memory (well under 1 % of the table), so that data lies in one run.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use nori_env::BlockObject;
+
+use crate::{
+    Error, InternalKeyRef, KEY_BYTES_MAX, Properties, SeqNo, TableMeta, TableOptions,
+    VALUE_BYTES_MAX, ValueKind,
+    block_builder::{BlockBuilder, common_prefix},
+    filter::FilterBuilder,
+    footer::{FOOTER_BYTES, Footer},
+    frame::{BlockKind, Framer, HEADER_BYTES},
+    handle::BlockHandle,
+};
+
+/// Builds one table into an empty object. Dropped before [`finish`](Self::finish), it leaves debris
+/// that no manifest names.
+#[derive(Debug)]
+pub struct TableBuilder {
+    object: Arc<dyn BlockObject>,
+    uid: u64,
+    options: TableOptions,
+    framer: Framer,
+    data: BlockBuilder,
+    index: IndexBuilder,
+    filter: FilterBuilder,
+    properties: Properties,
+    smallest: Bytes,
+    last_user: Vec<u8>,
+    last_trailer: u64,
+    /// The block whose separator waits for the first key behind it.
+    closed: Option<BlockHandle>,
+    /// Framed bytes on their way to the object.
+    pending: Vec<u8>,
+    /// Bytes that the object holds.
+    appended: u64,
+}
+
+/// Bytes that are gathered before an append.
+const APPEND_BYTES: usize = 256 << 10;
+
+impl TableBuilder {
+    /// A builder into `object`, which has to be empty. `uid` is drawn at random for each table.
+    #[must_use]
+    pub fn new(object: Arc<dyn BlockObject>, uid: u64, options: TableOptions) -> Self {
+        Self {
+            framer: Framer::new(uid, options.compression),
+            data: BlockBuilder::new(options.restart_interval),
+            index: IndexBuilder::new(options.index_block_bytes),
+            filter: FilterBuilder::new(options.bits_per_key),
+            properties: Properties::default(),
+            smallest: Bytes::new(),
+            last_user: Vec::new(),
+            last_trailer: 0,
+            closed: None,
+            pending: Vec::new(),
+            appended: 0,
+            object,
+            uid,
+            options,
+        }
+    }
+
+    /// Appends an entry. The value of a tombstone is kept as given, usually empty.
+    ///
+    /// # Errors
+    /// `OutOfOrder`, `KeyTooLarge`, `ValueTooLarge`: the entry was not added and the builder goes
+    /// on. `Io`: the table cannot be finished; drop it.
+    ///
+    /// # Panics
+    /// When the sequence number is above [`SeqNo::MAX`].
+    pub fn add(&mut self, key: &InternalKeyRef<'_>, value: &[u8]) -> Result<(), Error> {
+        assert!(key.seqno <= SeqNo::MAX, "a sequence number has 56 bits");
+        if key.user.len() > KEY_BYTES_MAX as usize {
+            return Err(Error::KeyTooLarge {
+                bytes: key.user.len() as u64,
+                max: KEY_BYTES_MAX,
+            });
+        }
+        if value.len() > VALUE_BYTES_MAX as usize {
+            return Err(Error::ValueTooLarge {
+                bytes: value.len() as u64,
+                max: VALUE_BYTES_MAX,
+            });
+        }
+        let first = self.properties.entries == 0;
+        let order = key.user.cmp(&self.last_user);
+        let new_user = first || order.is_gt();
+        let older = order.is_eq() && key.trailer() >> 8 < self.last_trailer >> 8;
+        if !(new_user || older) {
+            return Err(Error::OutOfOrder {
+                index: self.properties.entries,
+            });
+        }
+        if !self.data.is_empty()
+            && self.data.len_with(key.user.len(), value.len()) > self.options.block_bytes as usize
+        {
+            self.close_block()?;
+        }
+        if let Some(handle) = self.closed.take() {
+            self.index_block(handle, key.user);
+        }
+        if first {
+            self.smallest = Bytes::copy_from_slice(key.user);
+            self.properties.seqno_min = key.seqno;
+        }
+        if new_user {
+            self.filter.add(key.user);
+            self.properties.user_keys += 1;
+        }
+        self.data.add(key.user, key.trailer(), value);
+        self.last_user.clear();
+        self.last_user.extend_from_slice(key.user);
+        self.last_trailer = key.trailer();
+
+        let counted = &mut self.properties;
+        counted.entries += 1;
+        counted.tombstones += u64::from(key.kind == ValueKind::Tombstone);
+        counted.key_bytes += key.user.len() as u64;
+        counted.value_bytes += value.len() as u64;
+        counted.seqno_min = counted.seqno_min.min(key.seqno);
+        counted.seqno_max = counted.seqno_max.max(key.seqno);
+        Ok(())
+    }
+
+    /// Bytes the table would have if it were finished now; open blocks count uncompressed.
+    #[must_use]
+    pub fn size_estimate(&self) -> u64 {
+        let open = if self.data.is_empty() {
+            0
+        } else {
+            self.data.len() + HEADER_BYTES
+        };
+        self.offset() + (open + self.index.len() + FOOTER_BYTES) as u64 + self.filter.len()
+    }
+
+    /// Entries so far.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.properties.entries
+    }
+
+    /// Writes the rest and syncs the object.
+    ///
+    /// # Errors
+    /// `Empty`: nothing was added and nothing written. `Io`: the object is debris.
+    pub fn finish(mut self) -> Result<TableMeta, Error> {
+        if self.properties.entries == 0 {
+            return Err(Error::Empty);
+        }
+        self.close_block()?;
+        self.properties.data_bytes = self.offset();
+        if let Some(handle) = self.closed.take() {
+            self.index.add(&self.last_user, self.last_trailer, handle);
+        }
+
+        let index = core::mem::replace(&mut self.index, IndexBuilder::new(0));
+        let partitions = index.finish();
+        self.properties.index_partitions = partitions.len() as u64;
+        let mut top = BlockBuilder::new(1);
+        for partition in &partitions {
+            let handle = self.put(BlockKind::Index, &partition.payload)?;
+            let mut value = Vec::new();
+            handle.put(&mut value);
+            top.add(&partition.last_user, partition.last_trailer, &value);
+        }
+        let top = top.finish(<[u8]>::to_vec);
+        let top_index = self.put(BlockKind::TopIndex, &top)?;
+        let filter = core::mem::replace(&mut self.filter, FilterBuilder::new(0));
+        let filter = match filter.finish() {
+            Some(payload) => Some(self.put(BlockKind::Filter, &payload)?),
+            None => None,
+        };
+        let properties = self.put(BlockKind::Properties, &self.properties.encode())?;
+        let size = self.offset() + FOOTER_BYTES as u64;
+        let footer = Footer {
+            uid: self.uid,
+            size,
+            top_index,
+            filter,
+            properties,
+            entries: self.properties.entries,
+        };
+        let (bytes, footer_checksum) = footer.encode();
+        self.pending.extend_from_slice(&bytes);
+        self.append()?;
+        self.object.sync()?;
+        Ok(TableMeta {
+            uid: self.uid,
+            size,
+            entries: self.properties.entries,
+            tombstones: self.properties.tombstones,
+            smallest: self.smallest,
+            largest: Bytes::from(self.last_user),
+            seqno_min: self.properties.seqno_min,
+            seqno_max: self.properties.seqno_max,
+            footer_checksum,
+        })
+    }
+
+    /// Frames the open data block, if there is one.
+    fn close_block(&mut self) -> Result<(), Error> {
+        if self.data.is_empty() {
+            return Ok(());
+        }
+        let offset = self.offset();
+        let (framer, pending) = (&mut self.framer, &mut self.pending);
+        let handle = self
+            .data
+            .finish(|payload| framer.put(pending, offset, BlockKind::Data, payload));
+        self.closed = Some(handle);
+        self.properties.data_blocks += 1;
+        self.append_if_large()
+    }
+
+    /// Indexes a closed block, under a key that is not before its last and before `next_user`'s.
+    fn index_block(&mut self, handle: BlockHandle, next_user: &[u8]) {
+        let shared = common_prefix(&self.last_user, next_user);
+        // `next_user[..=shared]` is greater than the last key if it is shorter than `next_user`.
+        match next_user.get(..=shared) {
+            Some(short) if short.len() < next_user.len() && short.len() < self.last_user.len() => {
+                self.index.add(short, u64::MAX, handle);
+            }
+            _ => self.index.add(&self.last_user, self.last_trailer, handle),
+        }
+    }
+
+    fn put(&mut self, kind: BlockKind, payload: &[u8]) -> Result<BlockHandle, Error> {
+        let offset = self.offset();
+        let handle = self.framer.put(&mut self.pending, offset, kind, payload);
+        self.append_if_large()?;
+        Ok(handle)
+    }
+
+    /// Where the next block goes.
+    fn offset(&self) -> u64 {
+        self.appended + self.pending.len() as u64
+    }
+
+    fn append_if_large(&mut self) -> Result<(), Error> {
+        if self.pending.len() < APPEND_BYTES {
+            return Ok(());
+        }
+        self.append()
+    }
+
+    fn append(&mut self) -> Result<(), Error> {
+        self.object.append(self.appended, &[&self.pending])?;
+        self.appended += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+/// The lower level of the index: one entry a data block, cut into partitions.
+#[derive(Debug)]
+struct IndexBuilder {
+    partition_bytes: u32,
+    open: BlockBuilder,
+    last_user: Vec<u8>,
+    last_trailer: u64,
+    closed: Vec<Partition>,
+    closed_bytes: usize,
+    value: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Partition {
+    last_user: Vec<u8>,
+    last_trailer: u64,
+    payload: Vec<u8>,
+}
+
+impl IndexBuilder {
+    fn new(partition_bytes: u32) -> Self {
+        Self {
+            partition_bytes,
+            open: BlockBuilder::new(1),
+            last_user: Vec::new(),
+            last_trailer: 0,
+            closed: Vec::new(),
+            closed_bytes: 0,
+            value: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, user: &[u8], trailer: u64, handle: BlockHandle) {
+        self.value.clear();
+        handle.put(&mut self.value);
+        let full = self.open.len_with(user.len(), self.value.len()) > self.partition_bytes as usize;
+        if full && !self.open.is_empty() {
+            self.close();
+        }
+        self.open.add(user, trailer, &self.value);
+        self.last_user.clear();
+        self.last_user.extend_from_slice(user);
+        self.last_trailer = trailer;
+    }
+
+    fn close(&mut self) {
+        let payload = self.open.finish(<[u8]>::to_vec);
+        // Its part in the top index: key, trailer, handle, lengths, restart.
+        self.closed_bytes += payload.len() + HEADER_BYTES + self.last_user.len() + 32;
+        self.closed.push(Partition {
+            last_user: self.last_user.clone(),
+            last_trailer: self.last_trailer,
+            payload,
+        });
+    }
+
+    fn len(&self) -> usize {
+        self.closed_bytes + self.open.len()
+    }
+
+    fn finish(mut self) -> Vec<Partition> {
+        if !self.open.is_empty() {
+            self.close();
+        }
+        self.closed
+    }
+}

@@ -1,0 +1,251 @@
+//! One shard: S3-FIFO (Yang et al., SOSP 2023) by weight.
+//!
+//! **Invariant: every resident slot is in exactly one of the two queues, and their weights add up
+//! to at most the capacity after each call.**
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+
+use crate::{
+    block::Block,
+    cache::{CacheKey, CacheStats},
+};
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    capacity: u64,
+    /// Resident blocks by name; holds slot numbers.
+    resident: HashTable<u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    small: Queue,
+    main: Queue,
+    ghost: Ghost,
+    stats: CacheStats,
+}
+
+#[derive(Debug)]
+struct Slot {
+    key: CacheKey,
+    hash: u64,
+    block: Option<Block>,
+    weight: u64,
+    /// Look-ups since it entered its queue, up to [`FREQUENCY_MAX`].
+    frequency: u8,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    slots: VecDeque<u32>,
+    weight: u64,
+}
+
+/// Names of blocks that left the small queue without being asked for again.
+#[derive(Debug, Default)]
+struct Ghost {
+    order: VecDeque<(u64, u64)>,
+    /// Hashes in `order`; each at most once.
+    hashes: HashTable<u64>,
+    weight: u64,
+}
+
+const FREQUENCY_MAX: u8 = 3;
+/// A fixed part of each resident block's weight, for its slot and allocation.
+const SLOT_WEIGHT: u64 = 96;
+/// The small queue's share of the capacity is one part in this many.
+const SMALL_SHARE: u64 = 10;
+
+impl Shard {
+    pub(super) fn new(capacity: u64) -> Self {
+        Self {
+            capacity,
+            resident: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            small: Queue::default(),
+            main: Queue::default(),
+            ghost: Ghost::default(),
+            stats: CacheStats::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn find(&mut self, key: CacheKey, hash: u64) -> Option<Block> {
+        let slots = &mut self.slots;
+        let found = self
+            .resident
+            .find(hash, |slot| {
+                slots.get(*slot as usize).is_some_and(|s| s.key == key)
+            })
+            .copied();
+        let slot = found.and_then(|slot| slots.get_mut(slot as usize));
+        let Some(slot) = slot else {
+            self.stats.misses += 1;
+            return None;
+        };
+        self.stats.hits += 1;
+        if slot.frequency < FREQUENCY_MAX {
+            slot.frequency += 1;
+        }
+        slot.block.clone()
+    }
+
+    pub(super) fn insert(&mut self, key: CacheKey, hash: u64, block: &Block) {
+        let weight = block.len() as u64 + SLOT_WEIGHT;
+        if weight > self.capacity || self.contains(key, hash) {
+            return;
+        }
+        while self.small.weight + self.main.weight + weight > self.capacity {
+            if !self.evict() {
+                break;
+            }
+        }
+        let slot = Slot {
+            key,
+            hash,
+            block: Some(block.clone()),
+            weight,
+            frequency: 0,
+        };
+        let number = self.place(slot);
+        let queue = if self.ghost.remove(hash) {
+            &mut self.main
+        } else {
+            &mut self.small
+        };
+        queue.push(number, weight);
+        let slots = &self.slots;
+        self.resident.insert_unique(hash, number, |slot| {
+            slots.get(*slot as usize).map_or(0, |s| s.hash)
+        });
+        self.stats.blocks += 1;
+        debug_assert!(self.small.weight + self.main.weight <= self.capacity);
+    }
+
+    pub(super) fn stats(&self) -> CacheStats {
+        CacheStats {
+            bytes: self.small.weight + self.main.weight,
+            ..self.stats
+        }
+    }
+
+    fn contains(&self, key: CacheKey, hash: u64) -> bool {
+        self.resident
+            .find(hash, |slot| {
+                self.slots.get(*slot as usize).is_some_and(|s| s.key == key)
+            })
+            .is_some()
+    }
+
+    fn place(&mut self, slot: Slot) -> u32 {
+        if let Some(number) = self.free.pop()
+            && let Some(place) = self.slots.get_mut(number as usize)
+        {
+            *place = slot;
+            return number;
+        }
+        self.slots.push(slot);
+        u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Takes one step towards a free place; false when both queues are empty.
+    fn evict(&mut self) -> bool {
+        let small_share = self.capacity / SMALL_SHARE;
+        if self.small.weight > small_share || self.main.slots.is_empty() {
+            self.evict_small()
+        } else {
+            self.evict_main()
+        }
+    }
+
+    fn evict_small(&mut self) -> bool {
+        let Some((number, weight)) = self.small.pop(&self.slots) else {
+            return false;
+        };
+        let Some(slot) = self.slots.get_mut(number as usize) else {
+            return true;
+        };
+        if slot.frequency > 0 {
+            slot.frequency = 0;
+            self.main.push(number, weight);
+        } else {
+            let hash = slot.hash;
+            self.drop_slot(number);
+            self.ghost.insert(hash, weight, self.capacity);
+        }
+        true
+    }
+
+    fn evict_main(&mut self) -> bool {
+        let Some((number, weight)) = self.main.pop(&self.slots) else {
+            return false;
+        };
+        match self.slots.get_mut(number as usize) {
+            Some(slot) if slot.frequency > 0 => {
+                slot.frequency -= 1;
+                self.main.push(number, weight);
+            }
+            _ => self.drop_slot(number),
+        }
+        true
+    }
+
+    fn drop_slot(&mut self, number: u32) {
+        let Some(slot) = self.slots.get_mut(number as usize) else {
+            return;
+        };
+        slot.block = None;
+        if let Ok(entry) = self.resident.find_entry(slot.hash, |slot| *slot == number) {
+            entry.remove();
+        }
+        self.free.push(number);
+        self.stats.blocks -= 1;
+        self.stats.evicted += 1;
+    }
+}
+
+impl Queue {
+    fn push(&mut self, slot: u32, weight: u64) {
+        self.slots.push_back(slot);
+        self.weight += weight;
+    }
+
+    fn pop(&mut self, slots: &[Slot]) -> Option<(u32, u64)> {
+        let number = self.slots.pop_front()?;
+        let weight = slots.get(number as usize).map_or(0, |slot| slot.weight);
+        self.weight -= weight;
+        Some((number, weight))
+    }
+}
+
+impl Ghost {
+    fn insert(&mut self, hash: u64, weight: u64, capacity: u64) {
+        if self.hashes.find(hash, |h| *h == hash).is_none() {
+            self.hashes.insert_unique(hash, hash, |h| *h);
+            self.order.push_back((hash, weight));
+            self.weight += weight;
+        }
+        while self.weight > capacity {
+            let Some((oldest, weight)) = self.order.pop_front() else {
+                break;
+            };
+            self.weight -= weight;
+            if let Ok(entry) = self.hashes.find_entry(oldest, |h| *h == oldest) {
+                entry.remove();
+            }
+        }
+    }
+
+    /// Forgets a name; true if it was there. Its place in the order runs out by itself.
+    fn remove(&mut self, hash: u64) -> bool {
+        match self.hashes.find_entry(hash, |h| *h == hash) {
+            Ok(entry) => {
+                entry.remove();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}

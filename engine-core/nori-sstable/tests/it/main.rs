@@ -1,0 +1,10 @@
+//! Tables as their users see them.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed unwrap fails the test, as it should"
+)]
+
+mod common;
+mod damage;
+mod model;
