@@ -12,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::{Semaphore, watch};
 
 use crate::credentials::certificate_is_for;
+use crate::lane;
 use crate::peer::{LINGER, Peer, close};
 use crate::queue::LENGTH_SIZE;
 use crate::transport::Shared;
@@ -139,7 +140,7 @@ async fn open_lane(
         .open_uni()
         .await
         .map_err(|error| failed(&error))?;
-    let _finished = stream.set_priority(lane.priority());
+    let _finished = stream.set_priority(lane::priority(lane));
     let hello = Hello {
         cluster: shared.cluster,
         node: shared.id,
@@ -259,7 +260,7 @@ async fn write_lanes(
     stop: watch::Receiver<bool>,
     mut opened: Option<SendStream>,
 ) {
-    for lane in Lane::ALL {
+    for lane in lane::ALL {
         let stream = match opened.take() {
             Some(stream) => stream,
             None => match open_lane(&shared, &connection, lane).await {
@@ -275,7 +276,7 @@ async fn write_lanes(
 /// Accepts the peer's other lanes, each once.
 async fn accept_lanes(shared: Arc<Shared>, connection: Connection, first: Hello) {
     let mut open = [false; 4];
-    open[Lane::Control.index()] = true;
+    open[lane::index(Lane::Control)] = true;
     while let Ok(mut stream) = connection.accept_uni().await {
         let hello = match read_hello(&mut stream, &connection).await {
             Ok(hello) => hello,
@@ -287,7 +288,7 @@ async fn accept_lanes(shared: Arc<Shared>, connection: Connection, first: Hello)
             Err(Failed::Duplicate | Failed::Lost) => return,
         };
         let again = open
-            .get_mut(hello.lane.index())
+            .get_mut(lane::index(hello.lane))
             .is_none_or(|open| core::mem::replace(open, true));
         if again
             || hello
@@ -357,8 +358,9 @@ async fn read_lane(
         }
         let length = u32::from_le_bytes(length);
         if length > shared.limits.frame_bytes_max {
+            let lane = lane.word();
             let text = format!("a frame of {length} bytes in the {lane} lane is over the limit");
-            tracing::warn!(peer = from.0, %lane, length, "frame over the limit");
+            tracing::warn!(peer = from.0, lane, length, "frame over the limit");
             connection.close(close::PROTOCOL.into(), text.as_bytes());
             return;
         }

@@ -19,7 +19,7 @@
 
 use norikv_types::NodeId;
 
-use crate::{Lane, Refusal};
+use crate::{Lane, Refusal, lane};
 
 /// The bytes that every stream opens with.
 pub const MAGIC: [u8; 4] = *b"NKVQ";
@@ -51,7 +51,7 @@ impl Hello {
         let (head, ids) = bytes.split_at_mut(8);
         let [major, minor] = PROTOCOL_VERSION.to_le_bytes();
         let [m0, m1, m2, m3] = MAGIC;
-        head.copy_from_slice(&[m0, m1, m2, m3, major, minor, self.lane.number(), 0]);
+        head.copy_from_slice(&[m0, m1, m2, m3, major, minor, lane::number(self.lane), 0]);
         for (place, id) in ids
             .chunks_exact_mut(8)
             .zip([self.cluster, self.node.0, self.boot])
@@ -89,7 +89,7 @@ impl Hello {
         let (ids, []) = rest.as_chunks::<8>() else {
             return Err(Refusal::NotAPeer);
         };
-        let (Some(lane), [cluster, node, boot]) = (Lane::of_number(lane), ids) else {
+        let (Some(lane), [cluster, node, boot]) = (lane::of_number(lane), ids) else {
             return Err(Refusal::NotAPeer);
         };
         Ok(Self {

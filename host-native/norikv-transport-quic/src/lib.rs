@@ -26,5 +26,5 @@ pub use credentials::Credentials;
 pub use error::{Error, SendError};
 pub use hello::{Hello, MAGIC, PROTOCOL_VERSION};
 pub use inbound::{Credit, DownReason, Inbound, Refusal};
-pub use lane::Lane;
+pub use norikv_node::Lane;
 pub use transport::{PeerStats, Transport};

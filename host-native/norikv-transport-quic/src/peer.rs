@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use quinn::Connection;
 use tokio::sync::{Notify, watch};
 
+use crate::lane;
 use crate::queue::LaneQueue;
 use crate::{DownReason, Inbound, Lane, Limits, Refusal, SendError};
 
@@ -61,8 +62,8 @@ impl Peer {
         Self {
             id,
             address,
-            queues: Lane::ALL
-                .map(|lane| LaneQueue::new(frames_max, bytes_max, lane.drops_oldest())),
+            queues: lane::ALL
+                .map(|lane| LaneQueue::new(frames_max, bytes_max, lane::drops_oldest(lane))),
             state: Mutex::default(),
             connected: AtomicBool::new(false),
             up: watch::Sender::new(false),
@@ -196,7 +197,7 @@ impl Peer {
         }
         state.link = None;
         self.connected.store(false, Ordering::Release);
-        for lane in Lane::ALL {
+        for lane in lane::ALL {
             self.queue(lane).clear();
         }
         sink(Inbound::Down {

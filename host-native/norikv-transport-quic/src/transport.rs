@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 
 use crate::connection;
 use crate::dial::dial_forever;
+use crate::lane;
 use crate::peer::{Peer, Sink, close};
 use crate::{Config, Error, Inbound, Lane, Limits, Refusal, SendError};
 
@@ -209,8 +210,8 @@ impl Transport {
             peer: peer.id,
             address: peer.address,
             up: peer.is_up(),
-            dropped: Lane::ALL.map(|lane| (lane, peer.queue(lane).dropped())),
-            queued_bytes: Lane::ALL.map(|lane| (lane, peer.queue(lane).bytes())),
+            dropped: lane::ALL.map(|lane| (lane, peer.queue(lane).dropped())),
+            queued_bytes: lane::ALL.map(|lane| (lane, peer.queue(lane).bytes())),
         };
         self.shared.peers.values().map(stats).collect()
     }

@@ -22,7 +22,7 @@ fn a_hello_is_written_as_the_documented_bytes() {
 
 #[test]
 fn every_lane_survives_the_trip() {
-    for lane in Lane::ALL {
+    for lane in lane::ALL {
         let hello = Hello { lane, ..hello() };
         assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
     }

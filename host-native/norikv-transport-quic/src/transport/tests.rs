@@ -6,6 +6,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::credentials::name_of;
+use crate::lane;
 use crate::{Authority, Credentials, DownReason, Hello};
 
 const CLUSTER: u64 = 7;
@@ -191,7 +192,7 @@ fn frames_of_every_lane_arrive_whole_and_in_order_both_ways() {
     for (from, to) in [(&one, &two), (&two, &one)] {
         let (from_id, to_id) = (from.transport.shared.id, to.transport.shared.id);
         for number in 0..200 {
-            for lane in Lane::ALL {
+            for lane in lane::ALL {
                 let size = if number % 50 == 7 {
                     300_000
                 } else {
@@ -206,13 +207,13 @@ fn frames_of_every_lane_arrive_whole_and_in_order_both_ways() {
         while next != [200; 4] {
             let (sender, lane, bytes) = to.until_frame();
             assert_eq!(sender, from_id.0);
-            let expected = &mut next[lane.index()];
+            let expected = &mut next[lane::index(lane)];
             let size = if *expected % 50 == 7 {
                 300_000
             } else {
                 4 + *expected as usize
             };
-            assert_eq!(bytes, numbered(*expected, size), "{lane}");
+            assert_eq!(bytes, numbered(*expected, size), "{lane:?}");
             *expected += 1;
         }
     }
@@ -612,9 +613,12 @@ fn without_a_connection_calls_fail_at_once_and_votes_wait() {
     assert_eq!(send(Lane::Append), Err(SendError::NotConnected(NodeId(2))));
     assert_eq!(send(Lane::Control), Ok(()));
     let stats = one.transport.stats();
-    assert_eq!(stats[0].dropped[Lane::Forward.index()], (Lane::Forward, 1));
     assert_eq!(
-        stats[0].queued_bytes[Lane::Control.index()],
+        stats[0].dropped[lane::index(Lane::Forward)],
+        (Lane::Forward, 1)
+    );
+    assert_eq!(
+        stats[0].queued_bytes[lane::index(Lane::Control)],
         (Lane::Control, 1)
     );
     assert_eq!(
@@ -679,7 +683,7 @@ fn a_peer_that_does_not_read_costs_nobody_else() {
         assert_eq!(three.until_frame().1, Lane::Append);
     }
     let stats = &one.transport.stats()[0];
-    assert!(stats.dropped[Lane::Append.index()].1 > 0, "{stats:?}");
+    assert!(stats.dropped[lane::index(Lane::Append)].1 > 0, "{stats:?}");
     assert!(refused > 0, "{stats:?}");
     assert!(
         stats
