@@ -44,9 +44,11 @@ pub struct Config {
 }
 
 /// A rule that is broken on purpose, to show that the tests see it.
-#[cfg(feature = "mutants")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
+#[cfg_attr(
+    not(feature = "mutants"),
+    expect(unreachable_pub, reason = "exported only with the feature")
+)]
 pub enum Mutant {
     /// Grants a second vote in a term (against Raft §5.2).
     VotesTwice,
@@ -118,5 +120,24 @@ impl Config {
     #[must_use]
     pub fn quorum(&self) -> usize {
         self.voters.len() / 2 + 1
+    }
+
+    /// How long a lease lasts from the send time of its round (dissertation §6.4.1): the time in
+    /// which no supporter votes, by the slowest clock.
+    pub(crate) fn lease_duration(&self) -> Duration {
+        let parts = u128::from(1_000_000 - self.clock_drift_ppm);
+        let nanos = self.election_timeout_min.as_nanos() * parts / 1_000_000;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// Whether this rule is broken on purpose.
+    pub(crate) fn breaks(&self, rule: Mutant) -> bool {
+        #[cfg(feature = "mutants")]
+        return self.mutant == Some(rule);
+        #[cfg(not(feature = "mutants"))]
+        {
+            let _ = rule;
+            false
+        }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) struct Staged {
 #[derive(Debug)]
 struct Pending {
     write: WriteId,
-    /// Last entry it stored that nothing cut since; 0 for none.
+    /// Last entry that is durable with it and that nothing cut since; never falls along the queue.
     last: LogIndex,
     done: bool,
 }
@@ -133,7 +133,13 @@ impl Durability {
         );
         self.pending.push_back(Pending {
             write,
-            last: staged.entries_from.map_or(LogIndex(0), |_| last),
+            last: match staged.entries_from {
+                Some(_) => last,
+                None => self
+                    .pending
+                    .back()
+                    .map_or(LogIndex(0), |pending| pending.last),
+            },
             done: false,
         });
         Some(staged)
@@ -174,16 +180,34 @@ impl Durability {
             return Some(message);
         }
         let needs = self.held.back().map_or(needs, |held| held.needs.max(needs));
+        if let Some(back) = self.held.back_mut()
+            && back.needs == needs
+            && back.to == to
+            && message.covers(&back.message)
+        {
+            back.message = message;
+            return None;
+        }
         self.held.push_back(Held { needs, to, message });
         None
     }
 
-    /// The next held message that may go.
+    /// The next held message that may go; of acknowledgements in a row only the last.
     pub(crate) fn release(&mut self) -> Option<(NodeId, Message)> {
-        if self.held.front()?.needs > self.completed {
-            return None;
+        loop {
+            if self.held.front()?.needs > self.completed {
+                return None;
+            }
+            let held = self.held.pop_front()?;
+            let covered = self.held.front().is_some_and(|next| {
+                next.needs <= self.completed
+                    && next.to == held.to
+                    && next.message.covers(&held.message)
+            });
+            if !covered {
+                return Some((held.to, held.message));
+            }
         }
-        self.held.pop_front().map(|held| (held.to, held.message))
     }
 
     /// Forgets held messages: they speak of a term that is over.
@@ -219,9 +243,10 @@ impl Durability {
     fn cut(&mut self, keep: LogIndex) {
         self.durable_index = self.durable_index.min(keep);
         for pending in self.pending.iter_mut().rev() {
-            if pending.last > keep {
-                pending.last = keep;
+            if pending.last <= keep {
+                break;
             }
+            pending.last = keep;
         }
     }
 

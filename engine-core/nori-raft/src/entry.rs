@@ -1,10 +1,13 @@
 //! What the log is made of and what survives a restart.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use norikv_types::{LogIndex, NodeId, Term, Version};
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, RestoredFault};
 
 /// One position of the log (Raft §5.3). Equal (term, index) means equal payload on every replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,5 +116,55 @@ impl Restored {
             entries: Vec::new(),
             fresh: true,
         }
+    }
+
+    /// Index of the last entry, or of the snapshot.
+    #[must_use]
+    pub fn last_index(&self) -> LogIndex {
+        self.entries
+            .last()
+            .map_or(self.snapshot.index, |entry| entry.index)
+    }
+
+    /// Checks that this machine can have written it.
+    ///
+    /// # Errors
+    /// [`Error::Restored`] names the first fault.
+    pub fn check(&self, voters: &BTreeSet<NodeId>) -> Result<(), Error> {
+        let fail = |index, fault| Err(Error::Restored { index, fault });
+        let mut last = self.snapshot.version();
+        for entry in &self.entries {
+            if entry.index != last.index.next() {
+                return fail(entry.index, RestoredFault::Gap);
+            }
+            if entry.term < last.term {
+                return fail(entry.index, RestoredFault::TermOrder);
+            }
+            last = entry.version();
+        }
+        let HardState {
+            term,
+            voted_for,
+            commit_index,
+        } = self.hard_state;
+        if last.term > term && !self.entries.is_empty() {
+            return fail(last.index, RestoredFault::TermBeyondHardState);
+        }
+        if commit_index > last.index {
+            return fail(commit_index, RestoredFault::CommitBeyondLog);
+        }
+        if self.applied > last.index {
+            return fail(self.applied, RestoredFault::AppliedBeyondLog);
+        }
+        if self.applied < self.snapshot.index {
+            return fail(self.applied, RestoredFault::AppliedBelowSnapshot);
+        }
+        if voted_for.is_some_and(|id| !voters.contains(&id)) {
+            return fail(last.index, RestoredFault::VotedForStranger);
+        }
+        if self.fresh && (term.0 > 0 || last.index.0 > 0) {
+            return fail(last.index, RestoredFault::FreshWithHistory);
+        }
+        Ok(())
     }
 }

@@ -24,13 +24,20 @@ extern crate alloc;
 
 mod config;
 mod durability;
+mod election;
 mod entry;
 mod error;
 mod event;
+mod following;
 mod io;
+mod leading;
+mod lease;
 mod log;
 mod message;
+mod progress;
 mod raft;
+mod reads;
+mod snapshot;
 mod status;
 
 pub use config::Config;

@@ -46,13 +46,12 @@ impl Log {
         if index <= self.start.index {
             return;
         }
-        let term = self.term(index);
+        let Some(start) = self.entry(index).map(Entry::version) else {
+            unreachable!("only what was applied is forgotten, and that is in the log");
+        };
         let count = self.offset(index.next());
         self.entries.drain(..count);
-        self.start = Version {
-            term: term.unwrap_or_default(),
-            index,
-        };
+        self.start = start;
     }
 
     /// Drops everything; the log goes on after `snapshot`.

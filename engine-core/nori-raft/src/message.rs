@@ -84,8 +84,10 @@ pub enum AppendOutcome {
     Accepted {
         /// Up to here it is the leader's *and durable*.
         match_index: LogIndex,
-        /// Up to here it arrived, durable or not (a snapshot being installed counts).
+        /// Up to here it is the leader's, durable or not.
         received_index: LogIndex,
+        /// What the snapshot covers that is being installed there.
+        installing: Option<LogIndex>,
     },
     /// `prev` is not in the log.
     Rejected {
@@ -97,4 +99,27 @@ pub enum AppendOutcome {
     },
     /// The sender of the append leads a term that is over.
     Outdated,
+}
+
+impl Message {
+    /// Whether this acknowledges entries.
+    pub(crate) const fn accepts(&self) -> Option<(u64, LogIndex)> {
+        match self.body {
+            Body::AppendReply(AppendReply {
+                round,
+                outcome: AppendOutcome::Accepted { match_index, .. },
+            }) => Some((round, match_index)),
+            _ => None,
+        }
+    }
+
+    /// Whether this says everything that `earlier`, sent to the same peer before, says.
+    pub(crate) fn covers(&self, earlier: &Self) -> bool {
+        match (self.accepts(), earlier.accepts()) {
+            (Some(this), Some(that)) => {
+                self.term == earlier.term && this.0 >= that.0 && this.1 >= that.1
+            }
+            _ => false,
+        }
+    }
 }

@@ -1,31 +1,69 @@
-//! One replica: the dispatch over the sub-protocols.
+//! One replica: which input belongs to which sub-protocol, and the state that they share.
+//!
+//! **Invariant: the term never falls, the commit index never falls, what was handed out for
+//! application is never handed out again.** A message is checked in full before anything changes;
+//! what it says about terms is acted on before what it says about anything else (Raft §5.1).
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use norikv_types::{LogIndex, Mono, NodeId};
+use norikv_types::{LogIndex, Mono, NodeId, Term};
 
 use crate::config::Config;
 use crate::durability::Durability;
-use crate::entry::{HardState, Restored};
-use crate::error::Error;
-use crate::io::{Input, Output};
+use crate::election::{Election, Tally};
+use crate::entry::{HardState, Restored, SnapshotMeta};
+use crate::error::{Error, Misuse};
+use crate::event::Event;
+use crate::following::Following;
+use crate::io::{Input, Output, Persist, Refusal};
+use crate::leading::Reign;
 use crate::log::Log;
+use crate::message::{AppendOutcome, AppendReply, Body, Message};
 use crate::status::{Role, Status};
 
 /// One replica of a Raft group.
+///
+/// See the crate's documentation for what its host owes it.
 #[derive(Debug)]
 pub struct Raft {
-    config: Config,
-    hard_state: HardState,
-    role: Role,
-    leader: Option<NodeId>,
-    log: Log,
-    durability: Durability,
-    handed_out_index: LogIndex,
-    applied_index: LogIndex,
-    election_deadline: Mono,
-    outputs: VecDeque<Output>,
+    pub(crate) config: Config,
+    /// The newest time that an input came with.
+    pub(crate) now: Mono,
+    /// Latest term seen; never falls (Raft §5.1).
+    pub(crate) term: Term,
+    /// Whom this replica voted for in `term`.
+    pub(crate) voted_for: Option<NodeId>,
+    /// Who leads `term`, where known.
+    pub(crate) leader: Option<NodeId>,
+    pub(crate) standing: Standing,
+    pub(crate) election: Election,
+    pub(crate) following: Following,
+    pub(crate) log: Log,
+    pub(crate) durability: Durability,
+    /// Never falls; at or below the log's end.
+    pub(crate) commit_index: LogIndex,
+    /// Handed out in `Apply`; at or below the commit index and the durable index.
+    pub(crate) handed_out_index: LogIndex,
+    /// Applied, as the host said; at or below `handed_out_index`.
+    pub(crate) applied_index: LogIndex,
+    /// The snapshot that the host is installing.
+    pub(crate) installing: Option<SnapshotMeta>,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Whether an input came since the last flush.
+    dirty: bool,
+    /// For finding the median without allocating.
+    pub(crate) scratch: Vec<u64>,
+}
+
+/// A role with what it needs.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    Follower,
+    PreCandidate(Tally),
+    Candidate(Tally),
+    Leader(Box<Reign>),
 }
 
 impl Raft {
@@ -35,67 +73,421 @@ impl Raft {
     /// [`Error::Config`] and [`Error::Restored`]; nothing was built.
     pub fn new(config: Config, restored: Restored, now: Mono) -> Result<Self, Error> {
         config.check()?;
+        restored.check(&config.voters)?;
+        let HardState {
+            mut term,
+            mut voted_for,
+            ..
+        } = restored.hard_state;
+        let mut durability = Durability::new(restored.last_index());
+        if restored.snapshot.term > term {
+            // A snapshot became durable before the term it came in. Nothing was said in that term.
+            (term, voted_for) = (restored.snapshot.term, None);
+            durability.stage_hard_state();
+        }
+        let commit_index = restored.hard_state.commit_index.max(restored.applied);
         let log = Log::new(restored.snapshot, restored.entries);
         Ok(Self {
-            durability: Durability::new(log.last_index()),
-            election_deadline: now + config.election_timeout_max,
-            hard_state: restored.hard_state,
-            role: Role::Follower,
+            now,
+            term,
+            voted_for,
             leader: None,
+            standing: Standing::Follower,
+            election: Election::new(&config, restored.fresh, now),
+            following: Following::new(commit_index),
+            durability,
+            log,
+            commit_index,
             handed_out_index: restored.applied,
             applied_index: restored.applied,
+            installing: None,
             outputs: VecDeque::new(),
-            log,
+            dirty: true,
+            scratch: Vec::with_capacity(config.voters.len()),
             config,
         })
     }
 
-    /// Takes one input at time `now`.
+    /// Takes one input at time `now`. A `now` before an earlier one counts as that one.
     ///
     /// # Errors
     /// [`Error::PeerMisuse`] and [`Error::UnknownWrite`]; the state is unchanged.
+    ///
+    /// # Panics
+    /// When the host contradicts itself: it reports as applied what it was not given, compacts or
+    /// exports beyond what it applied, or installs a snapshot that it was not told to.
     pub fn handle_input(&mut self, now: Mono, input: Input) -> Result<(), Error> {
-        let _ = now;
+        self.now = self.now.max(now);
         match input {
-            Input::Durable(write) if !self.durability.knows(write) => {
-                Err(Error::UnknownWrite { write })
+            Input::Receive { from, message } => {
+                self.check_message(from, &message)
+                    .map_err(|misuse| Self::misuse(from, message.term, misuse))?;
+                self.receive(from, message);
             }
+            Input::Propose { proposal, command } => self.propose(proposal, command),
+            Input::Read { read, mode } => self.read(read, mode),
             Input::Durable(write) => {
-                self.durability.complete(write);
-                Ok(())
+                if !self.durability.knows(write) {
+                    return Err(Error::UnknownWrite { write });
+                }
+                if self.durability.complete(write) {
+                    self.release_held();
+                    self.own_vote_durable();
+                    self.advance_commit();
+                }
             }
-            _ => Ok(()),
+            Input::Applied(index) => {
+                assert!(
+                    index <= self.handed_out_index,
+                    "only what was handed out is applied"
+                );
+                self.applied_index = self.applied_index.max(index);
+            }
+            Input::Compact(index) => self.compact(index),
+            Input::SnapshotExported { to, snapshot } => self.snapshot_exported(to, snapshot),
+            Input::SnapshotSent { to, ok } => self.snapshot_sent(to, ok),
+            Input::SnapshotReceived {
+                from,
+                term,
+                snapshot,
+            } => {
+                self.check_peer(from, term)
+                    .and_then(|()| match term < self.term {
+                        true => Ok(()),
+                        false => self.check_snapshot(from, term, snapshot),
+                    })
+                    .map_err(|misuse| Self::misuse(from, term, misuse))?;
+                self.snapshot_received(from, term, snapshot);
+            }
+            Input::SnapshotInstalled(snapshot) => self.snapshot_installed(snapshot),
+            Input::Unreachable(peer) => self.peer_unreachable(peer),
+            Input::Timeout => self.time_out(),
         }
+        self.dirty = true;
+        Ok(())
     }
 
-    /// The next thing to do; drain until `None` after every input (or after several).
+    /// The next thing to do; drain until `None` after every input, or after several, whose writes
+    /// and messages are then batched.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() && self.dirty {
+            self.dirty = false;
+            self.flush();
+        }
         self.outputs.pop_front()
     }
 
     /// When to hand in [`Input::Timeout`]; `None`: never.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        Some(self.election_deadline)
+        match &self.standing {
+            Standing::Leader(reign) => reign.heartbeat_at(),
+            Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
+                Some(self.election.deadline())
+            }
+        }
     }
 
     /// The replica at a glance.
     #[must_use]
     pub fn status(&self) -> Status {
+        let (lease_until, peers) = match &self.standing {
+            Standing::Leader(reign) => (
+                reign.lease.until(),
+                reign.peers.iter().map(|peer| peer.status()).collect(),
+            ),
+            Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
+                (None, Vec::new())
+            }
+        };
         Status {
             id: self.config.id,
-            role: self.role,
-            term: self.hard_state.term,
-            voted_for: self.hard_state.voted_for,
+            role: self.role(),
+            term: self.term,
+            voted_for: self.voted_for,
             leader: self.leader,
             log_start: self.log.start(),
             last: self.log.last(),
             durable_index: self.durability.durable_index(),
-            commit_index: self.hard_state.commit_index,
+            commit_index: self.commit_index,
             handed_out_index: self.handed_out_index,
             applied_index: self.applied_index,
-            lease_until: None,
-            peers: Vec::new(),
+            lease_until,
+            peers,
         }
     }
+
+    /// What this replica is in its group.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        match &self.standing {
+            Standing::Follower => Role::Follower,
+            Standing::PreCandidate(_) => Role::PreCandidate,
+            Standing::Candidate(_) => Role::Candidate,
+            Standing::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// The latest term this replica has seen.
+    #[must_use]
+    pub const fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Who leads that term, where known.
+    #[must_use]
+    pub const fn leader(&self) -> Option<NodeId> {
+        self.leader
+    }
+
+    /// Up to here the log is committed.
+    #[must_use]
+    pub const fn commit_index(&self) -> LogIndex {
+        self.commit_index
+    }
+
+    fn check_peer(&self, from: NodeId, term: Term) -> Result<(), Misuse> {
+        if from == self.config.id || !self.config.voters.contains(&from) {
+            return Err(Misuse::Stranger);
+        }
+        if term > TERM_MAX {
+            return Err(Misuse::OutOfRange);
+        }
+        Ok(())
+    }
+
+    fn check_message(&self, from: NodeId, message: &Message) -> Result<(), Misuse> {
+        let term = message.term;
+        self.check_peer(from, term)?;
+        match &message.body {
+            Body::PreVote { campaign, last } => {
+                if *campaign != term.next() || last.index > INDEX_MAX || last.term > term {
+                    return Err(Misuse::OutOfRange);
+                }
+                Ok(())
+            }
+            Body::Vote { last } => {
+                if term.0 == 0 || last.index > INDEX_MAX || last.term >= term {
+                    return Err(Misuse::OutOfRange);
+                }
+                Ok(())
+            }
+            Body::PreVoteReply {
+                campaign,
+                granted: true,
+            } if term >= *campaign || *campaign > self.term.next() => Err(Misuse::GrantsOtherTerm),
+            Body::VoteReply { granted: true } if term > self.term => Err(Misuse::GrantsOtherTerm),
+            Body::PreVoteReply { .. } | Body::VoteReply { .. } => Ok(()),
+            Body::Append(append) if term >= self.term => self.check_append(from, term, append),
+            Body::Append(_) => Ok(()),
+            Body::AppendReply(reply) if term == self.term => self.check_append_reply(reply),
+            Body::AppendReply(_) => Ok(()),
+        }
+    }
+
+    fn receive(&mut self, from: NodeId, message: Message) {
+        let Message { term, body } = message;
+        match body {
+            Body::PreVote { campaign, last } => self.receive_pre_vote(from, campaign, last),
+            Body::Vote { last } => self.receive_vote(from, term, last),
+            Body::PreVoteReply { campaign, granted } => {
+                self.catch_up(term);
+                self.receive_pre_vote_reply(from, campaign, granted);
+            }
+            Body::VoteReply { granted } => {
+                self.catch_up(term);
+                self.receive_vote_reply(from, term, granted);
+            }
+            Body::Append(append) if term < self.term => {
+                // Raft §5.1: a stale leader learns of the newer term.
+                let reply = AppendReply {
+                    round: append.round,
+                    outcome: AppendOutcome::Outdated,
+                };
+                self.say(from, Body::AppendReply(reply));
+            }
+            Body::Append(append) => self.receive_append(from, term, append),
+            Body::AppendReply(reply) => {
+                self.catch_up(term);
+                if term == self.term {
+                    self.receive_append_reply(from, reply);
+                }
+            }
+        }
+    }
+
+    /// Raft §5.1: whoever sees a later term moves to it and follows.
+    fn catch_up(&mut self, term: Term) {
+        if term > self.term {
+            self.become_follower(term, None);
+        }
+    }
+
+    fn time_out(&mut self) {
+        match &self.standing {
+            Standing::Leader(_) => self.heartbeat(),
+            Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
+                if self.now >= self.election.deadline() {
+                    self.start_pre_vote();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn become_follower(&mut self, term: Term, leader: Option<NodeId>) {
+        if term > self.term {
+            self.move_to_term(term);
+        }
+        self.set_leader(leader);
+        if !matches!(self.standing, Standing::Follower) {
+            if matches!(self.standing, Standing::Leader(_)) {
+                self.election.restart(&self.config, self.now);
+            }
+            self.set_standing(Standing::Follower);
+        }
+    }
+
+    pub(crate) fn move_to_term(&mut self, term: Term) {
+        assert!(term > self.term, "terms only grow");
+        self.term = term;
+        self.voted_for = None;
+        self.durability.stage_hard_state();
+        // What waits speaks of a term that is over; nobody would heed it.
+        self.durability.drop_held();
+        self.following = Following::new(self.commit_index);
+        self.set_leader(None);
+        self.event(Event::TermChanged { term });
+    }
+
+    /// Takes another role. A leader's reads that got no answer are refused.
+    pub(crate) fn set_standing(&mut self, standing: Standing) {
+        let before = self.role();
+        let old = core::mem::replace(&mut self.standing, standing);
+        if self.role() != before {
+            self.event(Event::RoleChanged {
+                role: self.role(),
+                term: self.term,
+            });
+        }
+        if let Standing::Leader(reign) = old {
+            for read in reign.reads.into_unanswered() {
+                self.outputs.push_back(Output::ReadRefused {
+                    read,
+                    reason: Refusal::NotLeader,
+                    leader: self.leader,
+                });
+            }
+        }
+    }
+
+    pub(crate) fn set_leader(&mut self, leader: Option<NodeId>) {
+        if self.leader != leader {
+            self.leader = leader;
+            self.event(Event::LeaderChanged {
+                leader,
+                term: self.term,
+            });
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Says something once the current term and vote are durable.
+    pub(crate) fn say(&mut self, to: NodeId, body: Body) {
+        self.say_after(self.durability.hard_state_write(), to, body);
+    }
+
+    /// Says something once the write `needs` and all before it are durable.
+    pub(crate) fn say_after(&mut self, needs: u64, to: NodeId, body: Body) {
+        let message = Message {
+            term: self.term,
+            body,
+        };
+        if let Some(message) = self.durability.hold(needs, to, message) {
+            self.outputs.push_back(Output::Send { to, message });
+        }
+    }
+
+    pub(crate) fn say_to_peers(&mut self, body: &Body) {
+        let own = self.config.id;
+        let peers: Vec<NodeId> = self.config.voters.iter().copied().collect();
+        for to in peers.into_iter().filter(|id| *id != own) {
+            self.say(to, body.clone());
+        }
+    }
+
+    fn release_held(&mut self) {
+        while let Some((to, message)) = self.durability.release() {
+            self.outputs.push_back(Output::Send { to, message });
+        }
+    }
+
+    pub(crate) fn commit(&mut self, index: LogIndex) {
+        assert!(
+            index > self.commit_index && index <= self.log.last_index(),
+            "only what is in the log is committed, once"
+        );
+        let old = core::mem::replace(&mut self.commit_index, index);
+        self.leader_committed(old);
+        self.event(Event::CommitAdvanced {
+            commit_index: index,
+        });
+    }
+
+    /// What the inputs since the last flush amount to.
+    fn flush(&mut self) {
+        self.persist();
+        if let Standing::Leader(reign) = &self.standing
+            && reign.reads.wants_round()
+        {
+            self.begin_round();
+        }
+        self.replicate();
+        self.hand_out();
+    }
+
+    fn persist(&mut self) {
+        let last = self.log.last_index();
+        let Some(staged) = self.durability.issue(self.term, last) else {
+            return;
+        };
+        let hard_state = staged.hard_state.then(|| HardState {
+            term: self.term,
+            voted_for: self.voted_for,
+            commit_index: self.commit_index.min(self.durability.durable_index()),
+        });
+        let entries = match staged.entries_from {
+            Some(from) => self.log.range(from, last).cloned().collect(),
+            None => Vec::new(),
+        };
+        self.outputs.push_back(Output::Persist(Persist {
+            write: staged.write,
+            hard_state,
+            reset: staged.reset,
+            entries,
+        }));
+    }
+
+    /// Hands out what is committed and durable (Raft figure 2, "rules for servers").
+    fn hand_out(&mut self) {
+        let to = self.commit_index.min(self.durability.durable_index());
+        if self.installing.is_some() || to <= self.handed_out_index {
+            return;
+        }
+        let from = self.handed_out_index.next();
+        let entries = self.log.range(from, to).cloned().collect();
+        self.handed_out_index = to;
+        self.outputs.push_back(Output::Apply { entries });
+    }
 }
+
+/// Largest term a peer may speak of: half of the range, so that no message can exhaust it.
+pub(crate) const TERM_MAX: Term = Term(u64::MAX >> 1);
+
+/// Largest index a peer may speak of.
+pub(crate) const INDEX_MAX: LogIndex = LogIndex(u64::MAX >> 1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! Elections: when to campaign, whom to vote for.
+//!
+//! **Invariant: at most one vote a term, and none while a leader may hold a lease on it.** A vote
+//! goes to the first candidate of a term whose log is not behind (Raft §5.2, §5.4.1). A replica
+//! that heard from a leader within the minimum election timeout ignores candidates, and their terms
+//! (dissertation §4.2.3); one that restarted has forgotten when it last heard, and votes for nobody
+//! for one full election timeout. A campaign begins with a pre-vote (dissertation §9.6).
+
+use alloc::vec::Vec;
+
+use norikv_types::{Mono, NodeId, Prng, Term, Version};
+
+use crate::config::{Config, Mutant};
+use crate::error::{Error, Misuse};
+use crate::event::Event;
+use crate::message::Body;
+use crate::raft::{Raft, Standing, TERM_MAX};
+
+/// A replica's clockwork of elections.
+#[derive(Debug)]
+pub(crate) struct Election {
+    /// When to campaign unless a leader speaks first.
+    deadline: Mono,
+    /// Since the replica restarted: no vote before.
+    guard_until: Mono,
+    /// When a leader last spoke.
+    heard_at: Option<Mono>,
+    prng: Prng,
+}
+
+/// Votes of one campaign.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    granted: Vec<NodeId>,
+    refused: Vec<NodeId>,
+}
+
+impl Election {
+    pub(crate) fn new(config: &Config, fresh: bool, now: Mono) -> Self {
+        let guard = if fresh {
+            now
+        } else {
+            now + config.election_timeout_max
+        };
+        let mut election = Self {
+            deadline: now,
+            guard_until: guard,
+            heard_at: None,
+            prng: Prng::new(config.seed),
+        };
+        election.restart(config, now);
+        election
+    }
+
+    /// Waits a new random time before the next campaign (Raft §5.2).
+    pub(crate) fn restart(&mut self, config: &Config, now: Mono) {
+        let (min, max) = (config.election_timeout_min, config.election_timeout_max);
+        self.deadline = now + self.prng.duration(min, max);
+    }
+
+    /// A leader spoke.
+    pub(crate) fn heard(&mut self, config: &Config, now: Mono) {
+        self.heard_at = Some(now);
+        self.restart(config, now);
+    }
+
+    /// Whether a vote now could break a lease.
+    pub(crate) fn must_ignore_candidates(&self, config: &Config, now: Mono) -> bool {
+        now < self.guard_until
+            || self
+                .heard_at
+                .is_some_and(|heard| now < heard + config.election_timeout_min)
+    }
+
+    pub(crate) const fn deadline(&self) -> Mono {
+        self.deadline
+    }
+}
+
+impl Tally {
+    /// Counts a vote once.
+    pub(crate) fn count(&mut self, voter: NodeId, granted: bool) {
+        if self.granted.contains(&voter) || self.refused.contains(&voter) {
+            return;
+        }
+        if granted {
+            self.granted.push(voter);
+        } else {
+            self.refused.push(voter);
+        }
+    }
+
+    pub(crate) const fn won(&self, quorum: usize) -> bool {
+        self.granted.len() >= quorum
+    }
+
+    pub(crate) const fn lost(&self, quorum: usize, voters: usize) -> bool {
+        self.refused.len() > voters - quorum
+    }
+}
+
+impl Raft {
+    /// No leader spoke for too long: asks whether a campaign could succeed.
+    pub(crate) fn start_pre_vote(&mut self) {
+        self.election.restart(&self.config, self.now);
+        self.set_leader(None);
+        let mut tally = Tally::default();
+        tally.count(self.config.id, true);
+        self.set_standing(Standing::PreCandidate(tally));
+        let body = Body::PreVote {
+            campaign: self.term.next(),
+            last: self.log.last(),
+        };
+        self.say_to_peers(&body);
+        self.count_votes();
+    }
+
+    /// Asks for votes in the next term; its own counts once it is durable.
+    fn campaign(&mut self) {
+        assert!(self.term < TERM_MAX, "terms are used up one by one");
+        self.move_to_term(self.term.next());
+        self.cast_vote(self.config.id);
+        self.set_standing(Standing::Candidate(Tally::default()));
+        let body = Body::Vote {
+            last: self.log.last(),
+        };
+        self.say_to_peers(&body);
+    }
+
+    fn cast_vote(&mut self, candidate: NodeId) {
+        self.voted_for = Some(candidate);
+        self.durability.stage_hard_state();
+        self.event(Event::VoteCast {
+            candidate,
+            term: self.term,
+        });
+    }
+
+    /// The term and vote became durable: a candidate's own vote counts from now on.
+    pub(crate) fn own_vote_durable(&mut self) {
+        if self.durability.hard_state_durable()
+            && let Standing::Candidate(tally) = &mut self.standing
+        {
+            tally.count(self.config.id, true);
+            self.count_votes();
+        }
+    }
+
+    pub(crate) fn receive_pre_vote(&mut self, from: NodeId, campaign: Term, last: Version) {
+        if self.ignores_candidates() {
+            return;
+        }
+        let granted = campaign > self.term && self.is_up_to_date(last);
+        self.say(from, Body::PreVoteReply { campaign, granted });
+    }
+
+    pub(crate) fn receive_pre_vote_reply(&mut self, from: NodeId, campaign: Term, granted: bool) {
+        if campaign == self.term.next()
+            && let Standing::PreCandidate(tally) = &mut self.standing
+        {
+            tally.count(from, granted);
+            self.count_votes();
+        }
+    }
+
+    pub(crate) fn receive_vote(&mut self, from: NodeId, term: Term, last: Version) {
+        if term < self.term {
+            self.say(from, Body::VoteReply { granted: false });
+            return;
+        }
+        if self.ignores_candidates() {
+            return;
+        }
+        if term > self.term {
+            self.become_follower(term, None);
+        }
+        // Raft §5.2: one vote a term, first come first served.
+        let free =
+            self.voted_for.is_none_or(|to| to == from) || self.config.breaks(Mutant::VotesTwice);
+        let granted = free && self.leader.is_none() && self.is_up_to_date(last);
+        if granted {
+            if self.voted_for != Some(from) {
+                self.cast_vote(from);
+            }
+            self.election.restart(&self.config, self.now);
+        }
+        if granted && self.config.breaks(Mutant::VoteNotDurable) {
+            self.say_after(0, from, Body::VoteReply { granted });
+        } else {
+            self.say(from, Body::VoteReply { granted });
+        }
+    }
+
+    pub(crate) fn receive_vote_reply(&mut self, from: NodeId, term: Term, granted: bool) {
+        if term == self.term
+            && let Standing::Candidate(tally) = &mut self.standing
+        {
+            tally.count(from, granted);
+            self.count_votes();
+        }
+    }
+
+    fn count_votes(&mut self) {
+        let (quorum, voters) = (self.config.quorum(), self.config.voters.len());
+        match &self.standing {
+            Standing::PreCandidate(tally) if tally.won(quorum) => self.campaign(),
+            Standing::Candidate(tally) if tally.won(quorum) => self.become_leader(),
+            Standing::PreCandidate(tally) | Standing::Candidate(tally)
+                if tally.lost(quorum, voters) =>
+            {
+                self.become_follower(self.term, None);
+            }
+            Standing::PreCandidate(_)
+            | Standing::Candidate(_)
+            | Standing::Follower
+            | Standing::Leader(_) => {}
+        }
+    }
+
+    fn ignores_candidates(&self) -> bool {
+        // A leader without a quorum has stepped down already (check-quorum).
+        matches!(self.standing, Standing::Leader(_))
+            || self.election.must_ignore_candidates(&self.config, self.now)
+    }
+
+    /// Raft §5.4.1: the later last term wins; in the same term the longer log.
+    fn is_up_to_date(&self, last: Version) -> bool {
+        last >= self.log.last() || self.config.breaks(Mutant::NoLogCheck)
+    }
+
+    /// # Errors
+    /// The error that names `from` and what it did.
+    pub(crate) const fn misuse(from: NodeId, term: Term, misuse: Misuse) -> Error {
+        Error::PeerMisuse { from, term, misuse }
+    }
+}
+
+#[cfg(test)]
+mod tests;

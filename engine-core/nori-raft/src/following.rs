@@ -1,0 +1,203 @@
+//! A follower takes its leader's log.
+//!
+//! **Invariant: an acknowledgement up to an index says that the log up to there is the leader's and
+//! durable.** Entries that conflict with the leader's are dropped with all that follow them, never
+//! committed ones (Raft §5.3, §5.4.3). What is committed is never beyond what is known to be the
+//! leader's.
+
+use norikv_types::{LogIndex, NodeId, Term, Version};
+
+use crate::config::Mutant;
+use crate::entry::Entry;
+use crate::error::Misuse;
+use crate::event::Event;
+use crate::message::{Append, AppendOutcome, AppendReply, Body};
+use crate::raft::{INDEX_MAX, Raft, Standing};
+
+/// What a follower knows of its leader's log, in the current term.
+#[derive(Debug)]
+pub(crate) struct Following {
+    /// Up to here the log is the leader's.
+    pub(crate) received_index: LogIndex,
+    /// Newest round the leader began.
+    pub(crate) round: u64,
+}
+
+impl Following {
+    /// At the start of a term: what is committed is in every later leader's log (Raft §5.4.3).
+    pub(crate) const fn new(commit_index: LogIndex) -> Self {
+        Self {
+            received_index: commit_index,
+            round: 0,
+        }
+    }
+}
+
+impl Raft {
+    /// # Errors
+    /// What no leader of `term` could send.
+    pub(crate) fn check_append(
+        &self,
+        from: NodeId,
+        term: Term,
+        append: &Append,
+    ) -> Result<(), Misuse> {
+        let prev = append.prev;
+        if term.0 == 0
+            || prev.index > INDEX_MAX
+            || append.entries.len() as u64 > INDEX_MAX.0
+            || (prev.index.0 == 0 && prev.term.0 != 0)
+        {
+            return Err(Misuse::OutOfRange);
+        }
+        self.check_leader(from, term)?;
+        if prev.term > term {
+            return Err(Misuse::EntryTerm);
+        }
+        self.check_agreement(term, prev)?;
+        let mut last = prev;
+        for entry in &append.entries {
+            if entry.index != last.index.next() || entry.term < last.term || entry.term.0 == 0 {
+                return Err(Misuse::EntryOrder);
+            }
+            last = entry.version();
+            self.check_agreement(term, last)?;
+        }
+        if last.term > term {
+            return Err(Misuse::EntryTerm);
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// Another node leads `term`, or this one does.
+    pub(crate) fn check_leader(&self, from: NodeId, term: Term) -> Result<(), Misuse> {
+        if term == self.term && self.leader.is_some_and(|leader| leader != from) {
+            return Err(Misuse::SecondLeader);
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// `at` contradicts what is committed, or what the leader of this term sent itself.
+    fn check_agreement(&self, term: Term, at: Version) -> Result<(), Misuse> {
+        if at.index > self.commit_index
+            && (term > self.term || at.index > self.following.received_index)
+        {
+            return Ok(());
+        }
+        match self.log.term(at.index) {
+            Some(own) if own != at.term => Err(if at.index <= self.commit_index {
+                Misuse::RewritesCommitted
+            } else {
+                Misuse::RewritesOwn
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A message of the leader of `term`, which is not behind: follow it.
+    pub(crate) fn follow(&mut self, from: NodeId, term: Term) {
+        if term > self.term || !matches!(self.standing, Standing::Follower) {
+            self.become_follower(term, Some(from));
+        } else {
+            self.set_leader(Some(from));
+        }
+        self.election.heard(&self.config, self.now);
+    }
+
+    /// An append of this term or a later one, checked.
+    pub(crate) fn receive_append(&mut self, from: NodeId, term: Term, append: Append) {
+        self.follow(from, term);
+        self.following.round = self.following.round.max(append.round);
+        let prev = append.prev;
+        let start = self.log.start().index;
+        // What is compacted here is committed, and so agrees.
+        if prev.index >= start && !self.log.contains(prev) {
+            let hint = self.log.agreement_before(prev);
+            self.reply_append(AppendReply {
+                round: append.round,
+                outcome: AppendOutcome::Rejected {
+                    prev_index: prev.index,
+                    hint,
+                },
+            });
+            return;
+        }
+        let carries = !append.entries.is_empty();
+        let end = LogIndex(prev.index.0 + append.entries.len() as u64);
+        self.take_entries(append.entries);
+        self.following.received_index = self.following.received_index.max(end);
+        let committed = append.commit_index.min(self.following.received_index);
+        if committed > self.commit_index {
+            self.commit(committed);
+        }
+        self.acknowledge(append.round, carries);
+    }
+
+    /// Keeps what agrees, drops what conflicts, appends what is new (Raft §5.3, figure 2).
+    fn take_entries(&mut self, entries: alloc::vec::Vec<Entry>) {
+        let start = self.log.start().index;
+        let mut entries = entries.into_iter().skip_while(|entry| {
+            entry.index <= start || self.log.term(entry.index) == Some(entry.term)
+        });
+        let Some(first) = entries.next() else {
+            return;
+        };
+        let from = first.index;
+        let fresh: alloc::vec::Vec<Entry> = entries.collect();
+        if from <= self.log.last_index() {
+            assert!(
+                from > self.commit_index && from > self.following.received_index,
+                "committed entries, and the leader's own, are never cut"
+            );
+            self.log.truncate(from);
+            self.event(Event::LogTruncated { from });
+        }
+        self.log.push(first);
+        for entry in fresh {
+            self.log.push(entry);
+        }
+        self.durability.stage_entries(from);
+    }
+
+    /// Tells the leader how far its log is here. With `all` the answer waits until that is durable;
+    /// without, it says what is durable now.
+    pub(crate) fn acknowledge(&mut self, round: u64, all: bool) {
+        if !matches!(self.standing, Standing::Follower) {
+            return;
+        }
+        let received_index = self.following.received_index;
+        let durable_index = self.durability.durable_index();
+        let early = self.config.breaks(Mutant::AckBeforeDurable);
+        let wait = all && received_index > durable_index && !early;
+        let match_index = if wait || early {
+            received_index
+        } else {
+            received_index.min(durable_index)
+        };
+        let reply = AppendReply {
+            round,
+            outcome: AppendOutcome::Accepted {
+                match_index,
+                received_index,
+                installing: self.installing.map(|snapshot| snapshot.index),
+            },
+        };
+        let needs = self.durability.newest_write();
+        match self.leader {
+            Some(leader) if wait => self.say_after(needs, leader, Body::AppendReply(reply)),
+            Some(_) => self.reply_append(reply),
+            None => {}
+        }
+    }
+
+    fn reply_append(&mut self, reply: AppendReply) {
+        if let Some(leader) = self.leader {
+            self.say(leader, Body::AppendReply(reply));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

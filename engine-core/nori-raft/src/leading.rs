@@ -1,0 +1,395 @@
+//! A leader's reign: its log becomes the group's.
+//!
+//! **Invariant: only entries of the leader's own term are committed by counting replicas; what
+//! precedes them is committed with them** (Raft §5.4.2). A leader counts itself only for what is
+//! durable here, though its entries may travel while its own disk works (dissertation §10.2.1). It
+//! never changes or drops an entry of its log (Raft §5.3), and steps down when no quorum answered
+//! for an election timeout (check-quorum, dissertation §6.2).
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use norikv_types::{LogIndex, Mono, NodeId, Version};
+
+use crate::config::Mutant;
+use crate::entry::{Entry, Payload};
+use crate::error::Misuse;
+use crate::event::Event;
+use crate::io::{Output, ProposalId, Refusal};
+use crate::lease::Lease;
+use crate::message::{Append, AppendOutcome, AppendReply, Body, Message};
+use crate::progress::{Peer, Progress};
+use crate::raft::{Raft, Standing};
+use crate::reads::Reads;
+use crate::status::PeerState;
+
+/// What a leader has and nobody else.
+#[derive(Debug)]
+pub(crate) struct Reign {
+    /// The no-op that opened the term. Committed: the leader knows what is committed.
+    pub(crate) first_index: LogIndex,
+    /// The other voters, by id.
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) reads: Reads,
+    pub(crate) lease: Lease,
+    /// Command bytes above the commit index.
+    uncommitted_bytes: u64,
+    /// When to send heartbeats next.
+    heartbeat_at: Mono,
+}
+
+impl Reign {
+    pub(crate) fn peer_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|peer| peer.id == id)
+    }
+
+    /// `None` when there is nobody to send to.
+    pub(crate) fn heartbeat_at(&self) -> Option<Mono> {
+        (!self.peers.is_empty()).then_some(self.heartbeat_at)
+    }
+}
+
+impl Raft {
+    /// A quorum voted for this replica: opens its term with a no-op (dissertation §6.4).
+    pub(crate) fn become_leader(&mut self) {
+        assert!(
+            self.durability.hard_state_durable() && self.voted_for == Some(self.config.id),
+            "a leader's own vote is durable before it counts"
+        );
+        let first_index = self.log.last_index().next();
+        let uncommitted = if self.commit_index < self.log.last_index() {
+            let tail = self
+                .log
+                .range(self.commit_index.next(), self.log.last_index());
+            tail.map(|entry| entry.payload.size()).sum()
+        } else {
+            0
+        };
+        let peers = self
+            .config
+            .voters
+            .iter()
+            .filter(|id| **id != self.config.id);
+        let mut reign = Reign {
+            first_index,
+            peers: peers
+                .map(|id| Peer::new(*id, first_index, self.now))
+                .collect(),
+            reads: Reads::default(),
+            lease: Lease::new(self.config.lease_duration()),
+            uncommitted_bytes: uncommitted,
+            heartbeat_at: self.now + self.config.heartbeat_interval,
+        };
+        // The first round travels with the no-op.
+        let round = reign.reads.begin();
+        reign.lease.begin(round, self.now);
+        self.set_standing(Standing::Leader(reign.into()));
+        self.set_leader(Some(self.config.id));
+        self.append(Payload::Noop);
+        self.confirm_rounds();
+    }
+
+    /// Appends a command, or refuses it.
+    pub(crate) fn propose(&mut self, proposal: ProposalId, command: Bytes) {
+        let size = command.len() as u64;
+        let reason = match &mut self.standing {
+            Standing::Leader(reign) => {
+                let total = reign.uncommitted_bytes.saturating_add(size);
+                if reign.uncommitted_bytes == 0 || total <= self.config.uncommitted_bytes_max {
+                    reign.uncommitted_bytes = total;
+                    let version = self.append(Payload::Command(command));
+                    self.outputs
+                        .push_back(Output::Appended { proposal, version });
+                    return;
+                }
+                Refusal::Overloaded
+            }
+            Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
+                Refusal::NotLeader
+            }
+        };
+        self.outputs.push_back(Output::Dropped {
+            proposal,
+            reason,
+            leader: self.leader,
+        });
+    }
+
+    fn append(&mut self, payload: Payload) -> Version {
+        let version = Version {
+            term: self.term,
+            index: self.log.last_index().next(),
+        };
+        self.log.push(Entry {
+            term: version.term,
+            index: version.index,
+            payload,
+        });
+        self.durability.stage_entries(version.index);
+        version
+    }
+
+    /// The heartbeat is due: steps down without a quorum, else begins a round.
+    pub(crate) fn heartbeat(&mut self) {
+        let Standing::Leader(reign) = &mut self.standing else {
+            return;
+        };
+        if self.now < reign.heartbeat_at {
+            return;
+        }
+        reign.heartbeat_at = self.now + self.config.heartbeat_interval;
+        let patience = self.config.election_timeout_max;
+        let heard = reign
+            .peers
+            .iter()
+            .filter(|peer| self.now.since(peer.last_contact) < patience)
+            .count();
+        if heard + 1 < self.config.quorum() {
+            self.become_follower(self.term, None);
+            return;
+        }
+        for peer in &mut reign.peers {
+            peer.look_for_losses(&self.config, self.now);
+        }
+        self.begin_round();
+    }
+
+    /// Sends an empty append to every peer. To one that is probed it is the probe, to the others
+    /// it says nothing about the log and so fits whatever overtakes whatever.
+    pub(crate) fn begin_round(&mut self) {
+        let Standing::Leader(reign) = &mut self.standing else {
+            return;
+        };
+        let round = reign.reads.begin();
+        reign.lease.begin(round, self.now);
+        for peer in &mut reign.peers {
+            let mut prev = Version::default();
+            if let Progress::Probe {
+                next_index,
+                waiting,
+            } = &mut peer.progress
+                && let Some(term) = self.log.term(next_index.prev())
+            {
+                prev = Version {
+                    term,
+                    index: next_index.prev(),
+                };
+                *waiting = true;
+            }
+            self.outputs.push_back(Output::Send {
+                to: peer.id,
+                message: Message {
+                    term: self.term,
+                    body: Body::Append(Append {
+                        prev,
+                        entries: Vec::new(),
+                        commit_index: self.commit_index,
+                        round,
+                    }),
+                },
+            });
+        }
+        self.confirm_rounds();
+    }
+
+    /// Sends every peer what it lacks, as far as its window allows.
+    pub(crate) fn replicate(&mut self) {
+        let Standing::Leader(reign) = &mut self.standing else {
+            return;
+        };
+        let (last, start) = (self.log.last_index(), self.log.start().index);
+        let round = reign.reads.round();
+        for peer in &mut reign.peers {
+            loop {
+                let next = match &peer.progress {
+                    Progress::Probe {
+                        next_index,
+                        waiting: false,
+                    } => *next_index,
+                    Progress::Replicate {
+                        next_index,
+                        inflight,
+                        ..
+                    } if *next_index <= last && inflight.has_room(&self.config) => *next_index,
+                    Progress::Probe { .. } | Progress::Replicate { .. } | Progress::Snapshot(_) => {
+                        break;
+                    }
+                };
+                let Some(prev_term) = self.log.term(next.prev()) else {
+                    assert!(next.prev() < start, "nothing beyond the log is sent");
+                    let export = peer.needs_snapshot(start);
+                    self.outputs
+                        .push_back(Output::Event(Event::PeerStateChanged {
+                            peer: peer.id,
+                            state: PeerState::Snapshot,
+                        }));
+                    if export {
+                        self.outputs
+                            .push_back(Output::ExportSnapshot { to: peer.id });
+                    }
+                    break;
+                };
+                let mut bytes = 0;
+                let mut entries = Vec::new();
+                if next <= last {
+                    let limit = u64::from(self.config.append_bytes_max);
+                    for entry in self.log.range(next, last) {
+                        if bytes > 0 && bytes + entry.size() > limit {
+                            break;
+                        }
+                        bytes += entry.size();
+                        entries.push(entry.clone());
+                    }
+                }
+                let sent = LogIndex(next.0 + entries.len() as u64);
+                match &mut peer.progress {
+                    Progress::Probe { waiting, .. } => *waiting = true,
+                    Progress::Replicate {
+                        next_index,
+                        inflight,
+                        last_sent,
+                    } => {
+                        inflight.add(sent.prev(), bytes);
+                        *next_index = sent;
+                        *last_sent = self.now;
+                    }
+                    Progress::Snapshot(_) => {}
+                }
+                self.outputs.push_back(Output::Send {
+                    to: peer.id,
+                    message: Message {
+                        term: self.term,
+                        body: Body::Append(Append {
+                            prev: Version {
+                                term: prev_term,
+                                index: next.prev(),
+                            },
+                            entries,
+                            commit_index: self.commit_index,
+                            round,
+                        }),
+                    },
+                });
+            }
+        }
+    }
+
+    /// # Errors
+    /// An answer to what this leader cannot have said.
+    pub(crate) fn check_append_reply(&self, reply: &AppendReply) -> Result<(), Misuse> {
+        let Standing::Leader(reign) = &self.standing else {
+            return Ok(());
+        };
+        let last = self.log.last_index();
+        match reply.outcome {
+            AppendOutcome::Outdated => Ok(()),
+            _ if reply.round > reign.reads.round() => Err(Misuse::AnswersUnasked),
+            AppendOutcome::Accepted {
+                match_index,
+                received_index,
+                ..
+            } if match_index > received_index || received_index > last => {
+                Err(Misuse::AcknowledgesUnsent)
+            }
+            AppendOutcome::Rejected { prev_index, hint }
+                if prev_index > last || hint.index > prev_index =>
+            {
+                Err(Misuse::AcknowledgesUnsent)
+            }
+            AppendOutcome::Accepted { .. } | AppendOutcome::Rejected { .. } => Ok(()),
+        }
+    }
+
+    /// An answer of this term, checked.
+    pub(crate) fn receive_append_reply(&mut self, from: NodeId, reply: AppendReply) {
+        let start = self.log.start().index;
+        let Standing::Leader(reign) = &mut self.standing else {
+            return;
+        };
+        let Some(peer) = reign.peer_mut(from) else {
+            return;
+        };
+        let (state, matched) = (peer.state(), peer.match_index);
+        let answered = peer.acked_round;
+        match reply.outcome {
+            // It answers a reign of an earlier term.
+            AppendOutcome::Outdated => return,
+            AppendOutcome::Accepted {
+                match_index,
+                received_index,
+                installing,
+            } => peer.accepted(reply.round, match_index, received_index, installing, start),
+            AppendOutcome::Rejected { prev_index, hint } => {
+                let agreed = self.log.agreement_before(hint).index;
+                // Below the log nothing is known here: go by what the peer says.
+                let agreed = if hint.index < start {
+                    hint.index
+                } else {
+                    agreed
+                };
+                peer.rejected(prev_index, agreed);
+            }
+        }
+        peer.answered(reply.round, self.now);
+        let changed = (peer.state() != state).then(|| peer.state());
+        let (advanced, confirms) = (peer.match_index > matched, peer.acked_round > answered);
+        if let Some(state) = changed {
+            self.event(Event::PeerStateChanged { peer: from, state });
+        }
+        if advanced {
+            self.advance_commit();
+        }
+        if confirms {
+            self.confirm_rounds();
+        }
+    }
+
+    pub(crate) fn peer_unreachable(&mut self, id: NodeId) {
+        if let Standing::Leader(reign) = &mut self.standing
+            && let Some(peer) = reign.peer_mut(id)
+        {
+            peer.unreachable();
+        }
+    }
+
+    /// Commits what a quorum holds durably (Raft §5.3, §5.4.2).
+    pub(crate) fn advance_commit(&mut self) {
+        let Standing::Leader(reign) = &self.standing else {
+            return;
+        };
+        self.scratch.clear();
+        self.scratch.push(self.durability.durable_index().0);
+        self.scratch
+            .extend(reign.peers.iter().map(|peer| peer.match_index.0));
+        self.scratch.sort_unstable_by(|a, b| b.cmp(a));
+        let index = LogIndex(self.scratch[self.config.quorum() - 1]);
+        if index <= self.commit_index {
+            return;
+        }
+        // Raft §5.4.2: an entry of an earlier term is never committed by counting replicas.
+        if index >= reign.first_index || self.config.breaks(Mutant::CommitsOldTerm) {
+            self.commit(index);
+        }
+    }
+
+    /// A leader's bookkeeping when its commit index moves from `old`.
+    pub(crate) fn leader_committed(&mut self, old: LogIndex) {
+        let commit_index = self.commit_index;
+        let Standing::Leader(reign) = &mut self.standing else {
+            return;
+        };
+        let committed = self.log.range(old.next(), commit_index);
+        let bytes: u64 = committed.map(|entry| entry.payload.size()).sum();
+        assert!(
+            reign.uncommitted_bytes >= bytes,
+            "every byte above the commit index is counted"
+        );
+        reign.uncommitted_bytes -= bytes;
+        if old < reign.first_index && commit_index >= reign.first_index {
+            reign.reads.term_committed(commit_index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

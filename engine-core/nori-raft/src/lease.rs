@@ -1,0 +1,66 @@
+//! The leader's lease: how long reads need no round.
+//!
+//! **Invariant: while a lease holds no other leader can exist.** A supporter that answered a round
+//! ignores candidates for the minimum election timeout after it heard the round; it heard it after
+//! it was sent. So the lease counts from the *send* time of the newest round that a quorum answered,
+//! and is shorter than that timeout by the clock drift allowed (dissertation §6.4.1). It dies with
+//! the reign that owns it.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use norikv_types::Mono;
+
+/// A lease and the rounds that may renew it.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    duration: Duration,
+    /// When the newest confirmed round was sent.
+    since: Option<Mono>,
+    /// Rounds that are not confirmed and when they were sent.
+    sent: VecDeque<(u64, Mono)>,
+}
+
+impl Lease {
+    /// No lease yet.
+    pub(crate) const fn new(duration: Duration) -> Self {
+        Self {
+            duration,
+            since: None,
+            sent: VecDeque::new(),
+        }
+    }
+
+    /// A round is sent now.
+    pub(crate) fn begin(&mut self, round: u64, now: Mono) {
+        self.sent.push_back((round, now));
+    }
+
+    /// A quorum answered `round`.
+    pub(crate) fn confirm(&mut self, round: u64) {
+        while let Some(&(sent_round, at)) = self.sent.front()
+            && sent_round <= round
+        {
+            self.since = Some(at);
+            self.sent.pop_front();
+        }
+    }
+
+    /// When the lease ends, if there is one.
+    pub(crate) fn until(&self) -> Option<Mono> {
+        self.since.map(|since| since + self.duration)
+    }
+
+    /// Whether the lease covers this moment.
+    pub(crate) fn holds(&self, now: Mono) -> bool {
+        self.until().is_some_and(|until| now < until)
+    }
+
+    /// The fault of [`Mutant::LeaseFromReceive`](crate::config::Mutant::LeaseFromReceive).
+    pub(crate) const fn restart_at(&mut self, now: Mono) {
+        self.since = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Linearizable reads: which of them which round of heartbeats confirms.
+//!
+//! **Invariant: a read is answered only after a quorum followed this leader at a moment after the
+//! read arrived, with an index at or above everything committed before it arrived** (dissertation
+//! §6.4). The index is known only once an entry of this term is committed. One counter numbers the
+//! rounds; a read waits for the round after the newest, and one round confirms them all.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use norikv_types::LogIndex;
+
+use crate::config::Mutant;
+use crate::io::{Output, ReadId, ReadMode, Refusal};
+use crate::raft::{Raft, Standing};
+
+/// A leader's rounds and the reads that wait for them.
+#[derive(Debug, Default)]
+pub(crate) struct Reads {
+    /// Newest round begun; 0: none.
+    round: u64,
+    /// Newest round that a quorum answered.
+    confirmed: u64,
+    /// Arrived before an entry of this term was committed.
+    early: Vec<ReadId>,
+    /// In order of arrival; rounds never fall along it.
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    read: ReadId,
+    index: LogIndex,
+    round: u64,
+}
+
+impl Reads {
+    /// The read waits for the next round.
+    pub(crate) fn ask(&mut self, read: ReadId, index: LogIndex) {
+        self.waiting.push_back(Waiting {
+            read,
+            index,
+            round: self.round + 1,
+        });
+    }
+
+    /// Nothing of this term is committed yet.
+    pub(crate) fn ask_early(&mut self, read: ReadId) {
+        self.early.push(read);
+    }
+
+    /// The first entry of this term is committed.
+    pub(crate) fn term_committed(&mut self, index: LogIndex) {
+        for read in core::mem::take(&mut self.early) {
+            self.ask(read, index);
+        }
+    }
+
+    /// Whether reads wait for a round that has not begun. While one is under way the next waits
+    /// for it (or for the next heartbeat), so that it carries more.
+    pub(crate) fn wants_round(&self) -> bool {
+        self.confirmed == self.round
+            && self
+                .waiting
+                .back()
+                .is_some_and(|last| last.round > self.round)
+    }
+
+    /// Begins the next round.
+    pub(crate) const fn begin(&mut self) -> u64 {
+        self.round += 1;
+        self.round
+    }
+
+    /// A quorum answered `round`. True if that is news.
+    pub(crate) const fn confirm(&mut self, round: u64) -> bool {
+        if round <= self.confirmed {
+            return false;
+        }
+        self.confirmed = round;
+        true
+    }
+
+    /// The next read that is confirmed.
+    pub(crate) fn ready(&mut self) -> Option<(ReadId, LogIndex)> {
+        if self.waiting.front()?.round > self.confirmed {
+            return None;
+        }
+        self.waiting
+            .pop_front()
+            .map(|front| (front.read, front.index))
+    }
+
+    /// Newest round begun.
+    pub(crate) const fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// Every read that got no answer.
+    pub(crate) fn into_unanswered(self) -> impl Iterator<Item = ReadId> {
+        let waiting = self.waiting.into_iter().map(|waiting| waiting.read);
+        waiting.chain(self.early)
+    }
+}
+
+impl Raft {
+    pub(crate) fn read(&mut self, read: ReadId, mode: ReadMode) {
+        let (commit_index, now) = (self.commit_index, self.now);
+        let Standing::Leader(reign) = &mut self.standing else {
+            self.outputs.push_back(Output::ReadRefused {
+                read,
+                reason: Refusal::NotLeader,
+                leader: self.leader,
+            });
+            return;
+        };
+        // Only a commit of its own term shows a leader what is committed (dissertation §6.4).
+        if commit_index < reign.first_index {
+            reign.reads.ask_early(read);
+        } else if mode == ReadMode::Lease && reign.lease.holds(now) {
+            self.outputs.push_back(Output::ReadReady {
+                read,
+                index: commit_index,
+            });
+        } else {
+            reign.reads.ask(read, commit_index);
+        }
+    }
+
+    /// Counts answers to rounds; hands out the reads that are confirmed and renews the lease.
+    pub(crate) fn confirm_rounds(&mut self) {
+        let quorum = self.config.quorum();
+        let Standing::Leader(reign) = &mut self.standing else {
+            return;
+        };
+        self.scratch.clear();
+        self.scratch.push(reign.reads.round());
+        self.scratch
+            .extend(reign.peers.iter().map(|peer| peer.acked_round));
+        self.scratch.sort_unstable_by(|a, b| b.cmp(a));
+        let round = self.scratch[quorum - 1];
+        if reign.reads.confirm(round) {
+            reign.lease.confirm(round);
+            if self.config.breaks(Mutant::LeaseFromReceive) {
+                reign.lease.restart_at(self.now);
+            }
+        }
+        while let Some((read, index)) = reign.reads.ready() {
+            self.outputs.push_back(Output::ReadReady { read, index });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
