@@ -226,3 +226,6 @@ fn entry(entries: &[u8], at: usize) -> Option<Entry> {
         value_end,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -326,3 +326,6 @@ impl IndexBuilder {
         self.closed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,3 +125,6 @@ impl fmt::Debug for BlockCache {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

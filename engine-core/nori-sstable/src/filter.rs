@@ -152,3 +152,6 @@ fn bits_of(hash: u64, probes: u8) -> impl Iterator<Item = usize> {
         bit as usize
     })
 }
+
+#[cfg(test)]
+mod tests;

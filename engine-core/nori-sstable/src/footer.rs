@@ -153,3 +153,6 @@ impl Fields<'_> {
         BlockHandle::read_fixed(&self.take())
     }
 }
+
+#[cfg(test)]
+mod tests;

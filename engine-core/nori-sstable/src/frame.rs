@@ -237,3 +237,6 @@ impl core::fmt::Debug for Framer {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -417,3 +417,6 @@ impl ReadAhead {
         read
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,6 @@ impl Properties {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -315,3 +315,6 @@ fn read_block(object: &dyn BlockObject, handle: BlockHandle) -> Result<Bytes, Er
         .map_err(|e| error::from_read(e, object.id(), handle.offset))?;
     Ok(Bytes::from(framed))
 }
+
+#[cfg(test)]
+mod tests;
