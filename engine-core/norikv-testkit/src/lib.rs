@@ -28,5 +28,5 @@ pub use model::{
     CasRegister, Expect, Model, RegisterInput, RegisterOutput, VersionedInput, VersionedKey,
     VersionedOutput, VersionedState,
 };
-pub use network::{Delay, LinkFaults, Message, Network, NetworkCounters};
+pub use network::{Channel, Delay, LinkFaults, Message, Network, NetworkCounters};
 pub use schedule::{Schedule, Slot};

@@ -1,8 +1,9 @@
 //! A network that delays, loses, doubles, reorders and parts.
 //!
 //! **Invariant: the same seed and the same sends give the same deliveries, in the order of
-//! (time, sequence).** Without the reorder fault a link keeps its order; a cut link delivers
-//! nothing, neither what is sent while it is cut nor what was in flight.
+//! (time, sequence).** What is sent on one channel of a link keeps its order, but for the reorder
+//! fault, which strict channels do not have. A cut link delivers nothing, neither what is sent while
+//! it is cut nor what was in flight.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
@@ -20,8 +21,8 @@ pub struct Network<T> {
     cuts: BTreeSet<(NodeId, NodeId)>,
     /// Links that behave otherwise than the rest.
     links: BTreeMap<(NodeId, NodeId), LinkFaults>,
-    /// When the last message in order arrives on each link.
-    last_arrival: BTreeMap<(NodeId, NodeId), Mono>,
+    /// When the last message in order arrives on each channel of each link.
+    last_arrival: BTreeMap<(NodeId, NodeId, Channel), Mono>,
     counters: NetworkCounters,
 }
 
@@ -32,10 +33,21 @@ pub struct Message<T> {
     pub from: NodeId,
     /// Whom it is for.
     pub to: NodeId,
+    /// On which channel.
+    pub channel: Channel,
     /// When it was sent.
     pub sent: Mono,
     /// What it says.
     pub payload: T,
+}
+
+/// One of the independent ways from one node to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Channel {
+    /// Tells the channels of a link apart.
+    pub number: u8,
+    /// Never doubles and never reorders, as a stream of a connection. Loss stays possible.
+    pub strict: bool,
 }
 
 /// What can happen on a link, each drawn for every message.
@@ -97,7 +109,7 @@ impl<T: Clone> Network<T> {
     }
 
     /// Puts a message on its way.
-    pub fn send(&mut self, now: Mono, from: NodeId, to: NodeId, payload: T) {
+    pub fn send(&mut self, now: Mono, from: NodeId, to: NodeId, channel: Channel, payload: T) {
         self.counters.sent += 1;
         if self.is_cut(from, to) {
             self.counters.cut += 1;
@@ -109,20 +121,21 @@ impl<T: Clone> Network<T> {
             return;
         }
         let mut arrives = now + faults.delay.draw(&mut self.prng);
-        if self.prng.chance_ppm(faults.reorder_ppm) {
+        if !channel.strict && self.prng.chance_ppm(faults.reorder_ppm) {
             self.counters.reordered += 1;
         } else {
-            let last = self.last_arrival.entry((from, to)).or_default();
+            let last = self.last_arrival.entry((from, to, channel)).or_default();
             arrives = arrives.max(*last);
             *last = arrives;
         }
         let message = Message {
             from,
             to,
+            channel,
             sent: now,
             payload,
         };
-        if self.prng.chance_ppm(faults.duplicate_ppm) {
+        if !channel.strict && self.prng.chance_ppm(faults.duplicate_ppm) {
             self.counters.duplicated += 1;
             let again = arrives + faults.delay.draw(&mut self.prng);
             self.in_flight.push(again, message.clone());
@@ -152,7 +165,7 @@ impl<T> Network<T> {
         self.in_flight
             .retain(|message| message.from != node && message.to != node);
         self.last_arrival
-            .retain(|(from, to), _| *from != node && *to != node);
+            .retain(|(from, to, _), _| *from != node && *to != node);
     }
 
     /// Lets every link without behaviour of its own behave like `faults`.
@@ -250,6 +263,26 @@ impl Delay {
             return prng.duration(Duration::ZERO, bound).max(self.min);
         }
         prng.duration(self.min, self.max)
+    }
+}
+
+impl Channel {
+    /// Doubles and reorders if the link does.
+    #[must_use]
+    pub const fn loose(number: u8) -> Self {
+        Self {
+            number,
+            strict: false,
+        }
+    }
+
+    /// Keeps its order and doubles nothing.
+    #[must_use]
+    pub const fn strict(number: u8) -> Self {
+        Self {
+            number,
+            strict: true,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::*;
 const A: NodeId = NodeId(1);
 const B: NodeId = NodeId(2);
 const C: NodeId = NodeId(3);
+const LANE: Channel = Channel::loose(0);
 
 fn wild() -> LinkFaults {
     LinkFaults {
@@ -24,7 +25,7 @@ fn run(faults: LinkFaults, seed: u64) -> (Vec<(Slot, Message<u32>)>, NetworkCoun
     let mut network = Network::new(faults, Prng::new(seed));
     for nth in 0..1_000 {
         let now = Mono::from_nanos(u64::from(nth) * 50_000);
-        network.send(now, A, B, nth);
+        network.send(now, A, B, LANE, nth);
     }
     let mut deliveries = Vec::new();
     while let Some(delivery) = network.pop() {
@@ -81,18 +82,18 @@ fn every_fault_fires_and_is_counted() {
 fn a_partition_swallows_what_is_in_flight_and_a_one_way_cut_leaves_the_way_back() {
     let calm = LinkFaults::none(Delay::fixed(Duration::from_millis(1)));
     let mut network = Network::new(calm, Prng::new(0));
-    network.send(Mono::ZERO, A, B, 1);
+    network.send(Mono::ZERO, A, B, LANE, 1);
     network.partition(&[&[A], &[B, C]]);
-    network.send(Mono::ZERO, B, C, 2);
-    network.send(Mono::ZERO, C, A, 3);
+    network.send(Mono::ZERO, B, C, LANE, 2);
+    network.send(Mono::ZERO, C, A, LANE, 3);
     assert_eq!(network.pop().map(|(_, message)| message.payload), Some(2));
     assert!(network.pop().is_none());
     assert_eq!(network.counters().cut, 2);
 
     network.heal();
     network.cut(A, B);
-    network.send(Mono::ZERO, A, B, 4);
-    network.send(Mono::ZERO, B, A, 5);
+    network.send(Mono::ZERO, A, B, LANE, 4);
+    network.send(Mono::ZERO, B, A, LANE, 5);
     assert_eq!(network.pop().map(|(_, message)| message.payload), Some(5));
     assert!(network.pop().is_none());
 }
@@ -101,10 +102,36 @@ fn a_partition_swallows_what_is_in_flight_and_a_one_way_cut_leaves_the_way_back(
 fn a_dead_node_takes_its_messages_with_it() {
     let calm = LinkFaults::none(Delay::fixed(Duration::from_millis(1)));
     let mut network = Network::new(calm, Prng::new(0));
-    network.send(Mono::ZERO, A, B, 1);
-    network.send(Mono::ZERO, B, C, 2);
-    network.send(Mono::ZERO, C, A, 3);
+    network.send(Mono::ZERO, A, B, LANE, 1);
+    network.send(Mono::ZERO, B, C, LANE, 2);
+    network.send(Mono::ZERO, C, A, LANE, 3);
     network.drop_node(A);
     assert_eq!(network.in_flight().count(), 1);
     assert_eq!(network.pop().map(|(_, message)| message.payload), Some(2));
+}
+
+#[test]
+fn a_strict_channel_neither_reorders_nor_doubles_and_no_channel_waits_for_another() {
+    let faults = LinkFaults {
+        reorder_ppm: 500_000,
+        duplicate_ppm: 500_000,
+        ..wild()
+    };
+    let mut network = Network::new(faults, Prng::new(6));
+    for nth in 0..1_000 {
+        for number in [1, 2] {
+            network.send(Mono::ZERO, A, B, Channel::strict(number), nth);
+        }
+    }
+    let mut arrived = [Vec::new(), Vec::new()];
+    let mut order = Vec::new();
+    while let Some((_, message)) = network.pop() {
+        arrived[usize::from(message.channel.number) - 1].push(message.payload);
+        order.push(message.channel.number);
+    }
+    for numbers in &arrived {
+        assert!(numbers.is_sorted_by(|a, b| a < b));
+    }
+    assert!(!order.is_sorted());
+    assert_eq!(network.counters().duplicated, 0);
 }
