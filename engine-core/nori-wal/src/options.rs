@@ -1,0 +1,45 @@
+//! How a log is opened.
+
+use nori_env::Owner;
+
+/// How a log is opened. `Options::default()` suits a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Size of a segment in bytes. Segments are set aside whole where the store recycles them.
+    pub segment_bytes: u64,
+    /// Size of the segment that opening begins, in bytes: setting aside a whole one takes long.
+    pub first_segment_bytes: u64,
+    /// Largest batch in bytes, 8 for each record included; also the largest commit group.
+    pub batch_bytes_max: u32,
+    /// Released segments that are kept for reuse; beyond that they are deleted.
+    pub spares_max: u32,
+    /// What to do about corruption.
+    pub mode: OpenMode,
+    /// Who takes the store's lock; `None` draws a new owner. A host that has acquired the store
+    /// itself names itself here.
+    pub owner: Option<Owner>,
+}
+
+/// What opening does about corruption: bytes that were synced once and do not verify now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Refuse to open. For a log that stands alone.
+    Strict,
+    /// Report each range and go on with what verifies behind it. For a replica, which can fetch
+    /// from its peers what it lost.
+    Salvage,
+}
+
+impl Default for Options {
+    /// Segments of 128 MiB, the first of 16 MiB, batches up to 8 MiB, two spares, strict.
+    fn default() -> Self {
+        Self {
+            segment_bytes: 128 << 20,
+            first_segment_bytes: 16 << 20,
+            batch_bytes_max: 8 << 20,
+            spares_max: 2,
+            mode: OpenMode::Strict,
+            owner: None,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Opening: what is the log, where does it end, and is anything of it damaged?
+//!
+//! **Invariant: bytes below the highest watermark that anything verified carries were synced once,
+//! so where they do not verify, they are reported and never cut. Bytes at or above it were never
+//! proven: the first of them that does not verify ends the log.** What verified above the
+//! watermark was only read back, so it is rewritten and synced before opening returns.
+//!
+//! 1. [`Inventory`] reads every header and finds the newest segment that counts.
+//! 2. [`Replay`] walks the chain that ends there, hands out its records, and decides where it ends.
+//! 3. [`bridge`] writes two segments: the one that will be written to, and before it in the chain a
+//!    bridge that holds what is rewritten and names the former. The bridge comes last and is whole
+//!    or void: its sync is the moment at which the new end of the log holds.
+//! 4. What is not part of the log any more is deleted.
+
+mod bridge;
+mod inventory;
+mod replay;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use nori_env::{BlockStore, Entropy, ObjectId, ObjectKind, Owner};
+
+use crate::format::{FrameBuf, Kind};
+use crate::rotate::free;
+use crate::wal::{Health, State};
+use crate::{CorruptRange, Error, Lsn, LsnRange, Options};
+
+use inventory::Inventory;
+use replay::Replay;
+
+/// What opening found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// The torn tail that was cut: nothing in it had been proven durable. Whoever was told that
+    /// something in it was durable met the one kind of damage that cannot be told from a crash.
+    pub uncertain: Option<LsnRange>,
+    /// What was synced once and does not verify now; only in salvage mode.
+    pub corrupt: Vec<CorruptRange>,
+    /// The log was closed, or never written to.
+    pub clean: bool,
+    /// Records that were replayed.
+    pub records: u64,
+    /// Bytes of frames that were rewritten because nothing proved them durable.
+    pub rewritten: u64,
+    /// The oldest position that is held.
+    pub first: Lsn,
+    /// Where the log goes on.
+    pub end: Lsn,
+}
+
+/// What opening hands out.
+#[derive(Debug)]
+pub enum Replayed<'a> {
+    /// The table at the head of a segment. What it tells holds where it stands in the log.
+    Table(&'a [u8]),
+    /// One record.
+    Record {
+        /// Its position.
+        lsn: Lsn,
+        /// Its bytes.
+        payload: &'a [u8],
+    },
+    /// Everything was handed out. What is put here becomes the table of the new segment.
+    End {
+        /// Empty: no table.
+        table: &'a mut Vec<u8>,
+    },
+}
+
+pub(crate) fn open(
+    store: &Arc<dyn BlockStore>,
+    entropy: &dyn Entropy,
+    options: &Options,
+    replay: &mut dyn FnMut(Replayed<'_>),
+) -> Result<(State, Recovery), Error> {
+    let owner = options.owner.unwrap_or_else(|| Owner(entropy.draw()));
+    store.acquire(owner)?;
+    let inventory = Inventory::take(store.as_ref())?;
+    let newest = inventory.newest()?;
+    let chain = inventory.chain(newest);
+    let mut found = Replay::new(&inventory, options.mode, inventory.watermark(newest)?);
+    found.run(chain, replay)?;
+    let mut table = Vec::new();
+    replay(Replayed::End { table: &mut table });
+
+    let new = bridge::write(
+        store.as_ref(),
+        entropy,
+        options,
+        &inventory,
+        &mut found,
+        &table,
+    )?;
+    let mut segments: VecDeque<_> = found.kept().collect();
+    let mut next_number = new.next_number;
+    let mut spares = VecDeque::new();
+    for item in inventory.items() {
+        if !segments
+            .iter()
+            .any(|segment| segment.number == item.id.number)
+        {
+            let keep = store.geometry().recycle
+                && spares.len() < options.spares_max as usize
+                && item.object.len()? >= options.segment_bytes;
+            spares.extend(free(
+                store.as_ref(),
+                item.id.number,
+                keep.then_some(next_number),
+            )?);
+            next_number += u64::from(keep);
+        }
+    }
+    segments.extend([Arc::new(new.bridge), Arc::new(new.active)]);
+    let durable = segments.back().map_or(0, |active| active.end());
+    let recovery = Recovery {
+        uncertain: found.uncertain,
+        clean: found.clean,
+        records: found.records,
+        rewritten: found.at - found.watermark,
+        first: Lsn(segments.front().map_or(0, |oldest| oldest.base)),
+        end: Lsn(durable),
+        corrupt: found.corrupt,
+    };
+    let state = State {
+        segments,
+        open: FrameBuf::new(Kind::Group, durable, Vec::new()),
+        refused: None,
+        idle: Vec::new(),
+        durable,
+        sealed: table.is_empty(),
+        rooted: false,
+        busy: false,
+        rolling: false,
+        health: Health::Live,
+        next_number,
+        spares,
+    };
+    Ok((state, recovery))
+}
+
+fn logs(store: &dyn BlockStore) -> Result<Vec<ObjectId>, Error> {
+    let mut ids = store.list()?;
+    ids.retain(|id| id.kind == ObjectKind::Log);
+    Ok(ids)
+}
+

@@ -1,0 +1,334 @@
+//! The running log: staging, group commit, rotation, release.
+//!
+//! **Invariant: `durable` only ever becomes the end of a frame whose append and sync returned `Ok`,
+//! and every frame before it had become durable first.** One leader writes at a time; the frame
+//! it writes carries `durable` as its watermark, so any later frame proves the ones before it.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use nori_env::sync::{Mutex, Park};
+use nori_env::{BlockObject, BlockStore, Entropy};
+
+use crate::format::{
+    FRAME_HEADER_LEN, FrameBuf, Kind, LINK_BODY_LEN, RECORD_HEADER_LEN, STEP, aligned,
+};
+use crate::recovery::{Recovery, Replayed};
+use crate::segment::{Segment, SegmentInfo};
+use crate::{Error, Limit, Lsn, LsnRange, Options};
+
+/// A write-ahead log. `&self` everywhere: share it among threads as it is.
+#[derive(Debug)]
+pub struct Wal {
+    pub(crate) store: Arc<dyn BlockStore>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) options: Options,
+    /// Frames start at multiples of this.
+    pub(crate) align: u32,
+    pub(crate) state: Mutex<State>,
+    pub(crate) park: Park,
+    /// One release at a time.
+    pub(crate) releasing: Mutex<()>,
+}
+
+/// What opening hands to the running log.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Oldest first; the last one is written to.
+    pub segments: VecDeque<Arc<Segment>>,
+    /// The group that is being staged.
+    pub open: FrameBuf,
+    /// A finished frame that found no space; goes before `open`.
+    pub refused: Option<FrameBuf>,
+    /// The buffer of the last frame, for the next.
+    pub idle: Vec<u8>,
+    pub durable: u64,
+    /// The last frame proves everything before it, or there is nothing to prove.
+    pub sealed: bool,
+    /// The active segment holds a frame that was written after its predecessor named it.
+    pub rooted: bool,
+    /// A leader writes.
+    pub busy: bool,
+    /// The active segment is about to change; staging waits.
+    pub rolling: bool,
+    pub health: Health,
+    pub next_number: u64,
+    pub spares: VecDeque<Arc<dyn BlockObject>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    Live,
+    Poisoned,
+    Closed,
+}
+
+impl Wal {
+    /// Opens the log in `store`, replays what it holds, and begins a new segment.
+    ///
+    /// `replay` sees the table at the head of each segment that has one and every record, in
+    /// order, and at last [`Replayed::End`], where it may give the new segment a table. It may be called before a
+    /// corruption is found, so keep what it builds only when opening succeeds. When this returns,
+    /// everything replayed is durable.
+    ///
+    /// # Errors
+    /// `Corrupt` (strict mode only), `Version`, `Io`; the log is as it was.
+    pub fn open(
+        store: Arc<dyn BlockStore>,
+        entropy: Arc<dyn Entropy>,
+        options: Options,
+        replay: &mut dyn FnMut(Replayed<'_>),
+    ) -> Result<(Self, Recovery), Error> {
+        let (state, recovery) = crate::recovery::open(&store, entropy.as_ref(), &options, replay)?;
+        Ok((Self::new(store, entropy, options, state), recovery))
+    }
+
+    fn new(
+        store: Arc<dyn BlockStore>,
+        entropy: Arc<dyn Entropy>,
+        options: Options,
+        state: State,
+    ) -> Self {
+        let align = frame_align(store.as_ref());
+        Self {
+            store,
+            entropy,
+            options,
+            align,
+            state: Mutex::new(state),
+            park: Park::new(),
+            releasing: Mutex::new(()),
+        }
+    }
+
+    /// Copies `batch` into the open group. The batch is atomic: after a crash all of its records
+    /// are there or none. Returns the end of the batch: durable once
+    /// [`durable_lsn`](Self::durable_lsn) reaches it. Record `i` starts at that position minus the
+    /// payloads from `i` on and minus [`RECORD_OVERHEAD`](Self::RECORD_OVERHEAD) for each.
+    ///
+    /// Does no I/O unless the group or the segment is full; then it commits or rotates first.
+    ///
+    /// # Errors
+    /// `TooLarge`, `Closed`, `Poisoned`, `Io`: nothing was staged.
+    pub fn stage(&self, batch: &[&[u8]]) -> Result<Lsn, Error> {
+        let add = self.batch_bytes(batch)?;
+        let mut state = self.state.lock();
+        loop {
+            state.check()?;
+            if add == 0 {
+                return Ok(Lsn(state.staged_end()));
+            }
+            if state.rolling {
+                state = self.wait(state);
+            } else if !self.groups(&state, add) {
+                state = self.lead_or_wait(state)?;
+            } else if !self.fits(&state, add) {
+                drop(state);
+                self.roll(&[], Some(add))?;
+                state = self.state.lock();
+            } else {
+                for payload in batch {
+                    state.open.push(payload);
+                }
+                return Ok(Lsn(state.staged_end()));
+            }
+        }
+    }
+
+    /// Makes everything staged before the call durable, in one append and one sync for all of it.
+    /// Callers at the same time share them. Returns the durable position.
+    ///
+    /// # Errors
+    /// `Io` with `NoSpace`: nothing of the group is durable; it stays staged. Any other `Io` and
+    /// `Poisoned`: whether the group survives is unknown, and the log accepts nothing more.
+    pub fn commit(&self) -> Result<Lsn, Error> {
+        let state = self.state.lock();
+        let target = state.staged_end();
+        self.reach(state, target)
+    }
+
+    /// [`stage`](Self::stage) and [`commit`](Self::commit); returns the end of the batch.
+    ///
+    /// # Errors
+    /// As those two.
+    pub fn append(&self, batch: &[&[u8]]) -> Result<Lsn, Error> {
+        let end = self.stage(batch)?;
+        self.reach(self.state.lock(), end.0)?;
+        Ok(end)
+    }
+
+    /// Ends the active segment and begins one headed by `table` (if it is not empty); everything
+    /// staged becomes durable first. The table is durable when this returns.
+    ///
+    /// # Errors
+    /// `TooLarge`, `Closed`. `Io` with `NoSpace`: the active segment stays. Else as
+    /// [`commit`](Self::commit).
+    pub fn rotate(&self, table: &[u8]) -> Result<(), Error> {
+        let (got, max) = (table.len() as u64, u64::from(self.options.batch_bytes_max));
+        if got > max {
+            let limit = Limit::TableBytesMax;
+            return Err(Error::TooLarge { limit, max, got });
+        }
+        self.roll(table, None)
+    }
+
+    /// Proves the last group: commits, then writes a frame that says so. Call it when the log
+    /// falls idle, since damage to the last group can be told from a torn tail only by what
+    /// follows it. Does nothing when nothing was committed since the last time.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn seal(&self) -> Result<(), Error> {
+        self.prove()
+    }
+
+    /// Commits, marks the log as cleanly closed, and accepts nothing more.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit); `Closed` when it was closed before.
+    pub fn close(&self) -> Result<(), Error> {
+        let state = self.stop_staging()?;
+        self.mark_and_reopen(state, Kind::Close)
+    }
+
+    /// Frees the segments that lie wholly below `lsn`, oldest first: they are set aside for reuse
+    /// or deleted. The active one stays. Durable when this returns.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit); those freed before the failure stay freed.
+    pub fn release_before(&self, lsn: Lsn) -> Result<(), Error> {
+        self.release(lsn.0)
+    }
+
+    /// Everything below is durable.
+    pub fn durable_lsn(&self) -> Lsn {
+        Lsn(self.state.lock().durable)
+    }
+
+    /// Everything below is staged.
+    pub fn end_lsn(&self) -> Lsn {
+        Lsn(self.state.lock().staged_end())
+    }
+
+    /// The oldest position that is held.
+    pub fn first_lsn(&self) -> Lsn {
+        let state = self.state.lock();
+        Lsn(state
+            .segments
+            .front()
+            .map_or(state.durable, |oldest| oldest.base))
+    }
+
+    /// Bytes that can be staged before the active segment is full.
+    pub fn segment_remaining(&self) -> u64 {
+        let state = self.state.lock();
+        let used = self.frame_end(&state, 0) + self.tail_reserve();
+        state.active().capacity.saturating_sub(used)
+    }
+
+    /// The segments, oldest first; the last one is being written.
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        let state = self.state.lock();
+        state
+            .segments
+            .iter()
+            .map(|segment| segment.info())
+            .collect()
+    }
+
+    /// Bytes that each record takes besides its payload.
+    pub const RECORD_OVERHEAD: u64 = RECORD_HEADER_LEN as u64;
+
+    /// What can be read now, and in which segments.
+    pub(crate) fn readable(&self) -> (LsnRange, Vec<Arc<Segment>>) {
+        let state = self.state.lock();
+        let first = state
+            .segments
+            .front()
+            .map_or(state.durable, |oldest| oldest.base);
+        (
+            LsnRange::new(first, state.durable),
+            state.segments.iter().map(Arc::clone).collect(),
+        )
+    }
+
+    fn batch_bytes(&self, batch: &[&[u8]]) -> Result<u64, Error> {
+        let max = u64::from(self.options.batch_bytes_max);
+        let got = (batch.iter()).fold(0u64, |sum, payload| {
+            sum.saturating_add((RECORD_HEADER_LEN + payload.len()) as u64)
+        });
+        if got > max {
+            let limit = Limit::BatchBytesMax;
+            return Err(Error::TooLarge { limit, max, got });
+        }
+        Ok(got)
+    }
+
+    /// Whether `add` more bytes keep the open group below its limit.
+    fn groups(&self, state: &State, add: u64) -> bool {
+        let max = FRAME_HEADER_LEN as u64 + u64::from(self.options.batch_bytes_max);
+        state.open.len() + add <= max
+    }
+
+    /// Where the open frame would end in the active segment with `add` more bytes.
+    pub(crate) fn frame_end(&self, state: &State, add: u64) -> u64 {
+        let len = state.open.len() + add;
+        aligned(state.active().offset(state.open.lsn) + len, self.align)
+    }
+
+    pub(crate) fn fits(&self, state: &State, add: u64) -> bool {
+        self.frame_end(state, add) + self.tail_reserve() <= state.active().capacity
+    }
+
+    fn tail_reserve(&self) -> u64 {
+        tail_reserve(self.align)
+    }
+}
+
+impl State {
+    /// The segment that is written to.
+    pub(crate) fn active(&self) -> &Arc<Segment> {
+        self.segments
+            .back()
+            .expect("there is always an active segment")
+    }
+
+    /// Where what was staged ends.
+    pub(crate) fn staged_end(&self) -> u64 {
+        let room = if self.open.is_empty() {
+            0
+        } else {
+            self.open.len()
+        };
+        self.open.lsn + room
+    }
+
+    /// Whether anything may still be written.
+    pub(crate) const fn check(&self) -> Result<(), Error> {
+        match self.health {
+            Health::Live => Ok(()),
+            Health::Poisoned => Err(Error::Poisoned),
+            Health::Closed => Err(Error::Closed),
+        }
+    }
+}
+
+/// Room that every segment keeps for its last frames: a seal and a link, or a close.
+pub(crate) fn tail_reserve(align: u32) -> u64 {
+    aligned(FRAME_HEADER_LEN as u64, align) + aligned(LINK_LEN, align)
+}
+
+/// The alignment of frames in `store`: without power-safe overwrite none shares a unit with a
+/// later one.
+pub(crate) fn frame_align(store: &dyn BlockStore) -> u32 {
+    let geometry = store.geometry();
+    if geometry.psow {
+        STEP
+    } else {
+        geometry.unit.max(STEP)
+    }
+}
+
+pub(crate) const LINK_LEN: u64 = (FRAME_HEADER_LEN + LINK_BODY_LEN) as u64;
+

@@ -1,0 +1,5 @@
+//! The log as its users see it.
+
+mod support;
+
+mod roundtrip;
