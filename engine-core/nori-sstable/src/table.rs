@@ -318,3 +318,6 @@ fn read_block(object: &dyn BlockObject, handle: BlockHandle) -> Result<Bytes, Er
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod forged;

@@ -7,4 +7,6 @@
 
 mod common;
 mod damage;
+mod format;
 mod model;
+mod shared;
