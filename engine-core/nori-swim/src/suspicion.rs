@@ -19,6 +19,8 @@ pub(crate) struct Suspicions(BTreeMap<NodeId, Suspicion>);
 #[derive(Debug, Clone)]
 struct Suspicion {
     since: Mono,
+    /// When the last confirmation came: it may bring the deadline to that moment, not before.
+    confirmed: Mono,
     timing: Timing,
     /// Who accuses; the first is not a confirmation. At most `wanted` + 1.
     accusers: BTreeSet<NodeId>,
@@ -64,6 +66,7 @@ impl Suspicions {
             node,
             Suspicion {
                 since,
+                confirmed: since,
                 timing,
                 accusers,
                 first: accuser,
@@ -72,11 +75,16 @@ impl Suspicions {
     }
 
     /// Counts `accuser`. True when it is one more that shortens the timeout and so worth telling.
-    pub(crate) fn confirm(&mut self, node: NodeId, accuser: NodeId) -> bool {
+    pub(crate) fn confirm(&mut self, node: NodeId, accuser: NodeId, now: Mono) -> bool {
         let Some(suspicion) = self.0.get_mut(&node) else {
             return false;
         };
-        suspicion.confirmations() < suspicion.timing.wanted && suspicion.accusers.insert(accuser)
+        let counts = suspicion.confirmations() < suspicion.timing.wanted
+            && suspicion.accusers.insert(accuser);
+        if counts {
+            suspicion.confirmed = now;
+        }
+        counts
     }
 
     pub(crate) fn stop(&mut self, node: NodeId) {
@@ -113,7 +121,7 @@ impl Suspicion {
     }
 
     fn deadline(&self) -> Mono {
-        self.since + self.timing.timeout(self.confirmations())
+        (self.since + self.timing.timeout(self.confirmations())).max(self.confirmed)
     }
 }
 

@@ -312,7 +312,7 @@ impl Swim {
             Some(known) => {
                 let same = (known.state, known.incarnation) == (member.state, member.incarnation);
                 // Only independent confirmations are passed on, the first k (Lifeguard §III).
-                if same && self.suspicions.confirm(node, *accuser) {
+                if same && self.suspicions.confirm(node, *accuser, now) {
                     self.spread(now, node, Some(*accuser));
                 }
                 return;
@@ -385,9 +385,6 @@ impl Swim {
         if late > self.config.probe_interval {
             self.wake(now, late);
         }
-        while let Some(node) = self.suspicions.expired(now) {
-            self.convict(now, node);
-        }
         while let Some(proxied) = self.proxies.unanswered(now) {
             self.send(
                 proxied.asker,
@@ -400,6 +397,10 @@ impl Swim {
         if !self.has_left() {
             self.tick_probe(now);
             self.tick_exchange(now);
+        }
+        // After the probe: a judgement may be the confirmation that ends a suspicion.
+        while let Some(node) = self.suspicions.expired(now) {
+            self.convict(now, node);
         }
         if self.gossip_at.is_some_and(|at| at <= now) {
             self.gossip_to(self.config.gossip_fanout);

@@ -62,14 +62,14 @@ fn an_accuser_counts_once_and_no_more_than_wanted_count() {
     suspicions.start(suspect, NodeId(2), Mono::ZERO, Timing::new(&config(), 10));
     assert_eq!(suspicions.next_deadline(), Some(Mono::ZERO + secs(24)));
     assert!(
-        !suspicions.confirm(suspect, NodeId(2)),
+        !suspicions.confirm(suspect, NodeId(2), Mono::ZERO),
         "the first accuser confirms nothing"
     );
-    assert!(suspicions.confirm(suspect, NodeId(3)));
-    assert!(!suspicions.confirm(suspect, NodeId(3)));
-    assert!(suspicions.confirm(suspect, NodeId(4)));
-    assert!(suspicions.confirm(suspect, NodeId(5)));
-    assert!(!suspicions.confirm(suspect, NodeId(6)));
+    assert!(suspicions.confirm(suspect, NodeId(3), Mono::ZERO));
+    assert!(!suspicions.confirm(suspect, NodeId(3), Mono::ZERO));
+    assert!(suspicions.confirm(suspect, NodeId(4), Mono::ZERO));
+    assert!(suspicions.confirm(suspect, NodeId(5), Mono::ZERO));
+    assert!(!suspicions.confirm(suspect, NodeId(6), Mono::ZERO));
     assert_eq!(suspicions.next_deadline(), Some(Mono::ZERO + secs(4)));
     assert_eq!(suspicions.accuser(suspect), Some(NodeId(2)));
 }
@@ -81,4 +81,18 @@ fn time_in_which_nobody_listened_does_not_count() {
     suspicions.postpone(secs(100));
     assert_eq!(suspicions.expired(Mono::ZERO + secs(103)), None);
     assert_eq!(suspicions.expired(Mono::ZERO + secs(104)), Some(NodeId(9)));
+}
+
+#[test]
+fn a_confirmation_ends_a_suspicion_at_once_but_not_in_the_past() {
+    let mut suspicions = Suspicions::default();
+    let timing = Timing {
+        min: secs(4),
+        max: secs(24),
+        wanted: 1,
+    };
+    suspicions.start(NodeId(9), NodeId(2), Mono::ZERO, timing);
+    let late = Mono::ZERO + secs(15);
+    assert!(suspicions.confirm(NodeId(9), NodeId(3), late));
+    assert_eq!(suspicions.next_deadline(), Some(late));
 }
