@@ -4,5 +4,7 @@
 //! the state machine's, in the storage adapter's folder of its own.
 
 mod placement_router;
+mod swim_membership;
 
 pub use placement_router::PlacementRouter;
+pub use swim_membership::SwimMembership;

@@ -61,6 +61,9 @@ pub struct RaftOptions {
     pub append_bytes_max: u32,
     /// Payload bytes that a leader takes before they are committed.
     pub uncommitted_bytes_max: u64,
+    /// A rule that every replica of this node breaks, for tests of tests.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<nori_raft::Mutant>,
 }
 
 /// Timing of failure detection.
@@ -70,6 +73,10 @@ pub struct SwimOptions {
     pub probe_interval: Duration,
     /// How long a direct answer may take.
     pub probe_timeout: Duration,
+    /// Shortest suspicion: this many probe intervals, times log₁₀ of the members.
+    pub suspicion_multiplier: u32,
+    /// Longest suspicion, in shortest ones.
+    pub suspicion_max_factor: u32,
 }
 
 /// What a node refuses.
@@ -136,6 +143,8 @@ impl Default for RaftOptions {
             inflight_messages_max: 64,
             append_bytes_max: 512 << 10,
             uncommitted_bytes_max: 64 << 20,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 }
@@ -145,6 +154,8 @@ impl Default for SwimOptions {
         Self {
             probe_interval: Duration::from_secs(1),
             probe_timeout: Duration::from_millis(500),
+            suspicion_multiplier: 4,
+            suspicion_max_factor: 6,
         }
     }
 }

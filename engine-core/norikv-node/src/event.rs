@@ -1,5 +1,7 @@
 //! What happens inside a node, for those who watch.
 
+use alloc::string::String;
+
 use nori_raft as raft;
 use norikv_types::{GroupId, LogIndex, NodeId, Version};
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,15 @@ pub enum Event {
         /// Why.
         reason: FrameRefusal,
     },
+    /// A peer sent what no correct peer sends, or the host told a replica what cannot be.
+    Misuse {
+        /// The group.
+        group: GroupId,
+        /// Who did it.
+        from: NodeId,
+        /// What its Raft says.
+        detail: String,
+    },
     /// The node stopped for a failure of its disk: it answers and acknowledges nothing any more.
     Halted(PortError),
 }
@@ -74,4 +85,17 @@ pub enum FrameRefusal {
     Cluster,
     /// It names another sender or another receiver.
     Address,
+}
+
+impl FrameRefusal {
+    /// The word that stands for it in labels.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Version => "version",
+            Self::Cluster => "cluster",
+            Self::Address => "address",
+        }
+    }
 }

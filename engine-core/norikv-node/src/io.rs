@@ -106,6 +106,8 @@ pub enum Input {
     LogFailed(PortError),
     /// Applying or flushing failed.
     StorageFailed(PortError),
+    /// The host is about to stop: the others are told that this node did not fail.
+    Leave,
     /// The deadline that [`Node::poll_timeout`](crate::Node::poll_timeout) gave has come.
     Timeout,
 }

@@ -15,16 +15,21 @@ mod call;
 mod command;
 mod config;
 pub mod driver;
+mod error;
 mod event;
 mod io;
+mod node;
 mod ports;
 mod status;
+mod wire;
 
 pub use call::{Answer, Call, Consistency, Expect, Failure, Item, Page};
 pub use command::{Command, CommandError, Decided, Idempotency, Operation, Outcome};
 pub use config::{Limits, NodeConfig, RaftOptions, SnapshotOptions, SwimOptions};
+pub use error::Error;
 pub use event::{Event, FrameRefusal};
 pub use io::{Chunk, Input, Lane, Output, ReadToken, RequestId, SessionId};
+pub use node::Node;
 pub use ports::{
     Export, GroupLog, LogRecord, LogReport, Maintenance, Member, MemberState, Membership,
     MembershipOutput, PortError, PortErrorKind, Pressure, Query, ReplicatedLog, Router, Staging,

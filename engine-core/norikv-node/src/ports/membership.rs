@@ -16,6 +16,9 @@ pub trait Membership: Send + fmt::Debug {
     /// Its deadline has come.
     fn handle_timeout(&mut self, now: Mono);
 
+    /// This node is about to stop: tell the others that it did not fail.
+    fn leave(&mut self, now: Mono);
+
     /// The next thing to do or to know; drain after every call.
     fn poll_output(&mut self) -> Option<MembershipOutput>;
 

@@ -1,0 +1,297 @@
+//! The composed node: every group it serves, SWIM and the router, as one machine.
+//!
+//! **Invariant: everything the node does follows from an input, and drains through
+//! [`Node::poll_output`].** Each concern has a file of its own and keeps its own state; they meet
+//! in the errand (what someone waits for) and the group (what replicas agree on).
+//!
+//! | file | concern |
+//! |---|---|
+//! | `calls` | limits, routing, parking, deadlines, the one answer |
+//! | `groups` | Raft in and out, what was applied |
+//! | `reads` | from a confirmed index to the storage |
+//! | `scans` | one page out of every group's |
+//! | `forwarding` | frames, work done for other nodes |
+//! | `snapshots` | transfers out and in |
+//! | `release` | when log and memory may go |
+//! | `members` | SWIM and connections |
+
+mod calls;
+mod errand;
+mod forwarding;
+mod group;
+mod groups;
+mod members;
+mod metrics;
+mod reads;
+mod release;
+mod report;
+mod retention;
+mod scans;
+mod snapshots;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use nori_observe::Meter;
+use nori_raft as raft;
+use norikv_types::{GroupId, Mono, NodeId};
+
+use self::errand::{Errands, FanId};
+use self::forwarding::Seen;
+use self::group::Group;
+use self::metrics::NodeMetrics;
+use self::scans::Fan;
+use self::snapshots::Snapshots;
+use crate::adapters::{PlacementRouter, SwimMembership};
+use crate::wire::FrameWriter;
+use crate::{Error, Event, Input, Membership, NodeConfig, Output, PortError, Pressure, Router};
+
+/// One server.
+///
+/// # The host's duties
+/// 1. Build it from what [`driver::restore`](crate::driver::restore) read back.
+/// 2. Feed [`handle_input`](Self::handle_input), with `now` read after the input was taken off its
+///    queue, and [`Input::Timeout`] when [`poll_timeout`](Self::poll_timeout) says so.
+/// 3. Then drain [`poll_output`](Self::poll_output) until `None`. Several inputs may be fed before
+///    draining: what they cause is batched into fewer writes and frames.
+/// 4. Carry out persists in order, applies in order, and every other output; tell what came of it.
+/// 5. Frames may be lost, delayed, and reordered across lanes. A connection never delivers a frame
+///    twice, nor to a later start of the receiver.
+#[derive(Debug)]
+pub struct Node {
+    config: NodeConfig,
+    /// The time of the newest input.
+    now: Mono,
+    router: Box<dyn Router>,
+    membership: Box<dyn Membership>,
+    groups: BTreeMap<GroupId, Group>,
+    /// Groups whose Raft may have something to say.
+    dirty: BTreeSet<GroupId>,
+    errands: Errands,
+    fans: BTreeMap<FanId, Fan>,
+    fans_next: u64,
+    /// Who leads groups that have no replica here, as last heard.
+    hints: BTreeMap<GroupId, NodeId>,
+    /// Peers whose connection is lost.
+    down: BTreeSet<NodeId>,
+    seen: Seen,
+    snapshots: Snapshots,
+    frames: FrameWriter,
+    outbox: VecDeque<Output>,
+    metrics: NodeMetrics,
+    pressure: Pressure,
+    /// A flush was asked for and nothing was flushed since.
+    flush_asked: bool,
+    halted: Option<PortError>,
+}
+
+impl Node {
+    /// A node with the standard parts: the cluster's fixed plan and SWIM. `restored` has one entry
+    /// for each of [`groups_of`](Self::groups_of).
+    ///
+    /// # Errors
+    /// Those of [`compose`](Self::compose), [`Error::Placement`] and [`Error::Swim`].
+    pub fn new(
+        config: NodeConfig,
+        restored: BTreeMap<GroupId, raft::Restored>,
+        meter: &Meter,
+        now: Mono,
+    ) -> Result<Self, Error> {
+        let router = Box::new(router_of(&config)?);
+        let membership = Box::new(SwimMembership::new(&config, now)?);
+        Self::compose(config, router, membership, restored, meter, now)
+    }
+
+    /// A node composed of given parts; `restored` has one entry for each group that `router` puts
+    /// on this node.
+    ///
+    /// # Errors
+    /// [`Error::Raft`] when a group's settings or what was read back contradict themselves,
+    /// [`Error::Groups`] when `restored` has other groups than the router, [`Error::Observe`] when
+    /// the meter has these metrics already. Nothing was built.
+    pub fn compose(
+        config: NodeConfig,
+        router: Box<dyn Router>,
+        membership: Box<dyn Membership>,
+        restored: BTreeMap<GroupId, raft::Restored>,
+        meter: &Meter,
+        now: Mono,
+    ) -> Result<Self, Error> {
+        let placed = (0..router.groups())
+            .map(GroupId)
+            .filter(|group| router.replicas(*group).contains(&config.id));
+        if !placed.eq(restored.keys().copied()) {
+            return Err(Error::Groups);
+        }
+        let metrics = NodeMetrics::register(meter)?;
+        let mut groups = BTreeMap::new();
+        for (id, restored) in restored {
+            let voters = router.replicas(id).to_vec();
+            groups.insert(id, Group::new(&config, id, voters, restored, now)?);
+        }
+        let mut node = Self {
+            now,
+            router,
+            membership,
+            dirty: groups.keys().copied().collect(),
+            groups,
+            errands: Errands::default(),
+            fans: BTreeMap::new(),
+            fans_next: 0,
+            hints: BTreeMap::new(),
+            down: BTreeSet::new(),
+            seen: Seen::default(),
+            snapshots: Snapshots::default(),
+            frames: FrameWriter::new(config.cluster, config.id),
+            outbox: VecDeque::new(),
+            metrics,
+            pressure: Pressure::None,
+            flush_asked: false,
+            halted: None,
+            config,
+        };
+        for group in node.groups.values() {
+            let commit_index = group.raft.status().commit_index;
+            node.metrics.starts_at(group.id, commit_index);
+        }
+        node.metrics.members(&node.members());
+        node.drain_membership();
+        Ok(node)
+    }
+
+    /// The groups that node `config.id` holds a replica of, ascending: what to restore.
+    ///
+    /// # Errors
+    /// [`Error::Placement`] when nodes, groups and replication do not go together.
+    pub fn groups_of(config: &NodeConfig) -> Result<alloc::vec::Vec<GroupId>, Error> {
+        Ok(router_of(config)?.groups_of(config.id))
+    }
+
+    /// Takes one input. What it causes is in [`poll_output`](Self::poll_output).
+    pub fn handle_input(&mut self, now: Mono, input: Input) {
+        self.now = self.now.max(now);
+        if self.halted.is_some() {
+            if let Input::Call { request, .. } = input {
+                self.refuse_halted(request);
+            }
+            return;
+        }
+        match input {
+            Input::Call {
+                request,
+                call,
+                deadline,
+            } => self.call(request, call, deadline),
+            Input::Frame { from, bytes, .. } => self.frame(from, &bytes),
+            Input::Datagram { from, bytes } => {
+                self.membership.handle_packet(self.now, from, bytes);
+                self.drain_membership();
+            }
+            Input::PeerUp(peer) => self.peer_up(peer),
+            Input::PeerDown(peer) => self.peer_down(peer),
+            Input::Durable { group, write } => {
+                self.raft_input(group, raft::Input::Durable(write));
+            }
+            Input::Applied { group, results } => self.applied(group, &results),
+            Input::ReadDone { read, result } => self.read_done(read, result),
+            Input::Flushed { group, index } => self.flushed(group, index),
+            Input::Exported { session, result } => self.exported(session, result),
+            Input::ExportedChunk { session, result } => self.exported_chunk(session, result),
+            Input::Staged { session, result } => self.staged(session, result),
+            Input::Installed { session, result } => self.installed(session, result),
+            Input::Pressure(pressure) => self.pressure = pressure,
+            Input::LogFailed(error) | Input::StorageFailed(error) => self.halt(error),
+            Input::Leave => {
+                self.membership.leave(self.now);
+                self.drain_membership();
+            }
+            Input::Timeout => self.timeout(),
+        }
+    }
+
+    /// The next output; drain until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if self.outbox.is_empty() {
+            self.settle();
+        }
+        self.outbox.pop_front()
+    }
+
+    /// When to say [`Input::Timeout`], if nothing else happens before. Valid once drained.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        if self.halted.is_some() {
+            return None;
+        }
+        let rafts = self
+            .groups
+            .values()
+            .filter_map(|group| group.raft.poll_timeout())
+            .min();
+        [
+            rafts,
+            self.membership.poll_timeout(),
+            self.errands.poll_timeout(),
+            self.snapshots.poll_timeout(&self.config.snapshot),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn timeout(&mut self) {
+        let due: alloc::vec::Vec<GroupId> = self
+            .groups
+            .values()
+            .filter(|group| group.raft.poll_timeout().is_some_and(|at| at <= self.now))
+            .map(|group| group.id)
+            .collect();
+        for group in due {
+            self.raft_input(group, raft::Input::Timeout);
+        }
+        if self
+            .membership
+            .poll_timeout()
+            .is_some_and(|at| at <= self.now)
+        {
+            self.membership.handle_timeout(self.now);
+            self.drain_membership();
+        }
+        self.expire_errands();
+        self.tick_snapshots();
+    }
+
+    /// Lets every Raft say what it has to say, then closes the frames.
+    fn settle(&mut self) {
+        if self.halted.is_none() {
+            while let Some(group) = self.dirty.pop_first() {
+                self.drain_raft(group);
+            }
+        }
+        for (to, lane, frame) in self.frames.take() {
+            self.outbox.push_back(Output::Send { to, lane, frame });
+        }
+        self.metrics
+            .calls
+            .set(i64::try_from(self.errands.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Stops for good: what cannot be made durable must never be acknowledged.
+    fn halt(&mut self, error: PortError) {
+        self.event(Event::Halted(error.clone()));
+        self.metrics.halted.set(1);
+        self.dirty.clear();
+        self.halted = Some(error);
+        self.fail_all_halted();
+    }
+
+    fn event(&mut self, event: Event) {
+        self.metrics.observe(&event);
+        self.outbox.push_back(Output::Event(event));
+    }
+}
+
+/// The plan of a cluster.
+pub(crate) fn router_of(config: &NodeConfig) -> Result<PlacementRouter, Error> {
+    PlacementRouter::new(&config.nodes, config.groups, config.replication).map_err(Error::Placement)
+}

@@ -1,0 +1,451 @@
+//! From a call to its one answer.
+//!
+//! **Invariant: a write is sent off anew only when the attempt before it certainly was not and will
+//! not be applied, or when repeating it is harmless because it carries an idempotency key.**
+
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+use bytes::Bytes;
+use nori_raft as raft;
+use norikv_types::{Applied, ErrorKind, GroupId, Mono, NodeId};
+
+use super::Node;
+use super::errand::{Client, Errand, ErrandId, Stage};
+use super::metrics::CallKind;
+use crate::wire::{Item, Reply, Work};
+use crate::{Answer, Call, Command, Expect, Failure, Lane, Operation, Output, Pressure, RequestId};
+
+/// How often an errand may be passed on: from a node without a replica to a replica, from there to
+/// the leader, and once more when leadership moved meanwhile.
+const HOPS: u8 = 3;
+
+impl Node {
+    pub(super) fn call(&mut self, request: RequestId, call: Call, deadline: Mono) {
+        let kind = CallKind::of(&call);
+        if let Err(failure) = self.check(&call) {
+            self.reply_to_host(request, kind, self.now, Err(failure));
+            return;
+        }
+        match call {
+            Call::Put {
+                key,
+                value,
+                expect,
+                idempotency,
+            } => {
+                let operation = Operation::Put(value);
+                self.call_write(request, kind, deadline, key, operation, expect, idempotency);
+            }
+            Call::Delete {
+                key,
+                expect,
+                idempotency,
+            } => {
+                let operation = Operation::Delete;
+                self.call_write(request, kind, deadline, key, operation, expect, idempotency);
+            }
+            Call::Get { key, consistency } => {
+                let group = self.group_of(&key);
+                let work = Work::Get { key, consistency };
+                self.errand(group, work, Client::Host(request, kind), deadline);
+            }
+            Call::Scan {
+                prefix,
+                after,
+                limit,
+                consistency,
+            } => self.fan_out(
+                request,
+                deadline,
+                &prefix,
+                after.as_ref(),
+                limit,
+                consistency,
+            ),
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of the two write calls, taken apart once"
+    )]
+    fn call_write(
+        &mut self,
+        request: RequestId,
+        kind: CallKind,
+        deadline: Mono,
+        key: Bytes,
+        operation: Operation,
+        expect: Expect,
+        idempotency: Option<Bytes>,
+    ) {
+        let group = self.group_of(&key);
+        let repeatable = idempotency.is_some();
+        let command = Command::new(key, operation, expect, idempotency).encode();
+        let work = Work::Write {
+            command,
+            repeatable,
+        };
+        self.errand(group, work, Client::Host(request, kind), deadline);
+    }
+
+    pub(super) fn errand(
+        &mut self,
+        group: GroupId,
+        work: Work,
+        client: Client,
+        deadline: Mono,
+    ) -> ErrandId {
+        let hops = HOPS;
+        let id = self.errands.insert(Errand {
+            group,
+            work,
+            client,
+            started: self.now,
+            deadline,
+            hops,
+            attempts: 0,
+            uncertain: false,
+            stage: Stage::New,
+        });
+        self.dispatch(id);
+        id
+    }
+
+    /// Sends an errand where it can be carried out, as far as is known now.
+    pub(super) fn dispatch(&mut self, id: ErrandId) {
+        let Some(errand) = self.errands.get(id) else {
+            return;
+        };
+        let group = errand.group;
+        let stale_ok = errand.work.consistency() == Some(crate::Consistency::StaleOk);
+        if errand.deadline <= self.now {
+            self.expire(id);
+            return;
+        }
+        match self.groups.get(&group) {
+            Some(_) if stale_ok => self.start_read(id),
+            Some(replica) if replica.leads() => self.submit(id),
+            Some(replica) => match replica.leader {
+                Some(leader) if leader != self.config.id => self.pass_on(id, leader),
+                Some(_) | None => self.park(id),
+            },
+            None => match self.pick_replica(group, errand.attempts) {
+                Some(replica) => self.pass_on(id, replica),
+                None => self.park(id),
+            },
+        }
+    }
+
+    /// Hands it to the local Raft.
+    fn submit(&mut self, id: ErrandId) {
+        let Some(errand) = self.errands.get(id) else {
+            return;
+        };
+        let group = errand.group;
+        match &errand.work {
+            Work::Write { command, .. } => {
+                if self.pressure == Pressure::Stop {
+                    let message = "the storage of the leader is behind with its work; slow down";
+                    self.finish(id, Err(Failure::refused(ErrorKind::Overloaded, message)));
+                    return;
+                }
+                let input = raft::Input::Propose {
+                    proposal: raft::ProposalId(id.0),
+                    command: command.clone(),
+                };
+                self.metrics.proposals.add(1);
+                self.errands.set_stage(id, Stage::Proposed);
+                self.raft_input(group, input);
+            }
+            Work::Get { consistency, .. } | Work::Scan { consistency, .. } => {
+                let mode = match consistency {
+                    crate::Consistency::Lease => raft::ReadMode::Lease,
+                    crate::Consistency::Linearizable | crate::Consistency::StaleOk => {
+                        raft::ReadMode::Linearizable
+                    }
+                };
+                let read = raft::ReadId(id.0);
+                self.errands.set_stage(id, Stage::Asked);
+                self.raft_input(group, raft::Input::Read { read, mode });
+            }
+        }
+    }
+
+    /// Keeps it until the group has a leader that can be reached.
+    pub(super) fn park(&mut self, id: ErrandId) {
+        self.errands.set_stage(id, Stage::Parked);
+        let Some(errand) = self.errands.get(id) else {
+            return;
+        };
+        // Another node has replicas to ask besides this one; its client should not wait here only.
+        if matches!(errand.client, Client::Peer { .. }) {
+            let at = self.now + self.config.raft.election_timeout_max * 2;
+            self.errands.alarm(at, id);
+        }
+    }
+
+    /// Tries again after an attempt that certainly was not and will not be applied.
+    pub(super) fn retry(&mut self, id: ErrandId) {
+        if let Some(errand) = self.errands.get_mut(id) {
+            errand.attempts += 1;
+            self.errands.set_stage(id, Stage::New);
+            self.dispatch(id);
+        }
+    }
+
+    /// The same, but not at once where it was tried before: whoever refused needs time to learn.
+    pub(super) fn retry_later(&mut self, id: ErrandId) {
+        let Some(errand) = self.errands.get_mut(id) else {
+            return;
+        };
+        errand.attempts += 1;
+        if errand.attempts == 1 {
+            self.errands.set_stage(id, Stage::New);
+            self.dispatch(id);
+            return;
+        }
+        let doublings = errand.attempts.min(6) - 2;
+        let at = self.now + Duration::from_millis(5 << doublings);
+        self.errands.set_stage(id, Stage::Backoff);
+        self.errands.alarm(at, id);
+    }
+
+    /// The group has a leader, or a peer is back: what waited for that goes on.
+    pub(super) fn wake(&mut self, group: GroupId) {
+        for id in self.errands.parked(group) {
+            self.errands.set_stage(id, Stage::New);
+            self.dispatch(id);
+        }
+    }
+
+    pub(super) fn expire_errands(&mut self) {
+        while let Some(id) = self.errands.expired(self.now) {
+            self.expire(id);
+        }
+        while let Some(id) = self.errands.rings(self.now) {
+            match self
+                .errands
+                .get(id)
+                .map(|errand| (errand.stage, errand.client))
+            {
+                Some((Stage::Backoff, _)) => self.dispatch(id),
+                Some((Stage::Parked, Client::Peer { .. })) => {
+                    let message = "no leader is known here";
+                    self.finish(id, Err(Failure::refused(ErrorKind::NoLeader, message)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn expire(&mut self, id: ErrandId) {
+        let Some(errand) = self.errands.get(id) else {
+            return;
+        };
+        let group = errand.group;
+        let waited = self.now.since(errand.started);
+        let failure = match errand.stage {
+            Stage::Parked => {
+                let message = format!("{group} had no leader within {waited:?}");
+                Failure::new(ErrorKind::NoLeader, errand.applied_so_far(), message)
+            }
+            _ => {
+                let message = format!("no answer within {waited:?}");
+                Failure::new(ErrorKind::TimedOut, errand.applied_so_far(), message)
+            }
+        };
+        self.finish(id, Err(failure));
+    }
+
+    /// Ends an errand.
+    pub(super) fn finish(&mut self, id: ErrandId, result: Result<Answer, Failure>) {
+        let Some(errand) = self.errands.get(id) else {
+            return;
+        };
+        if let Some(group) = self.groups.get_mut(&errand.group) {
+            match errand.stage {
+                Stage::Appended(version) => {
+                    group.proposals.remove(&(version.index, version.term));
+                }
+                Stage::AwaitsApply(index) => {
+                    group.reads.remove(&(index, id));
+                }
+                _ => {}
+            }
+        }
+        let Some(errand) = self.errands.remove(id) else {
+            return;
+        };
+        let leader = self.leader_of(errand.group);
+        let result = result.map_err(|mut failure| {
+            let decided = matches!(
+                failure.kind,
+                ErrorKind::PreconditionFailed | ErrorKind::IdempotencyMismatch
+            );
+            if errand.uncertain && failure.applied == Applied::No && !decided {
+                failure.applied = Applied::Unknown;
+            }
+            failure.leader = failure.leader.or(leader);
+            failure
+        });
+        match errand.client {
+            Client::Host(request, kind) => {
+                self.reply_to_host(request, kind, errand.started, result);
+            }
+            Client::Peer { node, boot, token } => {
+                let item = Item::Reply(Reply {
+                    token,
+                    boot,
+                    leader,
+                    result,
+                });
+                self.frames.push(node, Lane::Forward, &item);
+            }
+            Client::Fan(fan) => self.fan_in(fan, errand.group, result),
+        }
+    }
+
+    pub(super) fn reply_to_host(
+        &mut self,
+        request: RequestId,
+        kind: CallKind,
+        started: Mono,
+        result: Result<Answer, Failure>,
+    ) {
+        self.metrics
+            .answered(kind, self.now.since(started), &result);
+        self.outbox.push_back(Output::Reply { request, result });
+    }
+
+    pub(super) fn group_of(&self, key: &[u8]) -> GroupId {
+        self.router.group_of(self.router.shard_of(key))
+    }
+
+    /// Who leads a group, as far as is known here.
+    pub(super) fn leader_of(&self, group: GroupId) -> Option<NodeId> {
+        match self.groups.get(&group) {
+            Some(replica) => replica.leader,
+            None => self.hints.get(&group).copied(),
+        }
+    }
+
+    /// A node to ask for a group that has no replica here: the leader as last heard, else one
+    /// replica after another.
+    fn pick_replica(&self, group: GroupId, attempts: u32) -> Option<NodeId> {
+        let up = |node: &NodeId| !self.down.contains(node);
+        if attempts < 2
+            && let Some(hint) = self.hints.get(&group).copied().filter(up)
+        {
+            return Some(hint);
+        }
+        let replicas = self.router.replicas(group);
+        let first = usize::try_from(attempts).unwrap_or(0);
+        (0..replicas.len())
+            .filter_map(|offset| replicas.get((first + offset) % replicas.len()).copied())
+            .find(up)
+    }
+
+    fn check(&self, call: &Call) -> Result<(), Failure> {
+        let limits = &self.config.limits;
+        let too_large = |what: &str, len: usize, max: u32| {
+            let message = format!("{what} of {len} bytes is over the limit of {max} bytes");
+            Err(Failure::refused(ErrorKind::TooLarge, message))
+        };
+        let over = |bytes: &Bytes, max: u32| bytes.len() as u64 > u64::from(max);
+        let (key, value, idempotency) = match call {
+            Call::Put {
+                key,
+                value,
+                idempotency,
+                ..
+            } => (key, Some(value), idempotency.as_ref()),
+            Call::Delete {
+                key, idempotency, ..
+            } => (key, None, idempotency.as_ref()),
+            Call::Get { key, .. } => (key, None, None),
+            Call::Scan { limit, .. } => {
+                if *limit == 0 {
+                    let message = "a page of 0 items was asked for";
+                    return Err(Failure::refused(ErrorKind::Invalid, message));
+                }
+                return self.check_load();
+            }
+        };
+        if key.is_empty() {
+            return Err(Failure::refused(ErrorKind::Invalid, "the key is empty"));
+        }
+        if over(key, limits.key_bytes_max) {
+            return too_large("a key", key.len(), limits.key_bytes_max);
+        }
+        if let Some(value) = value
+            && over(value, limits.value_bytes_max)
+        {
+            return too_large("a value", value.len(), limits.value_bytes_max);
+        }
+        if let Some(name) = idempotency {
+            if name.is_empty() {
+                let message = "the idempotency key is empty";
+                return Err(Failure::refused(ErrorKind::Invalid, message));
+            }
+            if over(name, limits.idempotency_bytes_max) {
+                let max = limits.idempotency_bytes_max;
+                return too_large("an idempotency key", name.len(), max);
+            }
+        }
+        self.check_load()
+    }
+
+    pub(super) fn check_load(&self) -> Result<(), Failure> {
+        let calls = self.errands.len() as u64;
+        if calls >= u64::from(self.config.limits.calls_max) {
+            let message = format!("{calls} calls are under way here, which is the limit");
+            return Err(Failure::refused(ErrorKind::Overloaded, message));
+        }
+        Ok(())
+    }
+
+    pub(super) fn refuse_halted(&mut self, request: RequestId) {
+        let failure = self.halted_failure(Applied::No);
+        self.outbox.push_back(Output::Reply {
+            request,
+            result: Err(failure),
+        });
+    }
+
+    pub(super) fn fail_all_halted(&mut self) {
+        for id in self.errands.ids() {
+            if let Some(errand) = self.errands.get(id) {
+                let failure = self.halted_failure(errand.applied_so_far());
+                self.finish(id, Err(failure));
+            }
+        }
+    }
+
+    fn halted_failure(&self, applied: Applied) -> Failure {
+        let (kind, message) = match &self.halted {
+            Some(error) => (
+                error.error_kind(),
+                format!("{} stopped: {error}", self.config.id),
+            ),
+            None => (ErrorKind::Internal, String::new()),
+        };
+        Failure::new(kind, applied, message)
+    }
+}
+
+impl Errand {
+    /// What is known of a write that nobody waits for any longer.
+    pub(super) const fn applied_so_far(&self) -> Applied {
+        if !self.work.is_write() {
+            return Applied::No;
+        }
+        match self.stage {
+            Stage::Proposed | Stage::Appended(_) | Stage::Forwarded { .. } => Applied::Unknown,
+            _ if self.uncertain => Applied::Unknown,
+            _ => Applied::No,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What is under way: one errand for each piece of work that someone waits for.
+//!
+//! **Invariant: an errand ends exactly once, with an answer or a failure, at its deadline at the
+//! latest.** Its id is never used again, so a late answer finds nobody.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use norikv_types::{GroupId, Mono, NodeId, Version};
+
+use super::metrics::CallKind;
+use crate::RequestId;
+use crate::wire::Work;
+
+/// The node's name for an errand; also its name for Raft and for the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ErrandId(pub(crate) u64);
+
+/// A scan over all groups that a client waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FanId(pub(crate) u64);
+
+/// One piece of work for one group.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    pub(crate) group: GroupId,
+    pub(crate) work: Work,
+    pub(crate) client: Client,
+    pub(crate) started: Mono,
+    pub(crate) deadline: Mono,
+    /// How often it may still be passed on to another node.
+    pub(crate) hops: u8,
+    /// How often it had to be sent off anew.
+    pub(crate) attempts: u32,
+    /// It is a write, and an earlier attempt may yet be applied.
+    pub(crate) uncertain: bool,
+    pub(crate) stage: Stage,
+}
+
+/// Who waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// The host's caller.
+    Host(RequestId, CallKind),
+    /// Another node that forwarded it.
+    Peer { node: NodeId, boot: u64, token: u64 },
+    /// A scan over all groups.
+    Fan(FanId),
+}
+
+/// Where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nowhere yet.
+    New,
+    /// Until the group has a leader that can be reached.
+    Parked,
+    /// Until a moment has passed since the last attempt failed.
+    Backoff,
+    /// Handed to the local Raft.
+    Proposed,
+    /// In the local log at this (term, index).
+    Appended(Version),
+    /// Asked the local Raft from which index on it may be read.
+    Asked,
+    /// Until this much is applied.
+    AwaitsApply(norikv_types::LogIndex),
+    /// With the storage.
+    Reading,
+    /// With another node, under this token.
+    Forwarded { to: NodeId, token: u64 },
+}
+
+/// All errands, by id, deadline, and token.
+#[derive(Debug, Default)]
+pub(crate) struct Errands {
+    next: u64,
+    by_id: BTreeMap<ErrandId, Errand>,
+    deadlines: BTreeSet<(Mono, ErrandId)>,
+    /// When to look at it again.
+    alarms: BTreeSet<(Mono, ErrandId)>,
+    tokens: BTreeMap<u64, ErrandId>,
+    next_token: u64,
+    parked: BTreeSet<(GroupId, ErrandId)>,
+}
+
+impl Errands {
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn insert(&mut self, errand: Errand) -> ErrandId {
+        self.next += 1;
+        let id = ErrandId(self.next);
+        self.deadlines.insert((errand.deadline, id));
+        self.by_id.insert(id, errand);
+        id
+    }
+
+    pub(crate) fn get(&self, id: ErrandId) -> Option<&Errand> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ErrandId) -> Option<&mut Errand> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// Moves an errand on. What its stage before was registered under is forgotten.
+    pub(crate) fn set_stage(&mut self, id: ErrandId, stage: Stage) {
+        let Some(errand) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let group = errand.group;
+        let before = core::mem::replace(&mut errand.stage, stage);
+        match before {
+            Stage::Parked => {
+                self.parked.remove(&(group, id));
+            }
+            Stage::Forwarded { token, .. } => {
+                self.tokens.remove(&token);
+            }
+            Stage::New
+            | Stage::Backoff
+            | Stage::Proposed
+            | Stage::Appended(_)
+            | Stage::Asked
+            | Stage::AwaitsApply(_)
+            | Stage::Reading => {}
+        }
+        if stage == Stage::Parked {
+            self.parked.insert((group, id));
+        }
+    }
+
+    /// Marks it as on its way to `to`; returns the new token.
+    pub(crate) fn forward(&mut self, id: ErrandId, to: NodeId) -> u64 {
+        self.next_token += 1;
+        let token = self.next_token;
+        self.set_stage(id, Stage::Forwarded { to, token });
+        self.tokens.insert(token, id);
+        token
+    }
+
+    pub(crate) fn by_token(&self, token: u64) -> Option<ErrandId> {
+        self.tokens.get(&token).copied()
+    }
+
+    pub(crate) fn remove(&mut self, id: ErrandId) -> Option<Errand> {
+        self.set_stage(id, Stage::New);
+        let errand = self.by_id.remove(&id)?;
+        self.deadlines.remove(&(errand.deadline, id));
+        Some(errand)
+    }
+
+    /// Looks at it again at `at`.
+    pub(crate) fn alarm(&mut self, at: Mono, id: ErrandId) {
+        self.alarms.insert((at, id));
+    }
+
+    /// An errand whose deadline has come.
+    pub(crate) fn expired(&self, now: Mono) -> Option<ErrandId> {
+        self.deadlines
+            .first()
+            .filter(|(deadline, _)| *deadline <= now)
+            .map(|(_, id)| *id)
+    }
+
+    /// An errand that is to be looked at again.
+    pub(crate) fn rings(&mut self, now: Mono) -> Option<ErrandId> {
+        let (at, id) = *self.alarms.first()?;
+        (at <= now).then(|| {
+            self.alarms.remove(&(at, id));
+            id
+        })
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Mono> {
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        let alarm = self.alarms.first().map(|(at, _)| *at);
+        [deadline, alarm].into_iter().flatten().min()
+    }
+
+    pub(crate) fn parked(&self, group: GroupId) -> alloc::vec::Vec<ErrandId> {
+        self.parked
+            .range((group, ErrandId(0))..=(group, ErrandId(u64::MAX)))
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// Errands that are with `node`.
+    pub(crate) fn forwarded_to(&self, node: NodeId) -> alloc::vec::Vec<ErrandId> {
+        self.tokens
+            .values()
+            .copied()
+            .filter(|id| {
+                self.by_id.get(id).is_some_and(
+                    |errand| matches!(errand.stage, Stage::Forwarded { to, .. } if to == node),
+                )
+            })
+            .collect()
+    }
+
+    pub(crate) fn ids(&self) -> alloc::vec::Vec<ErrandId> {
+        self.by_id.keys().copied().collect()
+    }
+}

@@ -1,0 +1,324 @@
+//! Raft in and out, and what was applied.
+//!
+//! **Invariant: a proposal is answered by what was applied at its index: the same term there means
+//! yes, another one means no.** Nothing else decides.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use nori_raft::{self as raft, Body, Raft};
+use norikv_types::{Applied, ErrorKind, GroupId, LogIndex, Mono, NodeId, Version};
+
+use super::Node;
+use super::errand::{ErrandId, Stage};
+use super::group::Group;
+use super::retention::Retention;
+use crate::wire::{Item, Work};
+use crate::{Answer, Decided, Error, Event, Failure, Lane, NodeConfig, Outcome, Output};
+
+impl Group {
+    pub(super) fn new(
+        config: &NodeConfig,
+        id: GroupId,
+        voters: Vec<NodeId>,
+        restored: raft::Restored,
+        now: Mono,
+    ) -> Result<Self, Error> {
+        let options = &config.raft;
+        // Groups and nodes draw their election timeouts independently of each other.
+        let seed = config.seed ^ config.id.0.rotate_left(32) ^ u64::from(id.0).rotate_left(48);
+        let mut settings = raft::Config::new(config.id, voters.iter().copied(), seed);
+        settings.election_timeout_min = options.election_timeout_min;
+        settings.election_timeout_max = options.election_timeout_max;
+        settings.heartbeat_interval = options.heartbeat_interval;
+        settings.clock_drift_ppm = options.clock_drift_ppm;
+        settings.inflight_messages_max = options.inflight_messages_max;
+        settings.append_bytes_max = options.append_bytes_max;
+        settings.uncommitted_bytes_max = options.uncommitted_bytes_max;
+        #[cfg(feature = "mutants")]
+        {
+            settings.mutant = options.mutant;
+        }
+        let applied = Version {
+            term: term_at(&restored, restored.applied),
+            index: restored.applied,
+        };
+        let retention =
+            Retention::new(restored.snapshot.index, restored.applied, &restored.entries);
+        let raft =
+            Raft::new(settings, restored, now).map_err(|error| Error::Raft { group: id, error })?;
+        let mut group = Self {
+            id,
+            role: raft::Role::Follower,
+            term: applied.term,
+            leader: None,
+            raft,
+            voters,
+            applied,
+            applying: 0,
+            proposals: alloc::collections::BTreeMap::new(),
+            reads: alloc::collections::BTreeSet::new(),
+            retention,
+            inbound: None,
+        };
+        group.refresh();
+        Ok(group)
+    }
+
+    /// Asks Raft what it is now.
+    pub(super) fn refresh(&mut self) {
+        let status = self.raft.status();
+        self.role = status.role;
+        self.term = status.term;
+        self.leader = status.leader;
+    }
+}
+
+impl Node {
+    pub(super) fn raft_input(&mut self, group: GroupId, input: raft::Input) {
+        let Some(replica) = self.groups.get_mut(&group) else {
+            return;
+        };
+        let from = match &input {
+            raft::Input::Receive { from, .. } => Some(*from),
+            _ => None,
+        };
+        if let Err(error) = replica.raft.handle_input(self.now, input) {
+            let from = from.unwrap_or(self.config.id);
+            let detail = error.to_string();
+            self.event(Event::Misuse {
+                group,
+                from,
+                detail,
+            });
+        }
+        self.dirty.insert(group);
+    }
+
+    pub(super) fn drain_raft(&mut self, group: GroupId) {
+        while let Some(output) = self
+            .groups
+            .get_mut(&group)
+            .and_then(|replica| replica.raft.poll_output())
+        {
+            self.raft_output(group, output);
+        }
+        self.drop_refused_snapshot(group);
+    }
+
+    fn raft_output(&mut self, id: GroupId, output: raft::Output) {
+        match output {
+            raft::Output::Persist(persist) => self.persist(id, persist),
+            raft::Output::Send { to, message } => {
+                let lane = lane_of(&message);
+                self.frames
+                    .push(to, lane, &Item::Raft { group: id, message });
+            }
+            raft::Output::Apply { entries } => {
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.applying += 1;
+                }
+                self.outbox.push_back(Output::Apply { group: id, entries });
+            }
+            raft::Output::Appended { proposal, version } => self.appended(id, proposal, version),
+            raft::Output::Dropped {
+                proposal, reason, ..
+            } => self.refused(ErrandId(proposal.0), reason),
+            raft::Output::ReadReady { read, index } => self.read_ready(read, index),
+            raft::Output::ReadRefused { read, reason, .. } => self.read_refused(read, reason),
+            raft::Output::ExportSnapshot { to } => self.export_snapshot(id, to),
+            raft::Output::InstallSnapshot { snapshot } => self.install_snapshot(id, snapshot),
+            raft::Output::Event(event) => self.raft_event(id, event),
+        }
+    }
+
+    fn persist(&mut self, id: GroupId, persist: raft::Persist) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            if let Some(reset) = persist.reset {
+                group.retention.reset(reset.version());
+            }
+            group.retention.append(&persist.entries);
+        }
+        self.outbox
+            .push_back(Output::Persist { group: id, persist });
+        self.ask_for_flush();
+    }
+
+    fn appended(&mut self, id: GroupId, proposal: raft::ProposalId, version: Version) {
+        let errand = ErrandId(proposal.0);
+        if self.errands.get(errand).is_none() {
+            return;
+        }
+        if let Some(group) = self.groups.get_mut(&id) {
+            self.errands.set_stage(errand, Stage::Appended(version));
+            let before = group
+                .proposals
+                .insert((version.index, version.term), errand);
+            assert!(before.is_none(), "one (term, index) holds one proposal");
+        }
+    }
+
+    fn raft_event(&mut self, id: GroupId, event: raft::Event) {
+        self.event(Event::Raft { group: id, event });
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        match event {
+            raft::Event::RoleChanged { role, term } => {
+                let led = group.leads();
+                group.role = role;
+                group.term = term;
+                if led != group.leads() {
+                    self.metrics.groups_led.add(if led { -1 } else { 1 });
+                }
+                if led && role != raft::Role::Leader {
+                    self.abandon_exports(id);
+                }
+                self.wake(id);
+            }
+            raft::Event::TermChanged { term } => group.term = term,
+            raft::Event::LeaderChanged { leader, term } => {
+                group.leader = leader;
+                group.term = term;
+                if leader.is_some() {
+                    self.wake(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn applied(&mut self, id: GroupId, results: &[Decided]) {
+        let (Some(first), Some(last)) = (results.first(), results.last()) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        group.applying = group.applying.saturating_sub(1);
+        assert!(
+            group.applied.index.next() == first.version.index,
+            "{id} applied {} after {}",
+            first.version,
+            group.applied
+        );
+        group.applied = last.version;
+        let settled = group.settled(last.version.index);
+        let readable = group.readable();
+        self.metrics.applied.add(results.len() as u64);
+        self.event(Event::Applied {
+            group: id,
+            version: last.version,
+        });
+        self.raft_input(id, raft::Input::Applied(last.version.index));
+        for ((index, term), errand) in settled {
+            let offset = index.0.checked_sub(first.version.index.0);
+            let decided = offset
+                .and_then(|offset| results.get(usize::try_from(offset).unwrap_or(usize::MAX)));
+            match decided {
+                Some(decided) if decided.version.term == term => {
+                    self.finish(errand, outcome_of(&decided.outcome));
+                }
+                Some(_) => self.retry(errand),
+                None => self.lost(
+                    errand,
+                    "a snapshot took the place of the write's log position",
+                ),
+            }
+        }
+        for errand in readable {
+            self.start_read(errand);
+        }
+        self.install_if_drained(id);
+        self.announce_exports(id);
+        self.release(id);
+    }
+
+    /// A snapshot took the place of everything up to `at`: what became of proposals there is not
+    /// to be seen.
+    pub(super) fn skipped_to(&mut self, id: GroupId, at: Version) {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        assert!(
+            group.applied.index <= at.index,
+            "the applied index never goes back"
+        );
+        group.applied = at;
+        let settled = group.settled(at.index);
+        let readable = group.readable();
+        for errand in settled.into_values() {
+            self.lost(
+                errand,
+                "a snapshot took the place of the write's log position",
+            );
+        }
+        for errand in readable {
+            self.start_read(errand);
+        }
+    }
+
+    /// What became of an attempt cannot be known any more.
+    pub(super) fn lost(&mut self, id: ErrandId, why: &str) {
+        let Some(errand) = self.errands.get_mut(id) else {
+            return;
+        };
+        let again = match &errand.work {
+            Work::Write { repeatable, .. } => {
+                errand.uncertain = true;
+                *repeatable
+            }
+            Work::Get { .. } | Work::Scan { .. } => true,
+        };
+        if again {
+            self.retry(id);
+        } else {
+            let failure = Failure::new(ErrorKind::TimedOut, Applied::Unknown, why);
+            self.finish(id, Err(failure));
+        }
+    }
+}
+
+fn outcome_of(outcome: &Outcome) -> Result<Answer, Failure> {
+    match outcome {
+        Outcome::Written { version } => Ok(Answer::Written { version: *version }),
+        Outcome::PreconditionFailed { actual } => {
+            let message = match actual {
+                Some(actual) => alloc::format!("the key has version {actual}"),
+                None => "the key is absent".to_string(),
+            };
+            let mut failure = Failure::refused(ErrorKind::PreconditionFailed, message);
+            failure.actual = *actual;
+            Err(failure)
+        }
+        Outcome::IdempotencyMismatch => Err(Failure::refused(
+            ErrorKind::IdempotencyMismatch,
+            "the idempotency key was used with another request",
+        )),
+        Outcome::Malformed => Err(Failure::refused(
+            ErrorKind::Internal,
+            "the replicas cannot read the command",
+        )),
+        Outcome::Noop | Outcome::Skipped => Err(Failure::new(
+            ErrorKind::Internal,
+            Applied::Unknown,
+            "the entry held no command",
+        )),
+    }
+}
+
+/// Log entries are bulk; everything else keeps leaders alive and commits.
+fn lane_of(message: &raft::Message) -> Lane {
+    match &message.body {
+        Body::Append(append) if !append.entries.is_empty() => Lane::Append,
+        _ => Lane::Control,
+    }
+}
+
+fn term_at(restored: &raft::Restored, index: LogIndex) -> norikv_types::Term {
+    restored
+        .entries
+        .iter()
+        .find(|entry| entry.index == index)
+        .map_or(restored.snapshot.term, |entry| entry.term)
+}

@@ -1,0 +1,80 @@
+//! What the node says about itself.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use norikv_types::GroupId;
+
+use super::Node;
+use super::group::Group;
+use crate::{GroupStatus, Member, MemberState, NodeConfig, NodeStatus, ReplicaStatus};
+
+impl Node {
+    /// Whether this node can serve: it runs, and every group it holds has a leader whose term has
+    /// a committed entry that is applied here. In a minority no group keeps a leader.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.halted.is_none() && self.groups.values().all(Group::ready)
+    }
+
+    /// The node's view of itself and its cluster.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        let groups = (0..self.router.groups())
+            .map(GroupId)
+            .map(|group| GroupStatus {
+                group,
+                replicas: self.router.replicas(group).to_vec(),
+                leader: self.leader_of(group),
+                replica: self.groups.get(&group).map(replica_status),
+            })
+            .collect();
+        NodeStatus {
+            node: self.config.id,
+            cluster: self.config.cluster,
+            boot: self.config.boot,
+            ready: self.ready(),
+            halted: self.halted.is_some(),
+            calls: u32::try_from(self.errands.len()).unwrap_or(u32::MAX),
+            groups,
+            members: self.members(),
+        }
+    }
+
+    /// What it was configured with.
+    #[must_use]
+    pub const fn config(&self) -> &NodeConfig {
+        &self.config
+    }
+
+    /// Every configured node and every other one that SWIM knows, in order of ids.
+    pub(super) fn members(&self) -> Vec<Member> {
+        let mut members = self.membership.members();
+        for node in &self.config.nodes {
+            if !members.iter().any(|member| member.node == *node) {
+                members.push(Member {
+                    node: *node,
+                    state: MemberState::Unknown,
+                    incarnation: 0,
+                    metadata: Bytes::new(),
+                });
+            }
+        }
+        members.sort_by_key(|member| member.node);
+        members
+    }
+}
+
+fn replica_status(group: &Group) -> ReplicaStatus {
+    let status = group.raft.status();
+    ReplicaStatus {
+        role: status.role,
+        term: status.term,
+        last_index: status.last.index,
+        commit_index: status.commit_index,
+        applied_index: group.applied.index,
+        flushed_index: group.retention.flushed(),
+        released_index: group.retention.released(),
+        ready: group.ready(),
+    }
+}

@@ -1,0 +1,119 @@
+//! One page out of every group's.
+//!
+//! **Invariant: a page never skips a key.** Where a group's part ends early, the page ends with the
+//! smallest such end, since that group may have keys right behind it.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use norikv_types::{ErrorKind, GroupId, Mono};
+
+use super::Node;
+use super::errand::{Client, FanId};
+use super::metrics::CallKind;
+use crate::wire::Work;
+use crate::{Answer, Consistency, Failure, Item, Page, RequestId};
+
+/// A scan that waits for its groups.
+#[derive(Debug)]
+pub(crate) struct Fan {
+    request: RequestId,
+    started: Mono,
+    limit: u32,
+    missing: u32,
+    parts: BTreeMap<GroupId, Page>,
+}
+
+impl Node {
+    pub(super) fn fan_out(
+        &mut self,
+        request: RequestId,
+        deadline: Mono,
+        prefix: &Bytes,
+        after: Option<&Bytes>,
+        limit: u32,
+        consistency: Consistency,
+    ) {
+        self.fans_next += 1;
+        let fan = FanId(self.fans_next);
+        let limit = limit.min(self.config.limits.scan_items_max);
+        let groups = self.router.groups();
+        self.fans.insert(
+            fan,
+            Fan {
+                request,
+                started: self.now,
+                limit,
+                missing: groups,
+                parts: BTreeMap::new(),
+            },
+        );
+        for group in (0..groups).map(GroupId) {
+            let work = Work::Scan {
+                prefix: prefix.clone(),
+                after: after.cloned(),
+                limit,
+                consistency,
+            };
+            self.errand(group, work, Client::Fan(fan), deadline);
+        }
+    }
+
+    /// A group's part is there. The first failure is the scan's.
+    pub(super) fn fan_in(&mut self, id: FanId, group: GroupId, result: Result<Answer, Failure>) {
+        let Some(fan) = self.fans.get_mut(&id) else {
+            return;
+        };
+        let result = match result {
+            Ok(Answer::Page(page)) => {
+                fan.parts.insert(group, page);
+                fan.missing -= 1;
+                if fan.missing > 0 {
+                    return;
+                }
+                let parts = core::mem::take(&mut fan.parts);
+                Ok(Answer::Page(merge(parts.into_values(), fan.limit)))
+            }
+            Ok(_) => Err(Failure::refused(
+                ErrorKind::Internal,
+                "a scan was answered with something else",
+            )),
+            Err(failure) => Err(failure),
+        };
+        if let Some(fan) = self.fans.remove(&id) {
+            self.reply_to_host(fan.request, CallKind::Scan, fan.started, result);
+        }
+    }
+}
+
+/// The first `limit` items of all pages, as far as none of them may be missing one.
+fn merge(pages: impl Iterator<Item = Page>, limit: u32) -> Page {
+    let mut items: Vec<Item> = Vec::new();
+    let mut more = false;
+    let mut end: Option<Bytes> = None;
+    for page in pages {
+        if page.more {
+            more = true;
+            let last = page.items.last().map(|item| item.key.clone());
+            end = match (end, last) {
+                (Some(end), Some(last)) => Some(end.min(last)),
+                (end, last) => end.or(last),
+            };
+        }
+        items.extend(page.items);
+    }
+    items.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    if let Some(end) = end {
+        items.retain(|item| item.key <= end);
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    if items.len() > limit {
+        items.truncate(limit);
+        more = true;
+    }
+    Page { items, more }
+}
+
+#[cfg(test)]
+mod tests;

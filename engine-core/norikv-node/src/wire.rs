@@ -1,0 +1,254 @@
+//! What nodes say to each other: frames of several items each.
+//!
+//! **Invariant: a frame of another protocol version, another cluster or another address is never
+//! acted on, and no bytes make decoding panic.**
+//!
+//! Layout: postcard of the [`Envelope`], then postcard of one [`Item`] after another to the end of
+//! the frame. A frame is self-contained; a stream transport adds its length.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use nori_raft as raft;
+use norikv_types::{GroupId, NodeId, Term, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::{Answer, Consistency, Failure, FrameRefusal, Lane, SessionId};
+
+/// The version of all that follows. Another one is refused.
+pub(crate) const PROTOCOL: u16 = 1;
+
+/// Bytes after which a frame is closed and another begun. One item more may stand in it.
+const FRAME_BYTES: usize = 512 << 10;
+
+/// Opens every frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Envelope {
+    /// [`PROTOCOL`]; first, so that every version can read it.
+    pub(crate) protocol: u16,
+    /// The cluster.
+    pub(crate) cluster: u64,
+    /// The sender.
+    pub(crate) from: NodeId,
+    /// The receiver.
+    pub(crate) to: NodeId,
+}
+
+/// One thing said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Item {
+    /// From one replica to another.
+    Raft {
+        group: GroupId,
+        message: raft::Message,
+    },
+    /// Carry this out for me.
+    Request(Request),
+    /// What came of a request.
+    Reply(Reply),
+    /// A piece of a snapshot.
+    Chunk(SnapshotChunk),
+    /// What became of a snapshot's pieces.
+    ChunkAck(ChunkAck),
+}
+
+/// Work carried out for another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Request {
+    /// The sender's name for it; grows with each request of one start of the sender.
+    pub(crate) token: u64,
+    /// The sender's start.
+    pub(crate) boot: u64,
+    /// The group it is for.
+    pub(crate) group: GroupId,
+    /// How often it may still be passed on.
+    pub(crate) hops: u8,
+    /// Time until the answer is of no use, in nanoseconds from now: clocks are not compared.
+    pub(crate) remaining_ns: u64,
+    /// What to do.
+    pub(crate) work: Work,
+}
+
+/// What can be done for one group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Work {
+    /// Replicate this encoded [`Command`](crate::Command).
+    Write {
+        command: Bytes,
+        /// Whether repeating it does not do it twice.
+        repeatable: bool,
+    },
+    /// Read one key.
+    Get {
+        key: Bytes,
+        consistency: Consistency,
+    },
+    /// Read a page of the group.
+    Scan {
+        prefix: Bytes,
+        after: Option<Bytes>,
+        limit: u32,
+        consistency: Consistency,
+    },
+}
+
+/// What came of a [`Request`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reply {
+    /// The request's token.
+    pub(crate) token: u64,
+    /// The start of the node that asked.
+    pub(crate) boot: u64,
+    /// Who leads the group, as far as the sender knows.
+    pub(crate) leader: Option<NodeId>,
+    /// What came of it.
+    pub(crate) result: Result<Answer, Failure>,
+}
+
+/// A piece of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SnapshotChunk {
+    /// The sender's name for the transfer.
+    pub(crate) session: SessionId,
+    /// The sender's start: sessions of different starts are different.
+    pub(crate) boot: u64,
+    /// The group.
+    pub(crate) group: GroupId,
+    /// The term of the leader that sends it.
+    pub(crate) term: Term,
+    /// What the snapshot shows.
+    pub(crate) at: Version,
+    /// Counts from 0.
+    pub(crate) seq: u32,
+    /// Whether it is the last one.
+    pub(crate) last: bool,
+    /// The storage's own format.
+    pub(crate) bytes: Bytes,
+}
+
+/// What became of a snapshot's pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChunkAck {
+    /// The sender's name for the transfer.
+    pub(crate) session: SessionId,
+    /// The sender's start.
+    pub(crate) boot: u64,
+    /// How many pieces are kept; `None`: the snapshot is of no use here.
+    pub(crate) kept: Option<u32>,
+}
+
+impl Work {
+    pub(crate) const fn is_write(&self) -> bool {
+        matches!(self, Self::Write { .. })
+    }
+
+    pub(crate) const fn consistency(&self) -> Option<Consistency> {
+        match self {
+            Self::Write { .. } => None,
+            Self::Get { consistency, .. } | Self::Scan { consistency, .. } => Some(*consistency),
+        }
+    }
+}
+
+/// Collects items into frames, one under way for each peer and lane.
+#[derive(Debug)]
+pub(crate) struct FrameWriter {
+    cluster: u64,
+    id: NodeId,
+    open: BTreeMap<(NodeId, Lane), Vec<u8>>,
+    full: Vec<(NodeId, Lane, Bytes)>,
+}
+
+impl FrameWriter {
+    pub(crate) const fn new(cluster: u64, id: NodeId) -> Self {
+        Self {
+            cluster,
+            id,
+            open: BTreeMap::new(),
+            full: Vec::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, to: NodeId, lane: Lane, item: &Item) {
+        let mut buffer = self.open.remove(&(to, lane)).unwrap_or_else(|| {
+            let envelope = Envelope {
+                protocol: PROTOCOL,
+                cluster: self.cluster,
+                from: self.id,
+                to,
+            };
+            extend(Vec::new(), &envelope)
+        });
+        buffer = extend(buffer, item);
+        if buffer.len() >= FRAME_BYTES {
+            self.full.push((to, lane, buffer.into()));
+        } else {
+            self.open.insert((to, lane), buffer);
+        }
+    }
+
+    /// Every frame, each peer's and lane's in the order in which its items were pushed.
+    pub(crate) fn take(&mut self) -> Vec<(NodeId, Lane, Bytes)> {
+        let mut frames = core::mem::take(&mut self.full);
+        let open = core::mem::take(&mut self.open);
+        frames.extend(
+            open.into_iter()
+                .map(|((to, lane), buffer)| (to, lane, buffer.into())),
+        );
+        frames
+    }
+}
+
+/// Takes a frame apart.
+#[derive(Debug)]
+pub(crate) struct FrameReader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> FrameReader<'a> {
+    /// Checks the envelope of a frame that came from `from` to `to` in `cluster`.
+    pub(crate) fn open(
+        bytes: &'a [u8],
+        cluster: u64,
+        from: NodeId,
+        to: NodeId,
+    ) -> Result<Self, FrameRefusal> {
+        // The protocol alone first: what follows it may look different in another version.
+        let (protocol, _) =
+            postcard::take_from_bytes::<u16>(bytes).map_err(|_error| FrameRefusal::Malformed)?;
+        if protocol != PROTOCOL {
+            return Err(FrameRefusal::Version);
+        }
+        let (envelope, rest) = postcard::take_from_bytes::<Envelope>(bytes)
+            .map_err(|_error| FrameRefusal::Malformed)?;
+        if envelope.cluster != cluster {
+            return Err(FrameRefusal::Cluster);
+        }
+        if envelope.from != from || envelope.to != to {
+            return Err(FrameRefusal::Address);
+        }
+        Ok(Self { rest })
+    }
+
+    /// The next item; `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Item>, FrameRefusal> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let (item, rest) =
+            postcard::take_from_bytes(self.rest).map_err(|_error| FrameRefusal::Malformed)?;
+        self.rest = rest;
+        Ok(Some(item))
+    }
+}
+
+fn extend<T: Serialize>(buffer: Vec<u8>, value: &T) -> Vec<u8> {
+    match postcard::to_extend(value, buffer) {
+        Ok(buffer) => buffer,
+        Err(error) => unreachable!("a growing buffer takes every item: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
