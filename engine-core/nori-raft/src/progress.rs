@@ -139,7 +139,8 @@ impl Peer {
         let received = received.max(self.match_index);
         match &mut self.progress {
             Progress::Probe { next_index, .. } => {
-                if received.next() >= *next_index {
+                // A guess that was compacted here cannot be probed any more: believe the peer.
+                if received.next() >= *next_index || next_index.prev() < start {
                     self.replicate_from(received.next());
                 }
             }

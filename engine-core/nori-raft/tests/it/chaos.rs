@@ -1,0 +1,72 @@
+//! Groups under random faults: every invariant after every step, and life when the faults end.
+
+use std::time::Duration;
+
+use nori_raft::Mutant;
+use norikv_types::Prng;
+
+use crate::checker::Violation;
+use crate::cluster::{Cluster, Counts, Faults};
+
+/// One run: faults for a while, then a healed world.
+pub(crate) fn run(seed: u64, mutant: Option<Mutant>) -> Result<Counts, Violation> {
+    let mut prng = Prng::new(seed ^ 0x5eed);
+    let size = [3, 5, 3, 1, 3, 5, 2, 4][usize::try_from(prng.below(8)).unwrap()];
+    let faults = Faults {
+        loss_ppm: [0, 20_000, 100_000][usize::try_from(prng.below(3)).unwrap()],
+        duplicate_ppm: 50_000,
+        straggle_ppm: [0, 5_000, 50_000][usize::try_from(prng.below(3)).unwrap()],
+        delay_max: prng.duration(Duration::from_micros(100), Duration::from_millis(20)),
+        reply_delay: Duration::from_millis([0, 0, 0, 140][usize::try_from(prng.below(4)).unwrap()]),
+        disk_max: prng.duration(Duration::from_micros(100), Duration::from_millis(25)),
+        crash_every: (prng.below(4) > 0).then_some(Duration::from_millis(600)),
+        partition_every: (prng.below(3) > 0).then_some(Duration::from_millis(500)),
+    };
+    let mut cluster = Cluster::new(seed, size, faults, mutant);
+    cluster.run(Duration::from_secs(5))?;
+    cluster.heal()?;
+    cluster.check_alive()?;
+    Ok(cluster.counts)
+}
+
+/// Runs seeds and adds up what they did.
+fn run_all(seeds: std::ops::Range<u64>) -> Counts {
+    let mut sum = Counts::default();
+    for seed in seeds {
+        match run(seed, None) {
+            Ok(counts) => sum.add(counts),
+
+            Err(violation) => panic!("seed {seed}: {violation}"),
+        }
+    }
+    sum
+}
+
+#[test]
+fn invariants_hold_under_faults_and_groups_recover_a() {
+    assert_did_something(run_all(0..160));
+}
+
+#[test]
+fn invariants_hold_under_faults_and_groups_recover_b() {
+    assert_did_something(run_all(160..320));
+}
+
+#[test]
+fn the_same_seed_runs_the_same_way() {
+    let (once, again) = (run(11, None).unwrap(), run(11, None).unwrap());
+    assert_eq!(once, again);
+}
+
+fn assert_did_something(counts: Counts) {
+    let seen = [
+        counts.leaders,
+        counts.reads,
+        counts.lease_reads,
+        counts.snapshots,
+        counts.resets,
+        counts.truncations,
+        counts.crashes,
+    ];
+    assert!(seen.iter().all(|count| *count > 20), "{counts:?}");
+}
