@@ -78,6 +78,18 @@ impl Sample {
     }
 }
 
+impl Value {
+    /// Which kind of metric holds such a value.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Counter(_) => Kind::Counter,
+            Self::Gauge(_) => Kind::Gauge,
+            Self::Histogram(_) => Kind::Histogram,
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
