@@ -81,3 +81,6 @@ impl Proxies {
 }
 
 const PROXIED_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests;

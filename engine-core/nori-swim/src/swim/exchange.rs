@@ -125,6 +125,24 @@ impl Swim {
         }
     }
 
+    /// Takes a verdict that comes with a table, about one that lives in this node's eyes, for no more
+    /// than a suspicion: after a partition each side holds verdicts on the other that are long out
+    /// of date, and whoever lives shall have the time to refute them.
+    pub(super) fn doubt_verdicts(&self, from: NodeId, records: &mut [Record]) {
+        for record in records {
+            if record.member.state == MemberState::Faulty
+                && record.member.node != self.config.id
+                && self
+                    .table
+                    .get(record.member.node)
+                    .is_some_and(|known| known.state.is_live())
+            {
+                record.member.state = MemberState::Suspect;
+                record.accuser = from;
+            }
+        }
+    }
+
     /// Sends back what this node knows better about the ids `first..=last` than `said`.
     pub(super) fn complete(&mut self, from: NodeId, first: NodeId, last: NodeId, said: &[Record]) {
         let news = self.table.range(first..=last).filter(|known| {

@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
+use crate::packet::Record;
 
 const CLUSTER: u64 = 7;
 
@@ -372,7 +373,9 @@ fn one_exchange_of_tables_makes_them_equal_both_ways() {
         &[said(7, MemberState::Suspect, 2)],
     );
     two.receive_bytes(1, newer);
-    one.receive(2, 0, Message::Gossip, &[said(60, MemberState::Faulty, 3)]);
+    for state in [MemberState::Alive, MemberState::Left] {
+        one.receive(2, 0, Message::Gossip, &[said(60, state, 3)]);
+    }
     for rig in [&mut one, &mut two] {
         rig.swim.gossip = Gossip::default();
         rig.drain();
@@ -394,7 +397,38 @@ fn one_exchange_of_tables_makes_them_equal_both_ways() {
     assert_eq!(one.swim.members().count(), 80);
     assert_eq!(
         (one.state(7), two.state(60)),
-        (MemberState::Suspect, MemberState::Faulty)
+        (MemberState::Suspect, MemberState::Left)
+    );
+}
+
+#[test]
+fn a_verdict_that_comes_with_a_table_is_a_suspicion_of_one_that_lives_here() {
+    let table = Message::Table {
+        first: NodeId(0),
+        last: NodeId(u64::MAX),
+        answer: true,
+    };
+    let verdicts = [
+        said(3, MemberState::Faulty, 0),
+        said(4, MemberState::Faulty, 1),
+        said(9, MemberState::Faulty, 0),
+    ];
+    let mut rig = Rig::new(4);
+    rig.receive(2, 0, table, &verdicts);
+    let states = [3, 4, 9].map(|node| rig.state(node));
+    assert_eq!(
+        states,
+        [
+            MemberState::Suspect,
+            MemberState::Suspect,
+            MemberState::Faulty
+        ]
+    );
+    rig.receive(2, 0, Message::Gossip, &verdicts);
+    assert_eq!(
+        rig.state(3),
+        MemberState::Faulty,
+        "by gossip the verdict holds"
     );
 }
 

@@ -104,8 +104,16 @@ fn a_healed_partition_finds_together_by_itself() {
                 );
             }
         }
+        let verdicts = cluster.told(MemberState::Faulty);
         cluster.heal();
         let took = cluster.run_until(secs(60), Cluster::all_alive);
+        cluster.run(secs(60));
+        cluster.assert_all_alive();
+        assert_eq!(
+            cluster.told(MemberState::Faulty),
+            verdicts,
+            "healing convicts nobody"
+        );
         println!("{count} nodes split at {side}: whole again after {took:?}");
     }
 }
