@@ -1,0 +1,231 @@
+//! A position in one sorted source: a memtable or a run of tables.
+//!
+//! **Invariant: a valid cursor stands on an entry; moving it goes through every version of every
+//! key in order.**
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+use nori_skiplist::Position;
+use nori_sstable::{InternalKeyRef, IterOptions, SeqNo, TableIter};
+
+use crate::Error;
+use crate::levels::Run;
+use crate::memtable::{Memtable, tag_bound};
+
+/// A position in one source. Owns what it needs.
+#[derive(Debug)]
+pub(crate) enum Cursor {
+    Memtable {
+        memtable: Arc<Memtable>,
+        at: Option<Position>,
+    },
+    Run(RunCursor),
+}
+
+/// A position in a run: in one table of it at a time.
+#[derive(Debug)]
+pub(crate) struct RunCursor {
+    run: Arc<Run>,
+    options: IterOptions,
+    index: usize,
+    iter: Option<Box<TableIter>>,
+}
+
+impl Cursor {
+    pub(crate) const fn memtable(memtable: Arc<Memtable>) -> Self {
+        Self::Memtable { memtable, at: None }
+    }
+
+    pub(crate) const fn run(run: Arc<Run>, options: IterOptions) -> Self {
+        Self::Run(RunCursor {
+            run,
+            options,
+            index: 0,
+            iter: None,
+        })
+    }
+
+    pub(crate) fn is_valid(&self) -> bool {
+        match self {
+            Self::Memtable { at, .. } => at.is_some(),
+            Self::Run(run) => run.iter.as_ref().is_some_and(|iter| iter.is_valid()),
+        }
+    }
+
+    /// The entry's key.
+    pub(crate) fn key(&self) -> InternalKeyRef<'_> {
+        match self {
+            Self::Memtable { memtable, at } => memtable.key(at.expect("the cursor is valid")),
+            Self::Run(run) => run.iter().key(),
+        }
+    }
+
+    /// The entry's user key, sharing memory where the source can.
+    pub(crate) fn user_bytes(&self) -> Bytes {
+        match self {
+            Self::Memtable { memtable, at } => {
+                let at = at.expect("the cursor is valid");
+                memtable.list().key_bytes(at).clone()
+            }
+            Self::Run(run) => Bytes::copy_from_slice(run.iter().key().user),
+        }
+    }
+
+    pub(crate) fn value(&self) -> Bytes {
+        match self {
+            Self::Memtable { memtable, at } => {
+                let at = at.expect("the cursor is valid");
+                memtable.list().entry(at).value.clone()
+            }
+            Self::Run(run) => run.iter().value(),
+        }
+    }
+
+    pub(crate) fn value_ref(&self) -> &[u8] {
+        match self {
+            Self::Memtable { memtable, at } => {
+                memtable
+                    .list()
+                    .entry(at.expect("the cursor is valid"))
+                    .value
+            }
+            Self::Run(run) => run.iter().value_ref(),
+        }
+    }
+
+    /// Moves to the first entry whose user key is at or after `user`.
+    pub(crate) fn seek(&mut self, user: &[u8]) -> Result<(), Error> {
+        match self {
+            Self::Memtable { memtable, at } => {
+                *at = memtable.list().lower_bound(user, tag_bound(SeqNo::MAX));
+                Ok(())
+            }
+            Self::Run(run) => run.seek(user),
+        }
+    }
+
+    /// Moves to the last entry whose user key is before `user`.
+    pub(crate) fn seek_before(&mut self, user: &[u8]) -> Result<(), Error> {
+        match self {
+            Self::Memtable { memtable, at } => {
+                *at = memtable.list().before(user, tag_bound(SeqNo::MAX));
+                Ok(())
+            }
+            Self::Run(run) => run.seek_before(user),
+        }
+    }
+
+    pub(crate) fn seek_to_first(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Memtable { memtable, at } => {
+                *at = memtable.list().first();
+                Ok(())
+            }
+            Self::Run(run) => run.first_from(0),
+        }
+    }
+
+    pub(crate) fn seek_to_last(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Memtable { memtable, at } => {
+                *at = memtable.list().last();
+                Ok(())
+            }
+            Self::Run(run) => run.last_before(run.run.tables.len()),
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Memtable { memtable, at } => {
+                *at = memtable.list().next(at.expect("the cursor is valid"));
+                Ok(())
+            }
+            Self::Run(run) => run.next(),
+        }
+    }
+
+    pub(crate) fn prev(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Memtable { memtable, at } => {
+                *at = memtable.list().prev(at.expect("the cursor is valid"));
+                Ok(())
+            }
+            Self::Run(run) => run.prev(),
+        }
+    }
+}
+
+impl RunCursor {
+    fn iter(&self) -> &TableIter {
+        self.iter.as_deref().expect("the cursor is valid")
+    }
+
+    /// Enters table `index`, if there is one.
+    fn enter(&mut self, index: usize) -> Option<&mut TableIter> {
+        if self.index != index || self.iter.is_none() {
+            let file = self.run.tables.get(index);
+            self.iter = file.map(|file| Box::new(file.table.iter_with(self.options.clone())));
+            self.index = index;
+        }
+        self.iter.as_deref_mut()
+    }
+
+    fn seek(&mut self, user: &[u8]) -> Result<(), Error> {
+        let index = self.run.locate(user);
+        if let Some(iter) = self.enter(index) {
+            iter.seek(user, SeqNo::MAX)?;
+        }
+        Ok(())
+    }
+
+    fn seek_before(&mut self, user: &[u8]) -> Result<(), Error> {
+        let index = self.run.locate(user);
+        let Some(iter) = self.enter(index) else {
+            return self.last_before(index);
+        };
+        iter.seek_before(user, SeqNo::MAX)?;
+        if iter.is_valid() {
+            return Ok(());
+        }
+        self.last_before(index)
+    }
+
+    fn first_from(&mut self, index: usize) -> Result<(), Error> {
+        if let Some(iter) = self.enter(index) {
+            iter.seek_to_first()?;
+        }
+        Ok(())
+    }
+
+    fn last_before(&mut self, index: usize) -> Result<(), Error> {
+        let Some(index) = index.checked_sub(1) else {
+            self.iter = None;
+            return Ok(());
+        };
+        if let Some(iter) = self.enter(index) {
+            iter.seek_to_last()?;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<(), Error> {
+        let iter = self.iter.as_mut().expect("the cursor is valid");
+        iter.next()?;
+        if iter.is_valid() {
+            return Ok(());
+        }
+        self.first_from(self.index + 1)
+    }
+
+    fn prev(&mut self) -> Result<(), Error> {
+        let iter = self.iter.as_mut().expect("the cursor is valid");
+        iter.prev()?;
+        if iter.is_valid() {
+            return Ok(());
+        }
+        self.last_before(self.index)
+    }
+}

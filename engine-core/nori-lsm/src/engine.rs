@@ -1,0 +1,188 @@
+//! What all parts of an open store share, and the one way in which its tables change.
+//!
+//! **Invariant: readers see a change of the tables only after the manifest's edit is durable, and
+//! all of it at once.** A change is one edit; the manifest's lock puts changes in order.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use nori_env::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Park, RwLock};
+use nori_env::{BlockStore, Clock, Entropy};
+use nori_sstable::{BlockCache, SeqNo, TableMeta};
+use nori_wal::Wal;
+
+use crate::Error;
+use crate::jobs::Jobs;
+use crate::manifest::Manifest;
+use crate::memtable::Memtable;
+use crate::options::Options;
+use crate::stats::Counters;
+use crate::table_file::{Garbage, TableFile};
+use crate::version_edit::VersionEdit;
+use crate::view::View;
+use crate::write::{Staged, Staging};
+
+/// An open store.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) store: Arc<dyn BlockStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) options: Options,
+    pub(crate) wal: Option<Wal>,
+    pub(crate) cache: Arc<BlockCache>,
+    pub(crate) garbage: Arc<Garbage>,
+    /// Seeds the memtables.
+    pub(crate) seed: u64,
+    pub(crate) view: RwLock<Arc<View>>,
+    /// The last write that readers see.
+    pub(crate) visible: AtomicU64,
+    /// Numbers writes; taken before `writer`.
+    pub(crate) staging: Mutex<Staging>,
+    /// Batches that are numbered and staged, but not in a memtable yet.
+    pub(crate) staged: Mutex<VecDeque<Staged>>,
+    /// Held by the one who fills the active memtable or rotates it.
+    pub(crate) writer: Mutex<()>,
+    pub(crate) manifest: Mutex<Manifest>,
+    /// The manifest cannot be written any more.
+    pub(crate) failed: AtomicBool,
+    pub(crate) next_table: AtomicU64,
+    pub(crate) jobs: Mutex<Jobs>,
+    /// Where stalled writers wait; woken whenever a job has made progress.
+    pub(crate) park: Park,
+    pub(crate) waiting: AtomicU64,
+    pub(crate) counters: Counters,
+}
+
+/// A change of the live tables.
+#[derive(Debug)]
+pub(crate) struct Install {
+    /// With their levels.
+    pub(crate) removed: Vec<(u8, Arc<TableFile>)>,
+    /// With their levels; those of level 0 make one new run.
+    pub(crate) added: Vec<(u8, Arc<TableFile>)>,
+    /// The memtable that the new tables replace.
+    pub(crate) flushed: Option<Arc<Memtable>>,
+}
+
+impl Engine {
+    /// Everything a reader needs. Take the view first, [`visible`](Self::visible) afterwards.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read())
+    }
+
+    /// The last write that readers see.
+    pub(crate) fn visible(&self) -> SeqNo {
+        SeqNo(self.visible.load(Ordering::Acquire))
+    }
+
+    /// Everything at or below is in tables.
+    pub(crate) fn flushed_seqno(&self) -> SeqNo {
+        // First the seqno: what is visible and in none of the memtables of a later view is in tables.
+        let visible = self.visible();
+        let view = self.view();
+        let unflushed = view.memtables().filter_map(|memtable| memtable.first());
+        unflushed
+            .map(|first| SeqNo(first.0 - 1))
+            .fold(visible, SeqNo::min)
+    }
+
+    /// A number that no table of this store has or had.
+    pub(crate) fn next_table_number(&self) -> u64 {
+        self.next_table.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn open_table(
+        &self,
+        number: u64,
+        meta: &TableMeta,
+    ) -> Result<Arc<TableFile>, Error> {
+        TableFile::open(&*self.store, &self.cache, &self.garbage, number, meta)
+    }
+
+    /// Makes the active memtable wait for its flush and begins a new one.
+    pub(crate) fn rotate(&self, _writer: &MutexGuard<'_, ()>) {
+        let mut view = self.view.write();
+        let id = view.active.id + 1;
+        let mut waiting = Vec::with_capacity(view.waiting.len() + 1);
+        waiting.push(Arc::clone(&view.active));
+        waiting.extend(view.waiting.iter().cloned());
+        *view = Arc::new(View {
+            active: Arc::new(Memtable::new(id, self.seed.wrapping_add(id))),
+            waiting,
+            levels: Arc::clone(&view.levels),
+        });
+    }
+
+    /// Makes `change` durable and visible.
+    ///
+    /// # Errors
+    /// Nothing is visible. The change does not count, unless the manifest's sync failed: then the
+    /// next open tells, and until then nothing can be installed.
+    pub(crate) fn install(&self, change: Install) -> Result<(), Error> {
+        let mut manifest = self.manifest.lock();
+        let live = manifest.live();
+        let run = live.next_run();
+        let tables = || change.added.iter().map(|(_, table)| table.meta().seqno_max);
+        let flushed = change.flushed.as_ref().map(|memtable| memtable.last());
+        let edit = VersionEdit {
+            next_table: self.next_table.load(Ordering::Relaxed),
+            last_seqno: tables().chain(flushed).fold(live.last_seqno, SeqNo::max),
+            flushed_seqno: flushed.map_or(live.flushed_seqno, |last| last.max(live.flushed_seqno)),
+            removed: change
+                .removed
+                .iter()
+                .map(|(level, table)| (*level, table.number))
+                .collect(),
+            added: change
+                .added
+                .iter()
+                .map(|(level, table)| table.as_live(*level, if *level == 0 { run } else { 0 }))
+                .collect(),
+        };
+        let committed = manifest.commit(&edit);
+        self.failed.store(manifest.is_failed(), Ordering::Release);
+        committed?;
+
+        let opened: Vec<_> = change
+            .added
+            .iter()
+            .map(|(_, table)| Arc::clone(table))
+            .collect();
+        // Levels change only under the manifest's lock, so this needs no other.
+        let levels = Arc::new(self.view().levels.apply(&edit, &opened));
+        let mut view = self.view.write();
+        let mut waiting = view.waiting.clone();
+        if let Some(flushed) = &change.flushed {
+            waiting.retain(|memtable| memtable.id != flushed.id);
+        }
+        let active = Arc::clone(&view.active);
+        let next = View {
+            active,
+            waiting,
+            levels,
+        };
+        let replaced = core::mem::replace(&mut *view, Arc::new(next));
+        drop(view);
+        for (_, table) in &change.removed {
+            if !opened.iter().any(|kept| kept.number == table.number) {
+                table.retire();
+            }
+        }
+        drop(replaced);
+        Ok(())
+    }
+
+    /// Lets go of the log of a flushed memtable. Failing to is no loss: the next flush tries again.
+    pub(crate) fn release_log(&self, flushed: &Memtable) {
+        if let Some(wal) = &self.wal {
+            let _ = wal.release_before(flushed.log_end());
+        }
+    }
+
+    /// Whether the manifest cannot be written any more.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+}

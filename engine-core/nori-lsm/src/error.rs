@@ -1,0 +1,125 @@
+//! What can go wrong, and what state the store is in afterwards.
+
+use nori_env::{IoError, IoErrorKind, ObjectId};
+
+/// A failed operation of an [`Lsm`](crate::Lsm).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The host failed. Nothing acknowledged is lost; of the operation itself nothing counts,
+    /// unless the kind is `SyncFailed`: then it may or may not survive.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// The log failed. Nothing acknowledged is lost.
+    #[error("the log: {0}")]
+    Log(#[from] nori_wal::Error),
+    /// A table failed. Reads of other tables go on.
+    #[error("a table: {0}")]
+    Table(#[from] nori_sstable::Error),
+    /// Stored bytes fail their checks. Opening refuses and changes nothing.
+    #[error("{object} is corrupt at byte {offset}: {what}")]
+    Corrupt {
+        /// The object.
+        object: ObjectId,
+        /// First byte of the part that fails.
+        offset: u64,
+        /// Which check it fails.
+        what: Damage,
+    },
+    /// The manifest was written by another version of this crate. Nothing changed.
+    #[error("{object} has format version {version}, this program reads version {known}", known = crate::FORMAT_VERSION)]
+    Unsupported {
+        /// The object.
+        object: ObjectId,
+        /// Its format version.
+        version: u32,
+    },
+    /// A key is too long. The batch was not written.
+    #[error("a key of {bytes} bytes is over the limit of {max}")]
+    KeyTooLarge {
+        /// Its length.
+        bytes: u64,
+        /// The limit.
+        max: u32,
+    },
+    /// A value is too long. The batch was not written.
+    #[error("a value of {bytes} bytes is over the limit of {max}")]
+    ValueTooLarge {
+        /// Its length.
+        bytes: u64,
+        /// The limit.
+        max: u32,
+    },
+    /// A batch is too long. It was not written.
+    #[error("a batch of {bytes} bytes is over the limit of {max}")]
+    BatchTooLarge {
+        /// Its length.
+        bytes: u64,
+        /// The limit.
+        max: u32,
+    },
+    /// The store is behind with its background work. The batch was not written; step jobs and
+    /// try again.
+    #[error("the store is behind with flushes or compactions; nothing was written")]
+    Stalled,
+    /// An earlier sync failed, so nothing more can be made durable. Reads go on; open the store
+    /// again to write. The operation did nothing.
+    #[error("an earlier sync failed; open the store again to write")]
+    Failed,
+    /// The entries given to `replace_ranges` do not ascend, or lie outside its ranges. Nothing
+    /// was replaced.
+    #[error("entry {index} does not ascend or lies outside the ranges")]
+    BadEntry {
+        /// Its number, from 0.
+        index: u64,
+    },
+}
+
+/// Which check stored bytes fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// The manifest names an object that is not there.
+    #[error("it is missing")]
+    Missing,
+    /// The device cannot read it.
+    #[error("the device cannot read it")]
+    Unreadable,
+    /// The head of a manifest fails its checksum.
+    #[error("its head fails its checks")]
+    Head,
+    /// A record fails its checks although it was durable.
+    #[error("a record that was durable fails its checks")]
+    Record,
+    /// A record is whole but says something impossible.
+    #[error("a record is malformed")]
+    Malformed,
+    /// An edit removes a table that is not there, or adds one that is.
+    #[error("an edit does not fit the tables before it")]
+    Edit,
+    /// Two tables of one level overlap.
+    #[error("tables of one level overlap")]
+    Overlap,
+    /// It is not the manifest that its predecessor names.
+    #[error("it is not the manifest that its predecessor names")]
+    NotTheSuccessor,
+    /// It has edits, yet no predecessor names it.
+    #[error("it has edits although no predecessor names it")]
+    Unnamed,
+    /// The store has tables or a log, but no manifest.
+    #[error("the store has data but no manifest")]
+    NoManifest,
+    /// A record of the log is not a batch, or its sequence numbers go back.
+    #[error("a record of the log is not a batch in order")]
+    Batch,
+}
+
+impl Error {
+    /// Whether waiting for space may cure it.
+    pub(crate) const fn kind(&self) -> Option<IoErrorKind> {
+        match self {
+            Self::Io(error) | Self::Table(nori_sstable::Error::Io(error)) => Some(error.kind),
+            _ => None,
+        }
+    }
+}

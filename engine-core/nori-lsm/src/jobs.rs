@@ -1,0 +1,263 @@
+//! Background work, handed out in pieces.
+//!
+//! **Invariant: what a job works on is reserved by it alone, from when it is handed out until it is
+//! installed, fails or is dropped.** Its state lies in a slot that the store knows too: a stalled
+//! writer steps the job of a holder who does not, so that holding a job blocks nobody.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use nori_env::sync::{Mutex, Ordering};
+use norikv_types::Mono;
+
+use crate::Error;
+use crate::collect::Collect;
+use crate::compaction::Compaction;
+use crate::engine::Engine;
+use crate::flush::Flush;
+use crate::picking::Picking;
+
+/// A piece of background work: a flush, a compaction or the deletion of tables. Step it until
+/// it is done. Dropping it gives it up; the store will hand it out again.
+#[derive(Debug)]
+pub struct Job {
+    engine: Arc<Engine>,
+    slot: Arc<Slot>,
+}
+
+/// Whether a job goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// There is more to do.
+    More,
+    /// It is done and installed.
+    Done,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobKind {
+    /// Writes a memtable to level 0.
+    Flush,
+    /// Merges tables into the level below.
+    Compaction,
+    /// Deletes tables that nobody needs any more.
+    Collect,
+}
+
+/// Jobs under way and what they have reserved.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    running: BTreeMap<u64, Arc<Slot>>,
+    next_id: u64,
+    flushing: bool,
+    collecting: bool,
+    picking: Picking,
+    /// Jobs that failed in a row.
+    failures: u32,
+    /// No job is handed out before.
+    retry_at: Mono,
+}
+
+/// The state of one job.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    id: u64,
+    kind: JobKind,
+    state: Mutex<SlotState>,
+}
+
+#[derive(Debug)]
+enum SlotState {
+    Working(Box<Work>),
+    Ended(Result<(), Error>),
+}
+
+#[derive(Debug)]
+enum Work {
+    Flush(Flush),
+    Compaction(Compaction),
+    Collect(Collect),
+}
+
+/// What came of stepping other people's jobs.
+pub(crate) enum Helped {
+    /// One was stepped.
+    Stepped(Result<(), Error>),
+    /// All are being stepped right now.
+    Busy,
+    /// There are none.
+    NoJobs,
+}
+
+impl Job {
+    /// What it does.
+    #[must_use]
+    pub fn kind(&self) -> JobKind {
+        self.slot.kind
+    }
+
+    /// Does a piece of about `budget_bytes` (at least one entry). The last piece syncs the new
+    /// tables and installs them.
+    ///
+    /// # Errors
+    /// Whatever failed. The job has ended and changed nothing; the store hands the same work
+    /// out again, after a pause. Data stays where it was.
+    pub fn step(&mut self, budget_bytes: u64) -> Result<JobState, Error> {
+        self.slot.step(&self.engine, budget_bytes)
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        let mut state = self.slot.state.lock();
+        if let SlotState::Working(work) = &*state {
+            work.give_up(&self.engine);
+            self.slot.end(&self.engine, work, true);
+            *state = SlotState::Ended(Ok(()));
+        }
+        drop(state);
+        self.engine.park.wake();
+    }
+}
+
+impl Slot {
+    pub(crate) fn step(&self, engine: &Engine, budget: u64) -> Result<JobState, Error> {
+        let stepped = self.step_locked(engine, &mut self.state.lock(), budget);
+        if engine.waiting.load(Ordering::SeqCst) > 0 {
+            engine.park.wake();
+        }
+        stepped
+    }
+
+    fn step_locked(
+        &self,
+        engine: &Engine,
+        state: &mut SlotState,
+        budget: u64,
+    ) -> Result<JobState, Error> {
+        let work = match state {
+            SlotState::Working(work) => work,
+            SlotState::Ended(result) => return result.clone().map(|()| JobState::Done),
+        };
+        let stepped = match &mut **work {
+            Work::Flush(flush) => flush.step(engine, budget),
+            Work::Compaction(compaction) => compaction.step(engine, budget),
+            Work::Collect(collect) => collect.step(engine),
+        };
+        match stepped {
+            Ok(false) => Ok(JobState::More),
+            Ok(true) => {
+                self.end(engine, work, true);
+                *state = SlotState::Ended(Ok(()));
+                Ok(JobState::Done)
+            }
+            Err(error) => {
+                work.give_up(engine);
+                self.end(engine, work, false);
+                *state = SlotState::Ended(Err(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives back what the job reserved.
+    fn end(&self, engine: &Engine, work: &Work, well: bool) {
+        let mut jobs = engine.jobs.lock();
+        jobs.running.remove(&self.id);
+        match work {
+            Work::Flush(_) => jobs.flushing = false,
+            Work::Compaction(compaction) => jobs.picking.release(compaction),
+            Work::Collect(_) => jobs.collecting = false,
+        }
+        if well {
+            jobs.failures = 0;
+            jobs.retry_at = Mono::ZERO;
+        } else {
+            engine.counters.failures.fetch_add(1, Ordering::Relaxed);
+            let pause = engine.options.retry * (1 << jobs.failures.min(6));
+            jobs.failures = jobs.failures.saturating_add(1);
+            jobs.retry_at = engine.clock.now() + pause;
+        }
+    }
+}
+
+impl Work {
+    /// Hands what was written so far to the garbage. After a failed sync of the manifest it may be
+    /// live; then the next open decides.
+    fn give_up(&self, engine: &Engine) {
+        let numbers = match self {
+            Self::Flush(flush) => flush.outputs(),
+            Self::Compaction(compaction) => compaction.outputs(),
+            Self::Collect(collect) => collect.rest(),
+        };
+        if !engine.is_failed() {
+            engine.garbage.add(&numbers);
+        }
+    }
+}
+
+/// The next job, as a handle for the caller.
+pub(crate) fn next_job(engine: &Arc<Engine>) -> Option<Job> {
+    let slot = reserve(engine, false)?;
+    Some(Job {
+        engine: Arc::clone(engine),
+        slot,
+    })
+}
+
+/// Reserves the most urgent work that nobody does yet. Without `urgent`, nothing during the pause
+/// after a failure.
+pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Option<Arc<Slot>> {
+    if engine.is_failed() {
+        return None;
+    }
+    let mut jobs = engine.jobs.lock();
+    if !urgent && jobs.failures > 0 && engine.clock.now() < jobs.retry_at {
+        return None;
+    }
+    let view = engine.view();
+    let (kind, work) = match view.waiting.last() {
+        Some(oldest) if !jobs.flushing => {
+            jobs.flushing = true;
+            (JobKind::Flush, Work::Flush(Flush::new(Arc::clone(oldest))))
+        }
+        _ => match jobs.picking.pick(&view.levels, &engine.options) {
+            Some(compaction) => (JobKind::Compaction, Work::Compaction(compaction)),
+            None if !jobs.collecting && !engine.garbage.is_empty() => {
+                jobs.collecting = true;
+                let numbers = engine.garbage.take();
+                (JobKind::Collect, Work::Collect(Collect::new(numbers)))
+            }
+            None => return None,
+        },
+    };
+    let id = jobs.next_id;
+    jobs.next_id += 1;
+    let slot = Arc::new(Slot {
+        id,
+        kind,
+        state: Mutex::new(SlotState::Working(Box::new(work))),
+    });
+    jobs.running.insert(id, Arc::clone(&slot));
+    Some(slot)
+}
+
+/// Steps the oldest job that its holder is not stepping.
+pub(crate) fn step_any(engine: &Engine, budget: u64) -> Helped {
+    let slots: Vec<_> = engine.jobs.lock().running.values().cloned().collect();
+    if slots.is_empty() {
+        return Helped::NoJobs;
+    }
+    for slot in slots {
+        if let Some(mut state) = slot.state.try_lock() {
+            let stepped = slot.step_locked(engine, &mut state, budget);
+            drop(state);
+            engine.park.wake();
+            return Helped::Stepped(stepped.map(|_| ()));
+        }
+    }
+    Helped::Busy
+}

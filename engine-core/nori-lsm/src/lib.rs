@@ -1,0 +1,60 @@
+//! An ordered key-value engine on block storage.
+//!
+//! **Invariant: what was acknowledged is read back until it is overwritten or deleted, or a typed
+//! error says why not; never an older value, never "not found" for a damaged one.** The engine owns
+//! no threads: background work is handed out as [`Job`]s.
+#![no_std]
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod batch;
+mod collect;
+mod compaction;
+mod cursor;
+mod engine;
+mod error;
+mod flush;
+mod iter;
+mod jobs;
+mod levels;
+mod lsm;
+mod manifest;
+mod memtable;
+mod merge;
+mod options;
+mod picking;
+mod replace;
+mod run_writer;
+mod snapshot;
+mod stats;
+mod table_file;
+mod varint;
+mod version_edit;
+mod view;
+mod write;
+
+pub use batch::WriteBatch;
+pub use error::{Damage, Error};
+pub use iter::Iter;
+pub use jobs::{Job, JobKind, JobState};
+pub use lsm::Lsm;
+pub use nori_sstable::{Compression, KEY_BYTES_MAX, SeqNo, TableOptions, VALUE_BYTES_MAX};
+pub use options::{Log, Options};
+pub use snapshot::Snapshot;
+pub use stats::{LevelStats, Pressure, PressureLevel, Stats};
+
+/// Longest batch in bytes: its keys and values and a few bytes for each (8 MiB less 4 KiB).
+pub const BATCH_BYTES_MAX: u32 = (8 << 20) - (4 << 10);
+/// The format version of the manifest.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Levels, level 0 included.
+const LEVEL_COUNT: usize = 7;
+/// The last level.
+const LEVEL_MAX: u8 = 6;
+
+const _: () = assert!(LEVEL_MAX as usize + 1 == LEVEL_COUNT);

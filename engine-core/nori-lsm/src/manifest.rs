@@ -1,0 +1,251 @@
+//! The list of live tables, as a log of edits.
+//!
+//! **Invariant: an edit counts once it is synced, and once it is acknowledged no damage to one
+//! record makes it disappear silently.** Each record carries the watermark: where the last
+//! completed sync ended. After every edit a seal is appended and synced that says how far the edit
+//! reached; bad bytes below any watermark are corruption, bad bytes above are a torn tail.
+//!
+//! A manifest is replaced by a whole new one (rollover) when it has grown and at every open: write
+//! and sync N+1; append and sync `superseded by N+1` to N (the commit point); barrier; delete N.
+//! What an open read back is thereby made durable before anything is built on it.
+
+mod record;
+mod recovery;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use nori_env::{BlockObject, BlockStore, Entropy, IoErrorKind, ObjectId, ObjectKind};
+
+use self::record::{HEAD_BYTES, Head, Kind, Successor, align_up};
+use crate::Error;
+use crate::version_edit::{LiveSet, VersionEdit};
+
+pub(crate) use self::recovery::{Recovered, recover};
+
+/// The manifest that edits are appended to. One at a time: callers hold it under a lock.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    store: Arc<dyn BlockStore>,
+    entropy: Arc<dyn Entropy>,
+    object: Arc<dyn BlockObject>,
+    head: Head,
+    /// Where the next record goes.
+    end: u64,
+    /// Where the last completed sync ended.
+    watermark: u64,
+    /// Bytes of the head and the base: what a new manifest would take about.
+    base_end: u64,
+    live: LiveSet,
+    rollover_bytes: u64,
+    /// A sync failed: nothing can be appended any more.
+    failed: bool,
+}
+
+impl Manifest {
+    /// Starts a new manifest with all of `recovered` and makes it the store's only one.
+    ///
+    /// # Errors
+    /// The old manifest still counts, unless the error is `SyncFailed`; then either does, and
+    /// both say the same.
+    pub(crate) fn start(
+        store: Arc<dyn BlockStore>,
+        entropy: Arc<dyn Entropy>,
+        recovered: Recovered,
+        rollover_bytes: u64,
+    ) -> Result<Self, Error> {
+        let number = recovered.number_max + 1;
+        let mut manifest = Self::create(store, entropy, recovered.live, number, rollover_bytes)?;
+        if let Some(old) = recovered.current {
+            old.supersede(manifest.successor())?;
+        }
+        manifest.store.barrier()?;
+        for number in recovered.old {
+            manifest.forget(number)?;
+        }
+        manifest.rollover_bytes = rollover_bytes.max(2 * manifest.base_end);
+        Ok(manifest)
+    }
+
+    /// Writes and syncs manifest `number` with `live` as its base. Nothing names it yet.
+    fn create(
+        store: Arc<dyn BlockStore>,
+        entropy: Arc<dyn Entropy>,
+        live: LiveSet,
+        number: u64,
+        rollover_bytes: u64,
+    ) -> Result<Self, Error> {
+        let object = store.create(ObjectId::manifest(number), None)?;
+        let geometry = store.geometry();
+        let head = Head {
+            number,
+            uid: entropy.draw(),
+            align: if geometry.psow { 1 } else { geometry.unit },
+        };
+        let base_at = align_up(HEAD_BYTES, head.align);
+        let mut bytes = head.encode().to_vec();
+        bytes.resize(narrow(base_at), 0);
+        let payload = live.as_edit().encode();
+        bytes.extend_from_slice(&record::encode(&head, base_at, Kind::Base, 0, &payload));
+        let base_end = bytes.len() as u64;
+        object.append(0, &[&bytes])?;
+        object.sync()?;
+        let mut manifest = Self {
+            store,
+            entropy,
+            object,
+            head,
+            end: base_end,
+            watermark: base_end,
+            base_end,
+            live,
+            rollover_bytes,
+            failed: false,
+        };
+        manifest.seal()?;
+        Ok(manifest)
+    }
+
+    /// Makes `edit` durable.
+    ///
+    /// # Errors
+    /// `Io` with `NoSpace` and other failures of the append: the edit does not count. `SyncFailed`:
+    /// it may or may not, and every later edit fails with [`Error::Failed`].
+    pub(crate) fn commit(&mut self, edit: &VersionEdit) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::Failed);
+        }
+        if self.end > self.rollover_bytes {
+            match self.rollover() {
+                // There may still be room for an edit.
+                Err(error) if error.kind() == Some(IoErrorKind::NoSpace) && !self.failed => {}
+                done => done?,
+            }
+        }
+        let mut live = self.live.clone();
+        live.apply(edit)
+            .expect("an edit of our own fits the live set");
+        self.append_synced(Kind::Edit, &edit.encode())?;
+        self.live = live;
+        // The edit is durable. Without a seal only its proof against rot is missing, which the
+        // next record brings; a sync that fails here shows at the next edit.
+        if let Err(error) = self.seal() {
+            self.failed |= error.kind() != Some(IoErrorKind::NoSpace);
+        }
+        Ok(())
+    }
+
+    /// The live tables as of the last edit.
+    pub(crate) const fn live(&self) -> &LiveSet {
+        &self.live
+    }
+
+    /// Whether an edit failed in a way after which it may or may not be durable.
+    pub(crate) const fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    fn rollover(&mut self) -> Result<(), Error> {
+        let number = self.head.number + 1;
+        // An earlier rollover that failed may have left one that nothing names.
+        self.forget(number)?;
+        let next = Self::create(
+            Arc::clone(&self.store),
+            Arc::clone(&self.entropy),
+            self.live.clone(),
+            number,
+            self.rollover_bytes,
+        )?;
+        // Without room for this nothing names the new one, and this one goes on. After any other
+        // failure it is open which of the two counts; both say the same.
+        self.append_synced_bytes(&next.successor().encode_twice(
+            &self.head,
+            align_up(self.end, self.head.align),
+            self.watermark,
+        ))?;
+        let old = self.head.number;
+        let rollover_bytes = self.rollover_bytes.max(2 * next.base_end);
+        *self = Self {
+            rollover_bytes,
+            ..next
+        };
+        // Failing to delete the old one takes nothing away; the next open does it.
+        if self.store.barrier().is_ok() {
+            let _ = self.forget(old);
+        }
+        Ok(())
+    }
+
+    fn forget(&self, number: u64) -> Result<(), Error> {
+        match self.store.delete(ObjectId::manifest(number)) {
+            Err(error) if error.kind != IoErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    const fn successor(&self) -> Successor {
+        Successor {
+            number: self.head.number,
+            uid: self.head.uid,
+        }
+    }
+
+    fn append_synced(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Error> {
+        let at = align_up(self.end, self.head.align);
+        let bytes = record::encode(&self.head, at, kind, self.watermark, payload);
+        self.append_synced_bytes(&bytes)
+    }
+
+    fn append_synced_bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let at = align_up(self.end, self.head.align);
+        if let Err(error) = self.object.append(at, &[bytes]) {
+            // NoSpace: none of it counts, and the same range may be appended again.
+            self.failed = error.kind != IoErrorKind::NoSpace;
+            return Err(error.into());
+        }
+        if let Err(error) = self.object.sync() {
+            self.failed = true;
+            return Err(error.into());
+        }
+        self.end = at + bytes.len() as u64;
+        self.watermark = self.end;
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<(), Error> {
+        self.append_synced(Kind::Seal, &[])
+    }
+}
+
+/// A manifest that was read and is about to be superseded.
+#[derive(Debug)]
+pub(crate) struct Predecessor {
+    object: Arc<dyn BlockObject>,
+    head: Head,
+    /// Where its verified records end.
+    watermark: u64,
+}
+
+impl Predecessor {
+    /// The commit point of a rollover at open. Bytes of a torn tail stay where they are; the
+    /// record goes behind them.
+    fn supersede(self, successor: Successor) -> Result<(), Error> {
+        let at = align_up(self.object.len()?, self.head.align);
+        let bytes = successor.encode_twice(&self.head, at, self.watermark);
+        self.object.append(at, &[&bytes])?;
+        Ok(self.object.sync()?)
+    }
+}
+
+/// The manifests of a store, sorted by number.
+fn manifests(store: &dyn BlockStore) -> Result<Vec<u64>, Error> {
+    let listed = store.list()?.into_iter();
+    Ok(listed
+        .filter(|id| id.kind == ObjectKind::Manifest)
+        .map(|id| id.number)
+        .collect())
+}
+
+fn narrow(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a head fits in memory")
+}

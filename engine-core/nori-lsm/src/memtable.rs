@@ -1,0 +1,124 @@
+//! The newest writes, in memory and in order.
+//!
+//! **Invariant: a memtable holds whole batches, in the order of their seqnos.** One writer fills
+//! it; once rotated it never changes, and it is dropped when its flush is installed and nobody
+//! reads it any more.
+
+use core::fmt;
+
+use bytes::Bytes;
+use nori_env::sync::{AtomicU64, Ordering};
+use nori_skiplist::{Position, SkipList};
+use nori_sstable::{Found, InternalKeyRef, SeqNo, ValueKind};
+use nori_wal::Lsn;
+
+use crate::batch;
+
+/// Writes that are in no table yet.
+pub(crate) struct Memtable {
+    /// Counts up from one memtable to the next.
+    pub(crate) id: u64,
+    list: SkipList,
+    /// Of the first write; `u64::MAX` while there is none.
+    first: AtomicU64,
+    last: AtomicU64,
+    /// Where the log's record of the last batch ends.
+    log_end: AtomicU64,
+}
+
+impl Memtable {
+    pub(crate) fn new(id: u64, seed: u64) -> Self {
+        Self {
+            id,
+            list: SkipList::new(seed),
+            first: AtomicU64::new(u64::MAX),
+            last: AtomicU64::new(0),
+            log_end: AtomicU64::new(0),
+        }
+    }
+
+    /// Adds a sealed batch; returns the seqno of its last write. One caller at a time.
+    ///
+    /// # Panics
+    /// When its seqnos are not above those of every batch before it.
+    pub(crate) fn add(&self, sealed: &Bytes, log_end: Lsn) -> SeqNo {
+        let mut last = SeqNo(self.last.load(Ordering::Relaxed));
+        batch::for_each(sealed, |seqno, kind, key, value| {
+            assert!(last < seqno, "seqnos grow");
+            last = seqno;
+            self.first.fetch_min(seqno.0, Ordering::Release);
+            let tag = InternalKeyRef::new(&key, seqno, kind).trailer();
+            self.list.insert(key, tag, value);
+        });
+        self.last.store(last.0, Ordering::Release);
+        self.log_end.store(log_end.0, Ordering::Release);
+        last
+    }
+
+    /// The newest version of `key` at or below `at`.
+    pub(crate) fn get(&self, key: &[u8], at: SeqNo) -> Option<Found> {
+        let position = self.list.lower_bound(key, tag_bound(at))?;
+        let entry = self.list.entry(position);
+        if entry.key != key {
+            return None;
+        }
+        let (seqno, kind) = split(entry.tag);
+        Some(Found {
+            seqno,
+            kind,
+            value: entry.value.clone(),
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.list.bytes()
+    }
+
+    /// The seqno of the first write, if there is one.
+    pub(crate) fn first(&self) -> Option<SeqNo> {
+        let first = self.first.load(Ordering::Acquire);
+        (first != u64::MAX).then_some(SeqNo(first))
+    }
+
+    /// The seqno of the last write; 0 when there is none.
+    pub(crate) fn last(&self) -> SeqNo {
+        SeqNo(self.last.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn log_end(&self) -> Lsn {
+        Lsn(self.log_end.load(Ordering::Acquire))
+    }
+
+    pub(crate) const fn list(&self) -> &SkipList {
+        &self.list
+    }
+
+    /// The key, the seqno and the kind of the entry at `position`.
+    pub(crate) fn key(&self, position: Position) -> InternalKeyRef<'_> {
+        let entry = self.list.entry(position);
+        let (seqno, kind) = split(entry.tag);
+        InternalKeyRef::new(entry.key, seqno, kind)
+    }
+}
+
+impl fmt::Debug for Memtable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memtable")
+            .field("id", &self.id)
+            .field("list", &self.list)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The largest tag that a version visible at `at` can have.
+pub(crate) const fn tag_bound(at: SeqNo) -> u64 {
+    at.0 << 8 | 0xff
+}
+
+fn split(tag: u64) -> (SeqNo, ValueKind) {
+    InternalKeyRef::split_trailer(tag).expect("the memtable was filled with known kinds")
+}

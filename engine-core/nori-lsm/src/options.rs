@@ -1,0 +1,93 @@
+//! How a store is opened.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use nori_env::{BlockStore, Owner};
+use nori_sstable::TableOptions;
+
+/// How a store is opened. `Options::default()` suits a server that has its own log elsewhere;
+/// every figure may change from one open to the next.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where writes are before they are in tables.
+    pub log: Log,
+    /// Bytes at which a memtable is rotated. One batch may exceed it.
+    pub memtable_bytes: u64,
+    /// Rotated memtables that may wait for their flush before writes stall; at least 1.
+    pub memtables_waiting_max: u32,
+    /// Runs of level 0 at which they are compacted into level 1; at least 1.
+    pub fresh_runs_min: u32,
+    /// Runs of level 0 at which writes stall; above `fresh_runs_min`.
+    pub fresh_runs_max: u32,
+    /// Bytes of level 1 at which it is compacted into level 2.
+    pub level_base_bytes: u64,
+    /// How many times larger each further level may be; at least 2.
+    pub level_ratio: u32,
+    /// Bytes at which compaction cuts a table.
+    pub table_bytes: u64,
+    /// Bytes of the block cache that all tables share.
+    pub cache_bytes: u64,
+    /// How tables are built.
+    pub table: TableOptions,
+    /// Bytes at which the manifest is written anew.
+    pub manifest_bytes: u64,
+    /// Bytes of a segment of the log, for [`Log::Own`].
+    pub log_segment_bytes: u64,
+    /// How long to leave a job alone that failed; doubled with each failure, up to 64 times.
+    pub retry: Duration,
+    /// Who takes the lock of the store; `None` draws a new owner. A host that has acquired it
+    /// itself names itself here.
+    pub owner: Option<Owner>,
+}
+
+/// Where writes are before they are in tables.
+#[derive(Debug, Clone)]
+pub enum Log {
+    /// In a log of the store's own, on these objects: a write that returned is durable.
+    Own(Arc<dyn BlockStore>),
+    /// In the caller's log: after a crash writes above [`Lsm::flushed_seqno`](crate::Lsm::flushed_seqno)
+    /// are gone, and the caller writes them again.
+    External,
+}
+
+impl Options {
+    /// # Panics
+    /// When a figure is outside its documented range.
+    pub(crate) fn check(&self) {
+        assert!(
+            self.memtables_waiting_max >= 1,
+            "memtables_waiting_max is at least 1"
+        );
+        assert!(self.fresh_runs_min >= 1, "fresh_runs_min is at least 1");
+        assert!(
+            self.fresh_runs_max > self.fresh_runs_min,
+            "fresh_runs_max is above fresh_runs_min"
+        );
+        assert!(self.level_ratio >= 2, "level_ratio is at least 2");
+        assert!(self.level_base_bytes >= 1, "level_base_bytes is at least 1");
+    }
+}
+
+impl Default for Options {
+    /// No log of its own; memtables of 64 MiB, four of them waiting; level 0 compacted at 4 runs,
+    /// stalled at 20; level 1 of 256 MiB, ratio 10; tables of 64 MiB; 64 MiB of cache.
+    fn default() -> Self {
+        Self {
+            log: Log::External,
+            memtable_bytes: 64 << 20,
+            memtables_waiting_max: 4,
+            fresh_runs_min: 4,
+            fresh_runs_max: 20,
+            level_base_bytes: 256 << 20,
+            level_ratio: 10,
+            table_bytes: 64 << 20,
+            cache_bytes: 64 << 20,
+            table: TableOptions::default(),
+            manifest_bytes: 4 << 20,
+            log_segment_bytes: 128 << 20,
+            retry: Duration::from_millis(250),
+            owner: None,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Figures about a store.
+
+use alloc::vec::Vec;
+
+use nori_env::sync::{AtomicU64, Ordering};
+use nori_sstable::SeqNo;
+
+/// Figures about a store at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// By level, level 0 first.
+    pub levels: Vec<LevelStats>,
+    /// Bytes of all memtables: keys, values and a constant an entry.
+    pub memtable_bytes: u64,
+    /// Rotated memtables that wait for their flush.
+    pub memtables_waiting: u32,
+    /// The last write that readers see.
+    pub visible_seqno: SeqNo,
+    /// Everything at or below is in tables.
+    pub flushed_seqno: SeqNo,
+    /// Memtables flushed since the store was opened.
+    pub flushes: u64,
+    /// Compactions since the store was opened, moves included.
+    pub compactions: u64,
+    /// Compactions that only moved tables.
+    pub moves: u64,
+    /// Bytes of batches written since the store was opened.
+    pub user_bytes: u64,
+    /// Bytes of tables written by flushes.
+    pub flush_bytes: u64,
+    /// Bytes of tables written by compactions.
+    pub compaction_bytes: u64,
+    /// Jobs that failed and were or will be tried again.
+    pub failures: u64,
+    /// Writes that had to wait for background work.
+    pub stalls: u64,
+}
+
+/// Figures about one level.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LevelStats {
+    /// Sorted runs: up to many in level 0, at most one in the others.
+    pub runs: u32,
+    /// Tables.
+    pub tables: u32,
+    /// Bytes of the tables.
+    pub bytes: u64,
+}
+
+/// How far the store is behind with its background work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pressure {
+    /// What it means for writes.
+    pub level: PressureLevel,
+    /// Rotated memtables that wait for their flush.
+    pub memtables_waiting: u32,
+    /// Runs of level 0.
+    pub fresh_runs: u32,
+}
+
+/// What background work that is behind means for writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PressureLevel {
+    /// Nothing.
+    Free,
+    /// They should slow down, or they will stall.
+    High,
+    /// They stall.
+    Stalled,
+}
+
+/// What is counted as it happens.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) flushes: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) moves: AtomicU64,
+    pub(crate) user_bytes: AtomicU64,
+    pub(crate) flush_bytes: AtomicU64,
+    pub(crate) compaction_bytes: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) stalls: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn flushed(&self, bytes: u64) {
+        self.flushes.fetch_add(1, Ordering::Relaxed);
+        self.flush_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn compacted(&self, bytes: u64, is_move: bool) {
+        self.compactions.fetch_add(1, Ordering::Relaxed);
+        self.moves.fetch_add(u64::from(is_move), Ordering::Relaxed);
+        self.compaction_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,233 @@
+//! From a batch to a memtable.
+//!
+//! **Invariant: batches become visible in the order of their seqnos, each whole, and with a log of
+//! the store's own only once they are durable.** A batch is numbered and staged under one lock, so
+//! that the log has the order of the seqnos; the log is committed outside it, so that those who
+//! wait share a sync; and whoever comes back from a commit moves all that is durable into
+//! the memtable, in order.
+
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+use nori_env::sync::{Ordering, Waited};
+use nori_sstable::SeqNo;
+use nori_wal::{Lsn, Wal};
+
+use crate::Error;
+use crate::batch::WriteBatch;
+use crate::engine::Engine;
+use crate::jobs;
+use crate::stats::PressureLevel;
+use crate::view::View;
+
+/// Numbers batches.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    /// The last number that was given.
+    pub(crate) last: SeqNo,
+    /// The last commit failed: batches are staged that may yet become durable.
+    pub(crate) behind: bool,
+}
+
+/// A batch on its way from the log to the memtable.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    /// Where it ends in the log.
+    pub(crate) end: Lsn,
+    pub(crate) sealed: Bytes,
+}
+
+impl Engine {
+    /// Writes `batch`; returns the seqno of its last write.
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<SeqNo, Error> {
+        batch.check()?;
+        if batch.is_empty() {
+            return Ok(self.visible());
+        }
+        let bytes = batch.bytes();
+        let last = match &self.wal {
+            Some(wal) => self.write_logged(wal, batch)?,
+            None => {
+                let mut staging = self.staging.lock();
+                let (first, last) = staging.numbers(&batch);
+                staging.last = last;
+                self.add(&batch.seal(first), Lsn(0));
+                last
+            }
+        };
+        self.counters.user_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(last)
+    }
+
+    fn write_logged(&self, wal: &Wal, batch: WriteBatch) -> Result<SeqNo, Error> {
+        let (end, last) = {
+            let mut staging = self.staging.lock();
+            if staging.behind {
+                // Nothing new before what is staged got through.
+                self.add_durable(wal.commit()?);
+                staging.behind = false;
+            }
+            let (first, last) = staging.numbers(&batch);
+            let sealed = batch.seal(first);
+            let end = wal.stage(&[&sealed])?;
+            staging.last = last;
+            self.staged.lock().push_back(Staged { end, sealed });
+            (end, last)
+        };
+        match wal.commit() {
+            Ok(durable) => {
+                assert!(durable >= end, "a commit covers what was staged before it");
+                self.add_durable(durable);
+                Ok(last)
+            }
+            Err(error) => {
+                self.staging.lock().behind = true;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Moves every staged batch that is durable into the memtable.
+    pub(crate) fn add_durable(&self, durable: Lsn) {
+        let writer = self.writer.lock();
+        loop {
+            let next = self.staged.lock().pop_front_if(|next| next.end <= durable);
+            let Some(next) = next else { break };
+            self.add_as(&writer, &next.sealed, next.end);
+        }
+    }
+
+    fn add(&self, sealed: &Bytes, end: Lsn) {
+        let writer = self.writer.lock();
+        self.add_as(&writer, sealed, end);
+    }
+
+    fn add_as(&self, writer: &nori_env::sync::MutexGuard<'_, ()>, sealed: &Bytes, end: Lsn) {
+        let view = self.view();
+        let last = view.active.add(sealed, end);
+        self.visible.store(last.0, Ordering::Release);
+        if view.active.bytes() >= self.options.memtable_bytes {
+            self.rotate(writer);
+        }
+    }
+
+    /// Takes a seqno for something that is neither logged nor in a memtable, once everything
+    /// before it is visible.
+    pub(crate) fn reserve_seqno(&self) -> Result<SeqNo, Error> {
+        let mut staging = self.staging.lock();
+        if let Some(wal) = &self.wal {
+            self.add_durable(wal.commit()?);
+            staging.behind = false;
+        }
+        let _writer = self.writer.lock();
+        assert_eq!(
+            self.visible(),
+            staging.last,
+            "all that was numbered is visible"
+        );
+        staging.last = SeqNo(staging.last.0 + 1);
+        self.visible.store(staging.last.0, Ordering::Release);
+        Ok(staging.last)
+    }
+
+    /// How far `view` is behind.
+    pub(crate) fn pressure_of(&self, view: &View) -> PressureLevel {
+        let waiting = count(view.waiting.len());
+        let runs = count(view.levels.fresh.len());
+        let options = &self.options;
+        let runs_high = options.fresh_runs_min.midpoint(options.fresh_runs_max);
+        if waiting >= options.memtables_waiting_max || runs >= options.fresh_runs_max {
+            PressureLevel::Stalled
+        } else if runs > runs_high || waiting + 1 >= options.memtables_waiting_max.max(2) {
+            PressureLevel::High
+        } else {
+            PressureLevel::Free
+        }
+    }
+
+    /// Waits until writes need not stall.
+    pub(crate) fn make_room(self: &Arc<Self>) -> Result<(), Error> {
+        let has_room = |view: &View| self.pressure_of(view) < PressureLevel::Stalled;
+        if has_room(&self.view()) {
+            return Ok(());
+        }
+        self.counters.stalls.fetch_add(1, Ordering::Relaxed);
+        self.work_until(has_room)
+    }
+
+    /// Does background work, or waits for others who do it, until `done`.
+    ///
+    /// Jobs that nobody has are taken; jobs that others hold are stepped for them while they do
+    /// not step themselves; only when every job is being stepped right now does this wait.
+    ///
+    /// # Errors
+    /// That of a job that was stepped here. `Failed` when jobs cannot be installed any more.
+    pub(crate) fn work_until(self: &Arc<Self>, done: impl Fn(&View) -> bool) -> Result<(), Error> {
+        let _waiting = Waiting::new(self);
+        loop {
+            let ticket = self.park.ticket();
+            if done(&self.view()) {
+                return Ok(());
+            }
+            if self.is_failed() {
+                return Err(Error::Failed);
+            }
+            if let Some(slot) = jobs::reserve(self, true) {
+                while slot.step(self, STEP_BYTES)? == jobs::JobState::More {}
+                continue;
+            }
+            match jobs::step_any(self, STEP_BYTES) {
+                jobs::Helped::Stepped(stepped) => stepped?,
+                // A job may have ended since this looked: then something has changed.
+                jobs::Helped::NoJobs if !done(&self.view()) => return Err(Error::Stalled),
+                jobs::Helped::NoJobs => {}
+                jobs::Helped::Busy => {
+                    let step = &mut || {
+                        matches!(
+                            jobs::step_any(self, STEP_BYTES),
+                            jobs::Helped::Stepped(Ok(()))
+                        )
+                    };
+                    if self.park.wait(ticket, None, step) == Waited::Idle && !done(&self.view()) {
+                        core::hint::spin_loop();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Staging {
+    /// The first and the last number of `batch`.
+    ///
+    /// # Panics
+    /// After 2⁵⁶ writes.
+    fn numbers(&self, batch: &WriteBatch) -> (SeqNo, SeqNo) {
+        let last = SeqNo(self.last.0 + u64::from(batch.len()));
+        assert!(last < SeqNo::MAX, "seqnos are used up");
+        (SeqNo(self.last.0 + 1), last)
+    }
+}
+
+/// Someone waits for jobs.
+struct Waiting<'a>(&'a Engine);
+
+impl<'a> Waiting<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        engine.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(engine)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+pub(crate) fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// What a stalled writer asks of a job at once.
+const STEP_BYTES: u64 = 1 << 20;

@@ -1,0 +1,4 @@
+//! The store as its callers use it.
+
+mod basics;
+mod support;
