@@ -5,6 +5,8 @@
 
 mod placement_router;
 mod swim_membership;
+mod wal_log;
 
 pub use placement_router::PlacementRouter;
 pub use swim_membership::SwimMembership;
+pub use wal_log::WalLog;
