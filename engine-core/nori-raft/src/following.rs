@@ -198,6 +198,3 @@ impl Raft {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

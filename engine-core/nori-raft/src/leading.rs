@@ -390,6 +390,3 @@ impl Raft {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -131,6 +131,3 @@ impl Raft {
         self.log.compact(index);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,7 @@
 //! Whole groups on a virtual clock, network and disk; rules of the papers through the public API.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+mod bench;
 mod chaos;
 mod checker;
 mod cluster;
