@@ -14,7 +14,7 @@ use crate::{BlockObject, BlockStore, IoErrorKind, ObjectId, Owner, ReadRequest};
 /// # Panics
 /// At the first thing that a store does differently.
 pub fn run(make: &dyn Fn() -> Arc<dyn BlockStore>) {
-    let checks: [fn(&dyn BlockStore); 11] = [
+    let checks: [fn(&dyn BlockStore); 12] = [
         a_new_store_is_empty_and_has_a_sane_geometry,
         one_owner_at_a_time,
         appended_bytes_are_read_back,
@@ -26,6 +26,7 @@ pub fn run(make: &dyn Fn() -> Arc<dyn BlockStore>) {
         a_link_is_a_second_name_for_the_same_bytes,
         recycling_keeps_space_and_starts_over,
         reopened_objects_go_on_at_their_length,
+        a_reader_does_not_disturb_the_writer,
     ];
     for check in checks {
         check(make().as_ref());
@@ -213,6 +214,17 @@ fn reopened_objects_go_on_at_their_length(store: &dyn BlockStore) {
     object.append(5, &[b"second"]).expect("append");
     object.sync().expect("sync");
     assert_eq!(read(object.as_ref(), 0, 11), b"firstsecond");
+}
+
+fn a_reader_does_not_disturb_the_writer(store: &dyn BlockStore) {
+    let id = ObjectId::log(1);
+    let writer = create(store, id, Some(1_000));
+    writer.append(0, &[b"one"]).expect("append");
+    let reader = store.open(id).expect("open");
+    writer
+        .append(3, &[b"two"])
+        .expect("append after someone opened it");
+    assert_eq!(read(reader.as_ref(), 0, 6), b"onetwo");
 }
 
 /// Left out where a panic ends the process.

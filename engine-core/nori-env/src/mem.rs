@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::sync::{Mutex, RwLock};
+use crate::sync::{AtomicU64, Mutex, Ordering, RwLock};
 use crate::{BlockObject, BlockStore, Geometry, IoError, IoErrorKind, IoOp, ObjectId, Owner};
 
 /// A store in memory: deterministic, and the same on every host.
@@ -58,8 +58,6 @@ struct Content {
     bytes: Vec<u8>,
     /// Readable bytes; those behind `bytes` are zero.
     extent: u64,
-    /// Where the last append ended.
-    end: u64,
     /// Bytes counted against the capacity.
     charged: u64,
     linked: bool,
@@ -69,6 +67,8 @@ struct Content {
 struct MemObject {
     id: ObjectId,
     data: Arc<MemData>,
+    /// Where the last append through this opening ended.
+    end: AtomicU64,
     handle: Arc<Handle>,
 }
 
@@ -123,10 +123,11 @@ impl MemStore {
         }
     }
 
-    fn object(&self, id: ObjectId, data: &Arc<MemData>) -> Arc<dyn BlockObject> {
+    fn object(&self, id: ObjectId, data: &Arc<MemData>, end: u64) -> Arc<dyn BlockObject> {
         Arc::new(MemObject {
             id,
             data: Arc::clone(data),
+            end: AtomicU64::new(end),
             handle: Arc::clone(&self.handle),
         })
     }
@@ -215,17 +216,15 @@ impl BlockStore for MemStore {
             }),
         });
         state.objects.insert(id, Arc::clone(&data));
-        Ok(self.object(id, &data))
+        Ok(self.object(id, &data, 0))
     }
 
     fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
         let state = self.handle.disk.state.lock();
         let data = (state.objects.get(&id))
             .ok_or_else(|| id.error(IoErrorKind::NotFound, IoOp::Open, 0))?;
-        let mut content = data.content.write();
-        content.end = content.extent;
-        drop(content);
-        Ok(self.object(id, data))
+        let end = data.content.read().extent;
+        Ok(self.object(id, data, end))
     }
 
     fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
@@ -235,15 +234,13 @@ impl BlockStore for MemStore {
         }
         let data = (state.objects.get(&old).map(Arc::clone))
             .ok_or_else(|| old.error(IoErrorKind::NotFound, IoOp::Recycle, 0))?;
-        let mut content = data.content.write();
-        if content.linked || !self.handle.disk.geometry.recycle {
+        let linked = data.content.read().linked;
+        if linked || !self.handle.disk.geometry.recycle {
             return Err(old.error(IoErrorKind::Unsupported, IoOp::Recycle, 0));
         }
-        content.end = 0;
-        drop(content);
         state.objects.remove(&old);
         state.objects.insert(new, Arc::clone(&data));
-        Ok(self.object(new, &data))
+        Ok(self.object(new, &data, 0))
     }
 
     fn delete(&self, id: ObjectId) -> Result<(), IoError> {
@@ -291,7 +288,10 @@ impl BlockObject for MemObject {
         let disk = &self.handle.disk;
         let mut state = disk.state.lock();
         let mut content = self.data.content.write();
-        assert!(at >= content.end, "an append never goes back");
+        assert!(
+            at >= self.end.load(Ordering::Acquire),
+            "an append never goes back"
+        );
         let too_large = |_| self.id.error(IoErrorKind::NoSpace, IoOp::Append, at);
         let more: u64 = bufs.iter().map(|buf| buf.len() as u64).sum();
         let end = at.saturating_add(more);
@@ -311,7 +311,7 @@ impl BlockObject for MemObject {
             content.bytes[to..to + buf.len()].copy_from_slice(buf);
             to += buf.len();
         }
-        content.end = end;
+        self.end.store(end, Ordering::Release);
         content.extent = content.extent.max(end);
         Ok(())
     }
