@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crc32fast::Hasher;
 
-/// The head of a segment: 88 bytes.
+/// The head of a segment: 96 bytes.
 ///
 /// ```text
 ///  0  4  magic "NWAL"              40  8  predecessor's number, 0: none
@@ -16,8 +16,9 @@ use crc32fast::Hasher;
 ///  8  8  uid                       64  8  end of its torn tail; equal to the former: none
 /// 16  8  number                    72  4  offset of the first frame
 /// 24  8  base: lsn of that frame   76  4  alignment of frames
-/// 32  8  watermark                 80  4  zero
-///                                  84  4  CRC-32 of bytes 0..84, salted (uid, 0)
+/// 32  8  watermark                 80  8  bytes set aside, 0: the object grows
+///                                  88  4  zero
+///                                  92  4  CRC-32 of bytes 0..92, salted (uid, 0)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
@@ -35,6 +36,8 @@ pub(crate) struct SegmentHeader {
     pub torn_end: u64,
     pub data_start: u32,
     pub align: u32,
+    /// Bytes set aside: an object that is shorter was cut by something else than this log.
+    pub reserve: u64,
 }
 
 /// A segment's number and uid.
@@ -121,14 +124,15 @@ impl SegmentHeader {
         out[64..72].copy_from_slice(&self.torn_end.to_le_bytes());
         out[72..76].copy_from_slice(&self.data_start.to_le_bytes());
         out[76..80].copy_from_slice(&self.align.to_le_bytes());
-        let crc = checksum(self.uid, 0, &out[..84]);
-        out[84..88].copy_from_slice(&crc.to_le_bytes());
+        out[80..88].copy_from_slice(&self.reserve.to_le_bytes());
+        let crc = checksum(self.uid, 0, &out[..92]);
+        out[92..96].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
     pub(crate) fn decode(bytes: &[u8; HEADER_LEN], number: u64) -> Result<Self, NotAHeader> {
         let uid = u64_at(bytes, 8);
-        if bytes[0..4] != HEADER_MAGIC || u32_at(bytes, 84) != checksum(uid, 0, &bytes[..84]) {
+        if bytes[0..4] != HEADER_MAGIC || u32_at(bytes, 92) != checksum(uid, 0, &bytes[..92]) {
             return Err(NotAHeader::Bad);
         }
         let version = u16_at(bytes, 4);
@@ -152,11 +156,13 @@ impl SegmentHeader {
             torn_end: u64_at(bytes, 64),
             data_start: u32_at(bytes, 72),
             align: u32_at(bytes, 76),
+            reserve: u64_at(bytes, 80),
         };
         // A header of another number is one that a recycled object keeps from its earlier life.
         let sane = header.number == number
             && header.base < POSITION_MAX
             && header.watermark < POSITION_MAX
+            && header.reserve < POSITION_MAX
             && header.data_start as usize >= HEADER_LEN
             && header.data_start.is_multiple_of(STEP)
             && (predecessor.number < number || predecessor.number == 0);
@@ -403,7 +409,7 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-pub(crate) const HEADER_LEN: usize = 88;
+pub(crate) const HEADER_LEN: usize = 96;
 pub(crate) const FRAME_HEADER_LEN: usize = 40;
 pub(crate) const RECORD_HEADER_LEN: usize = 8;
 pub(crate) const LINK_BODY_LEN: usize = 16;
@@ -420,3 +426,5 @@ const FLAG_RECYCLED: u16 = 2;
 const _: () = assert!(HEADER_LEN.is_multiple_of(STEP as usize));
 const _: () = assert!(FRAME_HEADER_LEN.is_multiple_of(STEP as usize));
 
+#[cfg(test)]
+mod tests;

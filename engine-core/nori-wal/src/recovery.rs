@@ -145,4 +145,3 @@ fn logs(store: &dyn BlockStore) -> Result<Vec<ObjectId>, Error> {
     ids.retain(|id| id.kind == ObjectKind::Log);
     Ok(ids)
 }
-

@@ -30,6 +30,8 @@ pub(crate) struct Head<'a> {
 pub(crate) struct Blank {
     pub object: Arc<dyn BlockObject>,
     pub capacity: u64,
+    /// Bytes set aside; 0: the object grows.
+    pub reserve: u64,
     pub recycled: bool,
 }
 
@@ -40,16 +42,6 @@ impl Wal {
         if add.is_some_and(|add| self.fits(&state, add)) {
             self.reopen_staging(state);
             return Ok(());
-        }
-        if state.durable == state.active().base {
-            // An empty segment gets a frame, so that a watermark can tell it from its successor.
-            state = match self.mark(state, Kind::Seal) {
-                Ok(state) => state,
-                Err(error) => {
-                    self.reopen_staging(self.state.lock());
-                    return Err(error);
-                }
-            };
         }
         let old = Arc::clone(state.active());
         let link_lsn = state.durable;
@@ -221,6 +213,7 @@ pub(crate) fn blank(
             return Ok(Blank {
                 object,
                 capacity,
+                reserve: capacity,
                 recycled: true,
             });
         }
@@ -231,6 +224,7 @@ pub(crate) fn blank(
     Ok(Blank {
         object: store.create(ObjectId::log(number), reserve)?,
         capacity: size,
+        reserve: reserve.unwrap_or(0),
         recycled: false,
     })
 }
@@ -259,6 +253,7 @@ pub(crate) fn begin(
         torn_end: head.predecessor_end,
         data_start,
         align,
+        reserve: blank.reserve,
     };
     let mut bytes = Vec::from(header.encode());
     bytes.resize(data_start as usize, 0);

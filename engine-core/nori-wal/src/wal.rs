@@ -331,4 +331,3 @@ pub(crate) fn frame_align(store: &dyn BlockStore) -> u32 {
 }
 
 pub(crate) const LINK_LEN: u64 = (FRAME_HEADER_LEN + LINK_BODY_LEN) as u64;
-

@@ -59,6 +59,7 @@ pub(super) fn write(
             .map_or(found.at, |range| range.end.0.max(found.at)),
         data_start,
         align,
+        reserve: 0,
     };
     let mut bytes = Vec::from(header.encode());
     bytes.resize(data_start as usize, 0);

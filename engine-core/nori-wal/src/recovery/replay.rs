@@ -28,19 +28,12 @@ pub(super) struct Replay<'a> {
     pub carried: Vec<FrameBuf>,
     /// The newest piece whose header verified.
     pub last: Option<Name>,
-    pieces: Vec<Kept>,
+    /// Every segment walked, oldest first.
+    pieces: Vec<Arc<Segment>>,
     /// The successor that the last frame named.
     link: Option<Name>,
     /// The end was found; nothing behind it counts.
     ended: bool,
-}
-
-/// A segment that goes on being part of the log, if anything in it lies below the watermark.
-#[derive(Debug)]
-struct Kept {
-    segment: Arc<Segment>,
-    /// Position of its first record, table or damage.
-    content: Option<u64>,
 }
 
 impl<'a> Replay<'a> {
@@ -100,31 +93,25 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// The segments that stay, oldest first, cut at the watermark: all up to the last one with
-    /// content below it.
+    /// The segments that stay, oldest first, cut at the watermark. What lies above it in them, and
+    /// all of the others, is carried.
     pub(super) fn kept(&self) -> impl Iterator<Item = Arc<Segment>> {
-        self.kept_pieces().iter().map(|kept| {
-            kept.segment.cut(self.watermark);
-            Arc::clone(&kept.segment)
+        let kept = self
+            .pieces
+            .iter()
+            .filter(|segment| segment.base < self.watermark);
+        kept.map(|segment| {
+            segment.cut(self.watermark);
+            Arc::clone(segment)
         })
     }
 
     /// The newest segment that stays.
     pub(super) fn newest_kept(&self) -> Option<Name> {
-        self.kept_pieces().last().map(|kept| Name {
-            number: kept.segment.number,
-            uid: kept.segment.uid,
+        self.kept().last().map(|segment| Name {
+            number: segment.number,
+            uid: segment.uid,
         })
-    }
-
-    fn kept_pieces(&self) -> &[Kept] {
-        let holds = |kept: &Kept| kept.content.is_some_and(|lsn| lsn < self.watermark);
-        let count = self
-            .pieces
-            .iter()
-            .rposition(holds)
-            .map_or(0, |last| last + 1);
-        &self.pieces[..count]
     }
 
     fn piece(
@@ -134,7 +121,7 @@ impl<'a> Replay<'a> {
         last: bool,
         replay: &mut dyn FnMut(Replayed<'_>),
     ) -> Result<(), Error> {
-        self.link = None;
+        let named = self.link.take();
         let Some(item) = piece.item else {
             let object = nori_env::ObjectId::log(piece.name.number);
             let end = limit.unwrap_or(self.at + UNKNOWN_EXTENT);
@@ -145,7 +132,9 @@ impl<'a> Replay<'a> {
             Some(header) => {
                 if header.base > self.at {
                     // What the one before should have held up to here is not there.
-                    self.report(item.id, 0, 0, header.base, Damage::Missing)?;
+                    let missing = named.map_or(piece.name.number, |name| name.number);
+                    let missing = nori_env::ObjectId::log(missing);
+                    self.report(missing, 0, 0, header.base, Damage::Missing)?;
                 }
                 self.inventory.walk(item, header)?
             }
@@ -180,8 +169,6 @@ impl<'a> Replay<'a> {
                 extent,
             )
         });
-        let mut content = None;
-        let reports = self.corrupt.len();
         // Where the next frame is expected.
         let mut offset = header.map_or(0, |header| u64::from(header.data_start));
         loop {
@@ -254,22 +241,13 @@ impl<'a> Replay<'a> {
                 copy.pad_to(u64::from(frame.header.len));
                 self.carried.push(copy);
             }
-            if holds && content.is_none() {
-                content = Some(lsn);
-            }
             if let Some(segment) = &segment {
                 segment.advance(lsn, end);
             }
             offset = frame.offset + u64::from(frame.header.len);
             self.at = end;
         }
-        if let Some(segment) = segment {
-            if self.corrupt.len() > reports {
-                content = Some(content.unwrap_or(0).min(segment.base));
-            }
-            let segment = Arc::new(segment);
-            self.pieces.push(Kept { segment, content });
-        }
+        self.pieces.extend(segment.map(Arc::new));
         Ok(())
     }
 
@@ -283,8 +261,8 @@ impl<'a> Replay<'a> {
         limit: Option<u64>,
         last: bool,
     ) -> Result<(), Error> {
-        if limit.is_none() && !last {
-            return Ok(()); // The next piece tells where it begins.
+        if self.link.is_some() || (limit.is_none() && !last) {
+            return Ok(()); // It is whole, or the next piece tells where it begins.
         }
         let bad_to = limit.unwrap_or(self.watermark);
         if self.at < bad_to {
@@ -295,11 +273,16 @@ impl<'a> Replay<'a> {
             }
             return Ok(());
         }
-        if headless && offset == 0 {
+        let reserve = item.header.map_or(0, |header| header.reserve);
+        if walker.extent() < reserve {
+            // Its length was durable before it was named: something else cut it.
+            let end = self.at + (reserve - offset);
+            self.report(item.id, walker.extent(), reserve, end, Damage::Frame)?;
+        } else if headless && offset == 0 {
             // A segment that was named, and nothing of it verifies.
             let end = self.at + walker.extent().max(UNKNOWN_EXTENT);
             self.report(item.id, 0, walker.extent(), end, Damage::Header)?;
-        } else if last && limit.is_none() && !self.clean && self.link.is_none() {
+        } else if last && limit.is_none() && !self.clean {
             self.uncertain = self.torn(item, walker, offset)?;
         }
         Ok(())

@@ -1,5 +1,10 @@
 //! The log as its users see it.
 
+mod crash;
+mod crash_disk;
 mod support;
 
+mod damage;
+mod format_page;
 mod roundtrip;
+mod threads;
