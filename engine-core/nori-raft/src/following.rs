@@ -5,6 +5,8 @@
 //! committed ones (Raft §5.3, §5.4.3). What is committed is never beyond what is known to be the
 //! leader's.
 
+use alloc::vec::Vec;
+
 use norikv_types::{LogIndex, NodeId, Term, Version};
 
 use crate::config::Mutant;
@@ -136,16 +138,14 @@ impl Raft {
     }
 
     /// Keeps what agrees, drops what conflicts, appends what is new (Raft §5.3, figure 2).
-    fn take_entries(&mut self, entries: alloc::vec::Vec<Entry>) {
+    fn take_entries(&mut self, entries: Vec<Entry>) {
         let start = self.log.start().index;
-        let mut entries = entries.into_iter().skip_while(|entry| {
-            entry.index <= start || self.log.term(entry.index) == Some(entry.term)
-        });
-        let Some(first) = entries.next() else {
+        let known =
+            |entry: &Entry| entry.index <= start || self.log.term(entry.index) == Some(entry.term);
+        let known_count = entries.iter().take_while(|entry| known(entry)).count();
+        let Some(from) = entries.get(known_count).map(|entry| entry.index) else {
             return;
         };
-        let from = first.index;
-        let fresh: alloc::vec::Vec<Entry> = entries.collect();
         if from <= self.log.last_index() {
             assert!(
                 from > self.commit_index && from > self.following.received_index,
@@ -154,8 +154,7 @@ impl Raft {
             self.log.truncate(from);
             self.event(Event::LogTruncated { from });
         }
-        self.log.push(first);
-        for entry in fresh {
+        for entry in entries.into_iter().skip(known_count) {
             self.log.push(entry);
         }
         self.durability.stage_entries(from);
