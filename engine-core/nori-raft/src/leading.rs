@@ -154,8 +154,9 @@ impl Raft {
         self.begin_round();
     }
 
-    /// Sends an empty append to every peer. To one that is probed it is the probe, to the others
-    /// it says nothing about the log and so fits whatever overtakes whatever.
+    /// Sends an empty append to every peer. To one that is probed it is the probe. To the others it
+    /// names what they have already, which fits whatever overtakes whatever, and tells one that
+    /// restarted in a quiet group that its log is the leader's, so that it may commit it.
     pub(crate) fn begin_round(&mut self) {
         let Standing::Leader(reign) = &mut self.standing else {
             return;
@@ -163,18 +164,16 @@ impl Raft {
         let round = reign.reads.begin();
         reign.lease.begin(round, self.now);
         for peer in &mut reign.peers {
+            let index = match &peer.progress {
+                Progress::Probe { next_index, .. } => next_index.prev(),
+                Progress::Replicate { .. } | Progress::Snapshot(_) => peer.match_index,
+            };
             let mut prev = Version::default();
-            if let Progress::Probe {
-                next_index,
-                waiting,
-            } = &mut peer.progress
-                && let Some(term) = self.log.term(next_index.prev())
-            {
-                prev = Version {
-                    term,
-                    index: next_index.prev(),
-                };
-                *waiting = true;
+            if let Some(term) = self.log.term(index) {
+                prev = Version { term, index };
+                if let Progress::Probe { waiting, .. } = &mut peer.progress {
+                    *waiting = true;
+                }
             }
             self.outputs.push_back(Output::Send {
                 to: peer.id,
