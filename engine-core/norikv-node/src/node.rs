@@ -171,8 +171,10 @@ impl Node {
     pub fn handle_input(&mut self, now: Mono, input: Input) {
         self.now = self.now.max(now);
         if self.halted.is_some() {
-            if let Input::Call { request, .. } = input {
-                self.refuse_halted(request);
+            match input {
+                Input::Call { request, .. } => self.refuse_halted(request),
+                Input::Frame { from, bytes, .. } => self.refuse_requests(from, &bytes),
+                _ => {}
             }
             return;
         }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use nori_raft::Role;
+use nori_raft::{PeerStatus, Role};
 use norikv_types::{GroupId, LogIndex, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
@@ -61,4 +61,6 @@ pub struct ReplicaStatus {
     pub released_index: LogIndex,
     /// Whether it can serve.
     pub ready: bool,
+    /// A leader's view of its peers, by id.
+    pub peers: Vec<PeerStatus>,
 }

@@ -72,6 +72,28 @@ impl Node {
         }
     }
 
+    /// A halted node sends whoever asks it to another one.
+    pub(super) fn refuse_requests(&mut self, from: NodeId, bytes: &[u8]) {
+        let Ok(mut reader) = FrameReader::open(bytes, self.config.cluster, from, self.config.id)
+        else {
+            return;
+        };
+        while let Ok(Some(item)) = reader.next() {
+            if let Item::Request(Request { token, boot, .. }) = item
+                && self.seen.first_time(from, boot, token)
+            {
+                let message = "this node stopped for a failure of its disk";
+                let item = Item::Reply(Reply {
+                    token,
+                    boot,
+                    leader: None,
+                    result: Err(Failure::refused(ErrorKind::NotLeader, message)),
+                });
+                self.frames.push(from, Lane::Forward, &item);
+            }
+        }
+    }
+
     fn refuse_frame(&mut self, from: NodeId, reason: FrameRefusal) {
         self.event(Event::FrameRefused { from, reason });
     }

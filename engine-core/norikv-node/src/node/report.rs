@@ -76,5 +76,6 @@ fn replica_status(group: &Group) -> ReplicaStatus {
         flushed_index: group.retention.flushed(),
         released_index: group.retention.released(),
         ready: group.ready(),
+        peers: status.peers,
     }
 }

@@ -1,0 +1,16 @@
+//! The node, three and five at a time, over ports in memory.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "a harness: what is missing fails the test, and seeds are printed"
+)]
+
+mod cluster;
+mod memory;
+
+mod calls;
+mod failures;
+mod history;
+mod restarts;
+mod snapshots;
