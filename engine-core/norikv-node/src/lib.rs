@@ -20,6 +20,7 @@ mod event;
 mod io;
 mod node;
 mod ports;
+mod state_machine;
 mod status;
 mod wire;
 

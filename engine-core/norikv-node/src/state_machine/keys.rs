@@ -1,0 +1,99 @@
+//! Where the state of a group stands in the store.
+//!
+//! **Invariant: a group's records are two contiguous ranges that hold nothing else**, so that a
+//! whole group can be exported, and replaced by one edit.
+//!
+//! | key | record |
+//! |---|---|
+//! | `01 ‖ group u32 ‖ 00` | the applied (term, index) |
+//! | `01 ‖ group u32 ‖ 01` | how many named writes there were |
+//! | `01 ‖ group u32 ‖ 02 ‖ slot u16` | the name in a slot of the ring of sessions |
+//! | `01 ‖ group u32 ‖ 03 ‖ name` | what became of the write of that name |
+//! | `02 ‖ shard u16 ‖ key` | a client's key |
+//!
+//! Integers are big-endian, so that the order of bytes is the order of numbers.
+
+use core::ops::Range;
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use norikv_types::{GroupId, ShardId};
+
+/// The record of the applied (term, index).
+pub(crate) fn applied_key(group: GroupId) -> Bytes {
+    metadata(group, APPLIED, &[])
+}
+
+/// The record of how many named writes there were.
+pub(crate) fn named_count_key(group: GroupId) -> Bytes {
+    metadata(group, NAMED_COUNT, &[])
+}
+
+/// The record of the name in `slot`.
+pub(crate) fn slot_key(group: GroupId, slot: u16) -> Bytes {
+    metadata(group, SLOT, &slot.to_be_bytes())
+}
+
+/// The record of what became of the write called `name`.
+pub(crate) fn session_key(group: GroupId, name: &[u8]) -> Bytes {
+    metadata(group, SESSION, name)
+}
+
+/// The record of a client's key.
+pub(crate) fn data_key(shard: ShardId, key: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(DATA_PREFIX_BYTES + key.len());
+    bytes.push(DATA);
+    bytes.extend_from_slice(&shard.0.to_be_bytes());
+    bytes.extend_from_slice(key);
+    bytes.into()
+}
+
+/// The client's key in a stored one that [`data_key`] made.
+pub(crate) fn user_key(stored: &Bytes) -> Bytes {
+    stored.slice(DATA_PREFIX_BYTES.min(stored.len())..)
+}
+
+/// Every metadata record of `group`.
+pub(crate) fn metadata_range(group: GroupId) -> Range<Bytes> {
+    let start = metadata(group, 0, &[]).slice(..METADATA_PREFIX_BYTES);
+    let end = match group.0.checked_add(1) {
+        Some(next) => metadata(GroupId(next), 0, &[]).slice(..METADATA_PREFIX_BYTES),
+        None => Bytes::from_static(&[METADATA + 1]),
+    };
+    start..end
+}
+
+/// Every client's key of the shards.
+pub(crate) fn data_range(shards: &Range<ShardId>) -> Range<Bytes> {
+    data_key(shards.start, &[])..data_key(shards.end, &[])
+}
+
+/// The lowest key above every key that begins with `prefix`; `None` when there is none, since the
+/// prefix is empty or nothing but `ff`.
+pub(crate) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut successor = prefix.get(..=last)?.to_vec();
+    *successor.last_mut()? += 1;
+    Some(successor)
+}
+
+fn metadata(group: GroupId, kind: u8, rest: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(METADATA_PREFIX_BYTES + 1 + rest.len());
+    bytes.push(METADATA);
+    bytes.extend_from_slice(&group.0.to_be_bytes());
+    bytes.push(kind);
+    bytes.extend_from_slice(rest);
+    bytes.into()
+}
+
+const METADATA: u8 = 1;
+const DATA: u8 = 2;
+
+const APPLIED: u8 = 0;
+const NAMED_COUNT: u8 = 1;
+const SLOT: u8 = 2;
+const SESSION: u8 = 3;
+
+const METADATA_PREFIX_BYTES: usize = 5;
+const DATA_PREFIX_BYTES: usize = 3;

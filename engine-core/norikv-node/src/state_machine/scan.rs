@@ -1,0 +1,151 @@
+//! Lookups in the state of one group.
+
+use core::cmp::{Ordering, Reverse};
+use core::ops::Range;
+
+use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use norikv_placement::shard_of;
+use norikv_types::{ShardId, Version};
+
+use crate::{Answer, Item, Page, PortError};
+
+use super::keys::{data_key, successor, user_key};
+use super::records::decode_value;
+use super::view::{Cursor, StateView};
+
+/// A scan of one group.
+#[derive(Debug, Clone)]
+pub(crate) struct ScanQuery<'a> {
+    /// The shards of the group.
+    pub(crate) shards: Range<ShardId>,
+    /// Only keys that begin with it.
+    pub(crate) prefix: &'a [u8],
+    /// Only keys above it.
+    pub(crate) after: Option<&'a [u8]>,
+    /// Most items; 0 is taken as 1, so that a page with `more` is never empty.
+    pub(crate) limit: u32,
+    /// Key and value bytes that a page does not exceed, unless its first item alone does.
+    pub(crate) bytes_max: u32,
+}
+
+/// The value of `key`.
+///
+/// # Errors
+/// What the view reports; `Corrupt` when what is stored is no value.
+pub(crate) fn get<V: StateView>(view: &V, key: &[u8]) -> Result<Answer, PortError> {
+    let stored_key = data_key(shard_of(key), key);
+    let Some(stored) = view.get(&stored_key)? else {
+        return Ok(Answer::Absent);
+    };
+    let (version, value) = decode_value(&stored_key, &stored)?;
+    Ok(Answer::Value { value, version })
+}
+
+/// The page that `query` asks for: a merge of its shards, each in order already.
+///
+/// Costs a seek a shard, and a step an item.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) fn scan<V: StateView>(view: &V, query: &ScanQuery<'_>) -> Result<Page, PortError> {
+    let mut page = Page::default();
+    let Some((from, to)) = bounds(query.prefix, query.after) else {
+        return Ok(page);
+    };
+    let mut cursors = Vec::new();
+    let mut heads = BinaryHeap::new();
+    for shard in query.shards.start.0..query.shards.end.0 {
+        let end = match &to {
+            Some(to) => data_key(ShardId(shard), to),
+            None => data_key(ShardId(shard + 1), &[]),
+        };
+        let mut cursor = view.range(data_key(ShardId(shard), &from), end);
+        if let Some(head) = Head::take(&mut cursor, cursors.len())? {
+            heads.push(Reverse(head));
+            cursors.push(cursor);
+        }
+    }
+
+    let limit = usize::try_from(query.limit.max(1)).unwrap_or(usize::MAX);
+    let mut bytes = 0;
+    while let Some(Reverse(head)) = heads.pop() {
+        bytes += (head.item.key.len() + head.item.value.len()) as u64;
+        let full = page.items.len() >= limit || bytes > u64::from(query.bytes_max);
+        if full && !page.items.is_empty() {
+            page.more = true;
+            break;
+        }
+        page.items.push(head.item);
+        if let Some(cursor) = cursors.get_mut(head.cursor)
+            && let Some(next) = Head::take(cursor, head.cursor)?
+        {
+            heads.push(Reverse(next));
+        }
+    }
+    Ok(page)
+}
+
+/// The lowest key of a scan and the first one behind it (`None`: no key is); `None` when nothing
+/// can be found.
+fn bounds(prefix: &[u8], after: Option<&[u8]>) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let to = successor(prefix);
+    let from = match after {
+        Some(after) if after >= prefix => {
+            let mut from = Vec::with_capacity(after.len() + 1);
+            from.extend_from_slice(after);
+            from.push(0);
+            from
+        }
+        _ => prefix.to_vec(),
+    };
+    let empty = to.as_ref().is_some_and(|to| from >= *to);
+    (!empty).then_some((from, to))
+}
+
+/// The next item of a shard.
+struct Head {
+    item: Item,
+    cursor: usize,
+}
+
+impl Head {
+    fn take<C: Cursor>(cursor: &mut C, number: usize) -> Result<Option<Self>, PortError> {
+        let Some((stored_key, stored)) = cursor.next()? else {
+            return Ok(None);
+        };
+        let (version, value): (Version, Bytes) = decode_value(&stored_key, &stored)?;
+        let item = Item {
+            key: user_key(&stored_key),
+            value,
+            version,
+        };
+        Ok(Some(Self {
+            item,
+            cursor: number,
+        }))
+    }
+}
+
+impl Ord for Head {
+    /// By key; no two shards have a key in common.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.item.key.cmp(&other.item.key)
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Head {}
