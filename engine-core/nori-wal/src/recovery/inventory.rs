@@ -62,6 +62,14 @@ impl Inventory {
         self.unit
     }
 
+    /// Where frames start in the segments whose headers verify.
+    pub(super) fn data_start(&self) -> u64 {
+        let mut headers = self.items.iter().filter_map(|item| item.header);
+        headers
+            .next()
+            .map_or(HEADER_LEN as u64, |header| u64::from(header.data_start))
+    }
+
     pub(super) fn find(&self, number: u64) -> Option<&Item> {
         let at = self
             .items

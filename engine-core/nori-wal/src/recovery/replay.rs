@@ -186,7 +186,10 @@ impl<'a> Replay<'a> {
                 break;
             }
             if self.pieces.is_empty() && segment.is_none() {
-                self.at = lsn; // Without any header nothing else tells where the log begins.
+                // Without any header nothing else tells where the log begins: frames that would
+                // stand before this one are lost with the header.
+                let first = self.inventory.data_start();
+                self.at = lsn.saturating_sub(frame.offset.saturating_sub(first));
             }
             if lsn < self.at {
                 // Older segments held this already; a later one never repeats it.

@@ -33,7 +33,8 @@ struct State {
     ops: u64,
     fault: Option<(u64, Fault)>,
     off: bool,
-    pub syncs: u64,
+    /// Bytes that the device cannot give back.
+    unreadable: Option<(ObjectId, std::ops::Range<u64>)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -70,7 +71,7 @@ impl CrashDisk {
             ops: 0,
             fault: None,
             off: false,
-            syncs: 0,
+            unreadable: None,
         })))
     }
 
@@ -87,6 +88,11 @@ impl CrashDisk {
     /// Arms `fault` for the operation after the first `op`.
     pub(crate) fn arm(&self, op: u64, fault: Fault) {
         self.0.lock().fault = Some((op, fault));
+    }
+
+    /// The device cannot give these bytes back.
+    pub(crate) fn spoil(&self, id: ObjectId, range: std::ops::Range<u64>) {
+        self.0.lock().unreadable = Some((id, range));
     }
 
     /// A fault that was armed and did not happen yet.
@@ -369,7 +375,6 @@ impl BlockObject for Object {
         let fault = self.disk.step(IoOp::Sync, self.id)?;
         cut(fault, self.id, IoOp::Sync)?;
         let mut state = self.disk.0.lock();
-        state.syncs += 1;
         let file = state.files.get_mut(&self.file).unwrap();
         if file.poisoned || fault == Some(Fault::SyncFailed) {
             file.poisoned = true;
@@ -386,6 +391,13 @@ impl BlockObject for Object {
 
     fn read_at(&self, offset: u64, dst: &mut [u8]) -> Result<(), IoError> {
         let state = self.disk.0.lock();
+        if let Some((id, range)) = &state.unreadable
+            && *id == self.id
+            && range.start < offset + dst.len() as u64
+            && offset < range.end
+        {
+            return Err(self.id.error(IoErrorKind::Media, IoOp::Read, offset));
+        }
         let now = &state.files[&self.file].now;
         let from = usize::try_from(offset).unwrap();
         match now.get(from..from.saturating_add(dst.len())) {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use nori_env::{BlockStore, Geometry, MemStore, ObjectId};
 use nori_wal::{Damage, Error, OpenMode, Options, Recovery};
+use norikv_types::Prng;
 
+use crate::crash_disk::CrashDisk;
 use crate::support::{Seeded, Seen, open};
 
 type Image = BTreeMap<ObjectId, Vec<u8>>;
@@ -314,4 +316,94 @@ fn stale_bytes_of_a_recycled_segment_never_verify() {
         wal.rotate(b"").unwrap();
         wal.release_before(wal.durable_lsn()).unwrap();
     }
+}
+
+#[test]
+fn any_amount_of_damage_is_an_outcome_and_nothing_is_invented() {
+    let logs = [
+        log(true, End::Crashed),
+        log(true, End::Closed),
+        log(false, End::Crashed),
+    ];
+    for seed in 0..6_000 {
+        let mut prng = Prng::new(seed);
+        let psow = seed % 3 != 2;
+        let (image, whole, _) = &logs[usize::try_from(seed % 3).unwrap()];
+        let mut damaged = image.clone();
+        for _ in 0..=prng.below(6) {
+            let nth = usize::try_from(prng.below(damaged.len() as u64)).unwrap();
+            let (id, bytes) = damaged.iter_mut().nth(nth).unwrap();
+            let (id, len) = (*id, bytes.len() as u64);
+            let at = usize::try_from(prng.below(len.max(1))).unwrap();
+            let to = (at + usize::try_from(prng.below(200)).unwrap()).min(bytes.len());
+            match prng.below(5) {
+                0 => bytes.truncate(at),
+                1 => bytes[at..to].fill(0),
+                2 => bytes[at..to].fill_with(|| prng.next_u64().to_le_bytes()[0]),
+                3 => bytes.copy_within(at..to, 0),
+                _ => drop(damaged.remove(&id)),
+            }
+            if damaged.is_empty() {
+                break;
+            }
+        }
+        for mode in [OpenMode::Strict, OpenMode::Salvage] {
+            match opened(&damaged, psow, mode) {
+                Ok((_, seen)) => {
+                    for record in &seen.records {
+                        assert!(whole.records.contains(record), "seed {seed}: {record:?}");
+                    }
+                    assert!(
+                        seen.records.is_sorted_by_key(|(lsn, _)| *lsn),
+                        "seed {seed}"
+                    );
+                }
+                Err(Error::Corrupt(_)) => {}
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_unit_that_the_device_cannot_read_is_corruption_with_a_place() {
+    let (image, whole, _) = log(true, End::Sealed);
+    let (mut refused, mut lost) = (0, 0);
+    for (id, bytes) in &image {
+        for start in (0..bytes.len() as u64).step_by(64) {
+            let disk = CrashDisk::new(64, true, true);
+            for (id, bytes) in &image {
+                let object = disk.create(*id, None).unwrap();
+                object.append(0, &[bytes]).unwrap();
+                object.sync().unwrap();
+            }
+            disk.spoil(*id, start..start + 64);
+            let what = format!("{id} unreadable at {start}");
+            let salvage = Options {
+                mode: OpenMode::Salvage,
+                ..options()
+            };
+            let store = || Arc::new(disk.fork());
+            let (_, recovery, seen) = open(store(), &Seeded::new(46), &salvage).unwrap();
+            only_reported_records_are_missing(&whole, &seen, &recovery, &what);
+            match open(store(), &Seeded::new(46), &options()) {
+                Ok((_, recovery, seen)) if seen != whole => {
+                    // The unit held the last group and the seal behind it.
+                    let without = whole.records.len() - 2;
+                    assert_eq!(seen.records, whole.records[..without], "{what}");
+                    assert!(recovery.uncertain.is_some(), "{what}");
+                    lost += 1;
+                }
+                Ok(_) => {}
+                Err(Error::Corrupt(range)) => {
+                    refused += 1;
+                    assert_eq!(range.object, *id, "{what}");
+                    assert!(range.start < start + 64, "{what}: {range:?}");
+                    assert!(start < range.end.max(96), "{what}: {range:?}");
+                }
+                Err(error) => panic!("{what}: {error}"),
+            }
+        }
+    }
+    assert!(refused > 10 && lost <= 1, "{refused} refused, {lost} lost");
 }
