@@ -106,3 +106,19 @@ fn items(bytes: &[u8]) -> Result<Vec<Item>, FrameRefusal> {
     }
     Ok(items)
 }
+
+#[test]
+fn the_layout_of_protocol_1_is_as_written_in_docs() {
+    let mut writer = FrameWriter::new(77, NodeId(1));
+    let ack = Item::ChunkAck(ChunkAck {
+        session: SessionId(5),
+        boot: 9,
+        kept: Some(3),
+    });
+    writer.push(NodeId(2), Lane::Snapshot, &ack);
+    let frames = writer.take();
+    assert_eq!(
+        frames[0].2[..],
+        [0x01, 0x4d, 0x01, 0x02, 0x04, 0x05, 0x09, 0x01, 0x03]
+    );
+}
