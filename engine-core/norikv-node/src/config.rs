@@ -107,6 +107,9 @@ pub struct SnapshotOptions {
     pub resend_after: Duration,
     /// After this long without a sign of the other side a transfer is given up.
     pub give_up_after: Duration,
+    /// The log behind a snapshot that was sent whole is kept this long for the follower that
+    /// installs it, if it does not say before that it goes on.
+    pub hold_log_for: Duration,
 }
 
 impl NodeConfig {
@@ -180,6 +183,7 @@ impl Default for SnapshotOptions {
             window: 4,
             resend_after: Duration::from_millis(500),
             give_up_after: Duration::from_secs(10),
+            hold_log_for: Duration::from_secs(60),
         }
     }
 }

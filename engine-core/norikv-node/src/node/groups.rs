@@ -184,13 +184,17 @@ impl Node {
                     self.wake(id);
                 }
             }
+            raft::Event::PeerStateChanged {
+                peer,
+                state: raft::PeerState::Replicate,
+            } => self.snapshots.caught_up(id, peer),
             _ => {}
         }
     }
 
     pub(super) fn applied(&mut self, id: GroupId, results: &[Decided]) {
         let (Some(first), Some(last)) = (results.first(), results.last()) else {
-            return;
+            unreachable!("an apply has entries and tells of each");
         };
         let Some(group) = self.groups.get_mut(&id) else {
             return;

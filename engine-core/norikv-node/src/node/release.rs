@@ -17,7 +17,7 @@ impl Node {
 
     /// Releases what is applied, flushed and not kept for a follower or a snapshot on its way.
     pub(super) fn release(&mut self, id: GroupId) {
-        let hold = self.snapshots.oldest_export(id);
+        let hold = self.snapshots.oldest_needed(id, self.now);
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };

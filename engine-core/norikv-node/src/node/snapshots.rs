@@ -22,6 +22,9 @@ pub(crate) struct Snapshots {
     next: u64,
     outbound: BTreeMap<SessionId, Outbound>,
     inbound: BTreeMap<SessionId, Inbound>,
+    /// What was sent whole and is being installed there: the log behind it is needed until the
+    /// follower goes on from it, or the moment comes.
+    delivered: BTreeMap<(GroupId, NodeId), (LogIndex, Mono)>,
 }
 
 impl Snapshots {
@@ -30,13 +33,24 @@ impl Snapshots {
         SessionId(self.next)
     }
 
-    /// Log behind this index is needed by a follower that gets a snapshot now.
-    pub(crate) fn oldest_export(&self, group: GroupId) -> Option<LogIndex> {
-        self.outbound
+    /// Log behind this index is needed by a follower that gets a snapshot now, or just got one.
+    pub(crate) fn oldest_needed(&self, group: GroupId, now: Mono) -> Option<LogIndex> {
+        let sending = self
+            .outbound
             .values()
             .filter(|outbound| outbound.group == group)
-            .filter_map(|outbound| outbound.at.map(|at| at.index))
-            .min()
+            .filter_map(|outbound| outbound.at.map(|at| at.index));
+        let installing = self
+            .delivered
+            .range((group, NodeId(0))..=(group, NodeId(u64::MAX)))
+            .filter(|(_, (_, until))| *until > now)
+            .map(|(_, (index, _))| *index);
+        sending.chain(installing).min()
+    }
+
+    /// The follower goes on from what it got.
+    pub(crate) fn caught_up(&mut self, group: GroupId, peer: NodeId) {
+        self.delivered.remove(&(group, peer));
     }
 
     pub(crate) fn poll_timeout(&self, options: &SnapshotOptions) -> Option<Mono> {

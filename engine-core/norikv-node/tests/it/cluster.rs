@@ -371,6 +371,31 @@ impl Cluster {
         request
     }
 
+    /// Hands a node many calls at once, before it is drained.
+    pub(crate) fn begin_all(&mut self, at: NodeId, calls: Vec<Call>) -> Vec<RequestId> {
+        let deadline = self.now + Duration::from_secs(5);
+        let mut requests = Vec::new();
+        for call in calls {
+            self.requests += 1;
+            let request = RequestId(self.requests);
+            let input = Input::Call {
+                request,
+                call,
+                deadline,
+            };
+            let server = self.servers.get_mut(&at).unwrap();
+            server
+                .running
+                .as_mut()
+                .unwrap()
+                .node
+                .handle_input(self.now, input);
+            requests.push(request);
+        }
+        self.drain(at);
+        requests
+    }
+
     pub(crate) fn finish(&mut self, request: RequestId) -> Result<Answer, Failure> {
         self.run_until(Duration::from_secs(30), "answer", |cluster| {
             cluster.replies.contains_key(&request)

@@ -205,13 +205,12 @@ fn run(seed: u64, nodes: u64) -> usize {
     cluster.until_ready();
     let verdict = linearizable(&clients.history, &VersionedKey::new());
     assert!(matches!(verdict, Verdict::Yes), "seed {seed}: {verdict:?}");
-    let returned = clients
+    clients
         .history
         .operations()
         .iter()
         .filter(|operation| matches!(operation.outcome, norikv_testkit::Outcome::Returned { .. }))
-        .count();
-    returned
+        .count()
 }
 
 #[test]

@@ -222,7 +222,13 @@ impl Node {
         let Some(outbound) = self.snapshots.outbound.remove(&session) else {
             return;
         };
-        let Outbound { group, to, .. } = outbound;
+        let Outbound { group, to, at, .. } = outbound;
+        if ok && let Some(at) = at {
+            let until = self.now + self.config.snapshot.hold_log_for;
+            self.snapshots
+                .delivered
+                .insert((group, to), (at.index, until));
+        }
         self.outbox.push_back(Output::Abandon { session });
         let input = if outbound.announced {
             raft::Input::SnapshotSent { to, ok }
@@ -238,6 +244,7 @@ impl Node {
         for session in self.sessions_of(|outbound| outbound.group == group) {
             self.forget_export(session);
         }
+        self.snapshots.delivered.retain(|(of, _), _| *of != group);
     }
 
     fn forget_export(&mut self, session: SessionId) {
