@@ -82,14 +82,22 @@ enum Work {
     Collect(Collect),
 }
 
+/// What came of looking for work.
+pub(crate) enum Reserved {
+    /// This is the most urgent.
+    Work(Arc<Slot>),
+    /// Others hold all that can be done now.
+    ByOthers,
+    /// Nothing is to be done, and nobody does anything.
+    Nothing,
+}
+
 /// What came of stepping other people's jobs.
 pub(crate) enum Helped {
     /// One was stepped.
     Stepped(Result<(), Error>),
-    /// All are being stepped right now.
+    /// All are being stepped right now, or have ended.
     Busy,
-    /// There are none.
-    NoJobs,
 }
 
 impl Job {
@@ -142,6 +150,8 @@ impl Slot {
             SlotState::Working(work) => work,
             SlotState::Ended(result) => return result.clone().map(|()| JobState::Done),
         };
+        // At least one entry, or a caller without a budget would never get anywhere.
+        let budget = budget.max(1);
         let stepped = match &mut **work {
             Work::Flush(flush) => flush.step(engine, budget),
             Work::Compaction(compaction) => compaction.step(engine, budget),
@@ -201,7 +211,9 @@ impl Work {
 
 /// The next job, as a handle for the caller.
 pub(crate) fn next_job(engine: &Arc<Engine>) -> Option<Job> {
-    let slot = reserve(engine, false)?;
+    let Reserved::Work(slot) = reserve(engine, false) else {
+        return None;
+    };
     Some(Job {
         engine: Arc::clone(engine),
         slot,
@@ -210,13 +222,13 @@ pub(crate) fn next_job(engine: &Arc<Engine>) -> Option<Job> {
 
 /// Reserves the most urgent work that nobody does yet. Without `urgent`, nothing during the pause
 /// after a failure.
-pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Option<Arc<Slot>> {
+pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
     if engine.is_failed() {
-        return None;
+        return Reserved::Nothing;
     }
     let mut jobs = engine.jobs.lock();
     if !urgent && jobs.failures > 0 && engine.clock.now() < jobs.retry_at {
-        return None;
+        return Reserved::Nothing;
     }
     let view = engine.view();
     let (kind, work) = match view.waiting.last() {
@@ -231,7 +243,8 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Option<Arc<Slot>> {
                 let numbers = engine.garbage.take();
                 (JobKind::Collect, Work::Collect(Collect::new(numbers)))
             }
-            None => return None,
+            None if jobs.running.is_empty() => return Reserved::Nothing,
+            None => return Reserved::ByOthers,
         },
     };
     let id = jobs.next_id;
@@ -242,15 +255,12 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Option<Arc<Slot>> {
         state: Mutex::new(SlotState::Working(Box::new(work))),
     });
     jobs.running.insert(id, Arc::clone(&slot));
-    Some(slot)
+    Reserved::Work(slot)
 }
 
 /// Steps the oldest job that its holder is not stepping.
 pub(crate) fn step_any(engine: &Engine, budget: u64) -> Helped {
     let slots: Vec<_> = engine.jobs.lock().running.values().cloned().collect();
-    if slots.is_empty() {
-        return Helped::NoJobs;
-    }
     for slot in slots {
         if let Some(mut state) = slot.state.try_lock() {
             let stepped = slot.step_locked(engine, &mut state, budget);

@@ -56,11 +56,17 @@ impl Manifest {
     ) -> Result<Self, Error> {
         let number = recovered.number_max + 1;
         let mut manifest = Self::create(store, entropy, recovered.live, number, rollover_bytes)?;
-        if let Some(old) = recovered.current {
-            old.supersede(manifest.successor())?;
+        let mut old = recovered.old;
+        if let Some(current) = recovered.current {
+            let number = current.head.number;
+            current.supersede(manifest.successor())?;
+            old.retain(|other| *other != number);
+            old.push(number);
         }
-        manifest.store.barrier()?;
-        for number in recovered.old {
+        // One by one: the oldest first, since one that comes back after a crash has to find the
+        // one it names; the one that names the new one last, since before it stands debris.
+        for number in old {
+            manifest.store.barrier()?;
             manifest.forget(number)?;
         }
         manifest.rollover_bytes = rollover_bytes.max(2 * manifest.base_end);

@@ -9,14 +9,14 @@
 use alloc::sync::Arc;
 
 use bytes::Bytes;
-use nori_env::sync::{Ordering, Waited};
+use nori_env::sync::{MutexGuard, Ordering};
 use nori_sstable::SeqNo;
 use nori_wal::{Lsn, Wal};
 
 use crate::Error;
 use crate::batch::WriteBatch;
 use crate::engine::Engine;
-use crate::jobs;
+use crate::jobs::{self, Helped, JobState, Reserved};
 use crate::stats::PressureLevel;
 use crate::view::View;
 
@@ -102,7 +102,7 @@ impl Engine {
         self.add_as(&writer, sealed, end);
     }
 
-    fn add_as(&self, writer: &nori_env::sync::MutexGuard<'_, ()>, sealed: &Bytes, end: Lsn) {
+    fn add_as(&self, writer: &MutexGuard<'_, ()>, sealed: &Bytes, end: Lsn) {
         let view = self.view();
         let last = view.active.add(sealed, end);
         self.visible.store(last.0, Ordering::Release);
@@ -172,25 +172,24 @@ impl Engine {
             if self.is_failed() {
                 return Err(Error::Failed);
             }
-            if let Some(slot) = jobs::reserve(self, true) {
-                while slot.step(self, STEP_BYTES)? == jobs::JobState::More {}
-                continue;
+            match jobs::reserve(self, true) {
+                Reserved::Work(slot) => {
+                    while slot.step(self, STEP_BYTES)? == JobState::More {}
+                    continue;
+                }
+                // Whoever ended the last job may have done what this waits for.
+                Reserved::Nothing if done(&self.view()) => return Ok(()),
+                Reserved::Nothing if self.is_failed() => return Err(Error::Failed),
+                Reserved::Nothing => return Err(Error::Stalled),
+                Reserved::ByOthers => {}
             }
-            match jobs::step_any(self, STEP_BYTES) {
-                jobs::Helped::Stepped(stepped) => stepped?,
-                // A job may have ended since this looked: then something has changed.
-                jobs::Helped::NoJobs if !done(&self.view()) => return Err(Error::Stalled),
-                jobs::Helped::NoJobs => {}
-                jobs::Helped::Busy => {
-                    let step = &mut || {
-                        matches!(
-                            jobs::step_any(self, STEP_BYTES),
-                            jobs::Helped::Stepped(Ok(()))
-                        )
-                    };
-                    if self.park.wait(ticket, None, step) == Waited::Idle && !done(&self.view()) {
-                        core::hint::spin_loop();
-                    }
+            let help = || jobs::step_any(self, STEP_BYTES);
+            match help() {
+                Helped::Stepped(stepped) => stepped?,
+                // Where there is no other thread there is nothing to wait for: look again.
+                Helped::Busy => {
+                    let step = &mut || matches!(help(), Helped::Stepped(Ok(())));
+                    self.park.wait(ticket, None, step);
                 }
             }
         }

@@ -43,8 +43,8 @@ struct Contents {
 
 /// Why a manifest cannot be read.
 enum Unreadable {
-    /// Its head or its base never verified and nothing behind them does: as a torn creation would
-    /// leave it.
+    /// Its head or its base does not verify, and it is as short as a first manifest whose creation
+    /// was cut off: it never counted.
     Stillborn(Error),
     /// Anything else.
     Failed(Error),
@@ -55,25 +55,29 @@ pub(crate) fn recover(store: &dyn BlockStore, has_log: bool) -> Result<Recovered
     let numbers = manifests(store)?;
     let tables = store.list()?;
     let has_data = has_log || tables.iter().any(|id| id.kind == ObjectKind::Table);
-    let fresh = |numbers: Vec<u64>| Recovered {
-        live: LiveSet::default(),
-        current: None,
-        number_max: numbers.last().copied().unwrap_or(0),
-        old: numbers,
-    };
-    let Some(&lowest) = numbers.first() else {
-        return match has_data {
-            true => Err(corrupt(ObjectId::manifest(1), 0, Damage::NoManifest)),
-            false => Ok(fresh(numbers)),
-        };
-    };
-    let mut contents = match read(store, lowest) {
-        Ok(contents) => contents,
-        // Cut off while the very first manifest was written: nothing was ever acknowledged.
-        Err(Unreadable::Stillborn(_)) if lowest == 1 && numbers.len() == 1 && !has_data => {
-            return Ok(fresh(numbers));
+    let mut failed = corrupt(ObjectId::manifest(1), 0, Damage::NoManifest);
+    let mut found = None;
+    for &number in &numbers {
+        match read(store, number) {
+            Ok(contents) => {
+                found = Some(contents);
+                break;
+            }
+            // Cut off while the very first manifest was written: nothing was ever acknowledged.
+            Err(Unreadable::Stillborn(error)) => failed = error,
+            Err(Unreadable::Failed(error)) => return Err(error),
         }
-        Err(Unreadable::Stillborn(error) | Unreadable::Failed(error)) => return Err(error),
+    }
+    let Some(mut contents) = found else {
+        return match has_data {
+            true => Err(failed),
+            false => Ok(Recovered {
+                live: LiveSet::default(),
+                current: None,
+                number_max: numbers.last().copied().unwrap_or(0),
+                old: numbers,
+            }),
+        };
     };
     while let Some(successor) = contents.successor {
         let id = ObjectId::manifest(successor.number);
@@ -123,16 +127,17 @@ fn read(store: &dyn BlockStore, number: u64) -> Result<Contents, Unreadable> {
         })
     })?;
     let bytes = load(&*object).map_err(Unreadable::Failed)?;
+    // Longer than a head and an empty base, a seal stood there, so it was whole once.
+    let unborn = |error| match bytes.len() as u64 > stillborn_max(store) {
+        true => Unreadable::Failed(error),
+        false => Unreadable::Stillborn(error),
+    };
     let head = Head::decode(number, &bytes).map_err(|error| match error {
         HeadError::Version(version) => Unreadable::Failed(Error::Unsupported {
             object: id,
             version,
         }),
-        // Longer than a head and an empty base: a seal stood there, so it was whole once.
-        HeadError::Damaged if bytes.len() as u64 > stillborn_max(store) => {
-            Unreadable::Failed(corrupt(id, 0, Damage::Head))
-        }
-        HeadError::Damaged => Unreadable::Stillborn(corrupt(id, 0, Damage::Head)),
+        HeadError::Damaged => unborn(corrupt(id, 0, Damage::Head)),
     })?;
 
     let mut contents = Contents {
@@ -172,7 +177,7 @@ fn read(store: &dyn BlockStore, number: u64) -> Result<Contents, Unreadable> {
         at = align_up(record.end, head.align);
     }
     if contents.end == 0 {
-        return Err(Unreadable::Stillborn(corrupt(id, base_at, Damage::Record)));
+        return Err(unborn(corrupt(id, base_at, Damage::Record)));
     }
     Ok(contents)
 }

@@ -1,4 +1,13 @@
 //! The store as its callers use it.
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod basics;
+mod crash;
+mod damage;
+mod failure;
+mod model;
+mod pressure;
+mod replace;
 mod support;
+mod threads;
+mod workload;

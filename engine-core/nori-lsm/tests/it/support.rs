@@ -3,40 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nori_env::sync::{AtomicU64, Ordering};
-use nori_env::{BlockStore, Clock, Entropy, MemStore, Owner};
+use nori_env::{BlockStore, Geometry, MemStore, Owner};
 use nori_lsm::{Error, Iter, JobState, Log, Lsm, Options, Snapshot};
-use norikv_types::{Mono, Prng, WallMs};
-
-/// A clock that moves when it is told to.
-#[derive(Debug, Default)]
-pub(crate) struct TestClock(AtomicU64);
-
-impl Clock for TestClock {
-    fn now(&self) -> Mono {
-        Mono::from_nanos(self.0.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> WallMs {
-        WallMs(0)
-    }
-}
-
-/// Seeded entropy.
-#[derive(Debug)]
-pub(crate) struct TestEntropy(nori_env::sync::Mutex<Prng>);
-
-impl TestEntropy {
-    pub(crate) fn new(seed: u64) -> Arc<Self> {
-        Arc::new(Self(nori_env::sync::Mutex::new(Prng::new(seed))))
-    }
-}
-
-impl Entropy for TestEntropy {
-    fn draw(&self) -> u64 {
-        self.0.lock().next_u64()
-    }
-}
+use norikv_testkit::{SimEntropy, VirtualClock};
+use norikv_types::WallMs;
 
 /// Small figures, so that little data goes through every part.
 pub(crate) fn small(log: Log) -> Options {
@@ -58,17 +28,33 @@ pub(crate) fn small(log: Log) -> Options {
     }
 }
 
+/// The same, smaller still: a few writes fill a memtable.
+pub(crate) fn tiny(log: Log) -> Options {
+    Options {
+        memtable_bytes: 200,
+        level_base_bytes: 1 << 10,
+        table_bytes: 256,
+        ..small(log)
+    }
+}
+
 pub(crate) fn open(store: &Arc<dyn BlockStore>, options: Options, seed: u64) -> Result<Lsm, Error> {
     Lsm::open_in(
         Arc::clone(store),
-        Arc::new(TestClock::default()),
-        TestEntropy::new(seed),
+        Arc::new(VirtualClock::new(WallMs(0))),
+        Arc::new(SimEntropy::new(seed)),
         options,
     )
 }
 
 pub(crate) fn mem() -> Arc<dyn BlockStore> {
-    Arc::new(MemStore::new())
+    // Without recycling the log sets nothing aside, which keeps small tests small.
+    Arc::new(MemStore::with_geometry(Geometry {
+        unit: 512,
+        psow: true,
+        recycle: false,
+        capacity: None,
+    }))
 }
 
 /// Steps jobs until there are none.
@@ -98,4 +84,12 @@ pub(crate) fn backward(mut iter: Iter) -> Result<Vec<(Bytes, Bytes)>, Error> {
 
 pub(crate) fn dump(lsm: &Lsm, snapshot: &Snapshot) -> Result<Vec<(Bytes, Bytes)>, Error> {
     forward(lsm.iter(.., snapshot))
+}
+
+/// Gives `pairs` one by one, as `replace_ranges` wants them.
+pub(crate) fn entries(
+    pairs: Vec<(Bytes, Bytes)>,
+) -> impl FnMut() -> Result<Option<(Bytes, Bytes)>, Error> {
+    let mut pairs = pairs.into_iter();
+    move || Ok(pairs.next())
 }

@@ -1,0 +1,129 @@
+//! Operations of the store that fail while it runs.
+
+use std::sync::Arc;
+
+use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectKind};
+use nori_lsm::{Error, JobState, Log, Lsm};
+use norikv_testkit::{DiskOptions, FailPoint, SimDisk};
+use norikv_types::Prng;
+
+use crate::support::{open, tiny, work};
+use crate::workload::Workload;
+
+fn disk() -> (SimDisk, Arc<dyn BlockStore>) {
+    let sim = SimDisk::new(DiskOptions {
+        unit: 512,
+        recycle: false,
+        ..DiskOptions::default()
+    });
+    (sim.clone(), Arc::new(sim))
+}
+
+fn reopen(store: &Arc<dyn BlockStore>, seed: u64) -> Result<Lsm, Error> {
+    open(store, tiny(Log::Own(Arc::clone(store))), seed)
+}
+
+#[test]
+fn a_full_disk_at_any_moment_loses_nothing_and_work_goes_on_once_there_is_room() {
+    for op in [IoOp::Append, IoOp::Create] {
+        for skip in 0..90 {
+            let context = format!("{op} {skip}");
+            let (sim, store) = disk();
+            let mut workload = Workload::new(21, 30);
+            let lsm = reopen(&store, 1).unwrap();
+            sim.fail(FailPoint::nth(op, skip, IoErrorKind::NoSpace).times(3));
+            for number in 0..workload.len() {
+                let mut tries = 0;
+                while let Err(error) = workload.write(&lsm, number) {
+                    tries += 1;
+                    assert!(
+                        tries < 8,
+                        "{context}: batch {number} never got through: {error}"
+                    );
+                }
+                let _ = workload.work(&lsm);
+                assert_eq!(workload.state_of(&lsm).unwrap(), number + 1, "{context}");
+            }
+            sim.clear_failures();
+            lsm.flush().unwrap_or_else(|e| panic!("{context}: {e}"));
+            assert_eq!(
+                workload.state_of(&lsm).unwrap(),
+                workload.len(),
+                "{context}"
+            );
+            drop(lsm);
+            sim.crash(&mut Prng::new(skip));
+            let lsm = reopen(&store, 2).unwrap_or_else(|e| panic!("{context}: {e}"));
+            assert_eq!(
+                workload.state_of(&lsm).unwrap(),
+                workload.len(),
+                "{context}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_at_any_moment_loses_nothing_acknowledged() {
+    for skip in 0..120 {
+        for error in [IoErrorKind::SyncFailed, IoErrorKind::Other] {
+            let op = match error {
+                IoErrorKind::SyncFailed => IoOp::Sync,
+                _ => IoOp::Append,
+            };
+            let context = format!("{error:?} at {op} {skip}");
+            let (sim, store) = disk();
+            let mut workload = Workload::new(22, 40);
+            let lsm = reopen(&store, 1).unwrap();
+            sim.fail(FailPoint::nth(op, skip, error));
+            let (acknowledged, _) = workload.run(&lsm, 0);
+            let seen = workload.state_of(&lsm).unwrap();
+            assert_eq!(seen, acknowledged, "{context}: readers go on");
+            drop(lsm);
+            sim.crash(&mut Prng::new(skip));
+            let lsm = reopen(&store, 2).unwrap_or_else(|e| panic!("{context}: {e}"));
+            let recovered = workload.state_of(&lsm).unwrap();
+            assert!(
+                (acknowledged..=acknowledged + 1).contains(&recovered),
+                "{context}: {recovered} where {acknowledged} were acknowledged"
+            );
+            workload.run(&lsm, recovered).1.unwrap();
+            assert_eq!(
+                workload.state_of(&lsm).unwrap(),
+                workload.len(),
+                "{context}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_flush_without_room_keeps_its_memtable_and_is_handed_out_again_after_a_pause() {
+    let (sim, store) = disk();
+    let clock = Arc::new(norikv_testkit::VirtualClock::new(norikv_types::WallMs(0)));
+    let options = tiny(Log::External);
+    let retry = options.retry;
+    let entropy = Arc::new(norikv_testkit::SimEntropy::new(1));
+    let lsm = Lsm::open_in(store, clock.clone(), entropy, options).unwrap();
+    lsm.put(b"key", b"value").unwrap();
+    lsm.rotate();
+    sim.fail(FailPoint::next(IoOp::Append, IoErrorKind::NoSpace).on(ObjectKind::Table));
+    let mut job = lsm.next_job().unwrap();
+    let error = loop {
+        match job.step(1) {
+            Ok(state) => assert_eq!(state, JobState::More),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::Table(_)), "{error:?}");
+    assert_eq!(job.step(1), Err(error), "it has ended");
+    drop(job);
+    assert_eq!(lsm.get(b"key").unwrap().unwrap(), "value");
+    assert_eq!(lsm.stats().memtables_waiting, 1);
+    assert!(lsm.next_job().is_none(), "not at once");
+    clock.advance(retry);
+    work(&lsm).unwrap();
+    assert_eq!(lsm.stats().memtables_waiting, 0);
+    assert_eq!(lsm.stats().failures, 1);
+    assert_eq!(lsm.get(b"key").unwrap().unwrap(), "value");
+}
