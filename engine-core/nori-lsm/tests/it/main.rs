@@ -5,6 +5,7 @@ mod basics;
 mod crash;
 mod damage;
 mod failure;
+mod format_page;
 mod model;
 mod pressure;
 mod replace;

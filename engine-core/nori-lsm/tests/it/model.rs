@@ -17,7 +17,7 @@ enum Step {
     Write(Vec<(u8, Option<u8>)>),
     Rotate,
     TakeJob,
-    StepJob(u8),
+    PushJob(u8),
     DropJob,
     Work,
     Flush,
@@ -34,7 +34,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => writes.prop_map(Step::Write),
         2 => Just(Step::Rotate),
         3 => Just(Step::TakeJob),
-        4 => (1_u8..80).prop_map(Step::StepJob),
+        4 => (1_u8..80).prop_map(Step::PushJob),
         1 => Just(Step::DropJob),
         1 => Just(Step::Work),
         1 => Just(Step::Flush),
@@ -124,7 +124,7 @@ fn run(steps: Vec<Step>, own_log: bool) {
             }
             Step::Rotate => lsm.rotate(),
             Step::TakeJob => jobs.extend(lsm.next_job()),
-            Step::StepJob(budget) => {
+            Step::PushJob(budget) => {
                 if let Some(job) = jobs.first_mut()
                     && job.step(u64::from(budget)).unwrap() == JobState::Done
                 {

@@ -29,7 +29,7 @@ impl Workload {
                     0 => None,
                     _ => Some(Bytes::from(format!(
                         "{number:0width$}",
-                        width = prng.below(40) as usize
+                        width = usize::try_from(prng.below(40)).expect("small")
                     ))),
                 };
                 batch.push((key, value));
