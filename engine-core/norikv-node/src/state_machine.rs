@@ -29,3 +29,6 @@ pub(crate) const KEY_BYTES_MAX: u32 = 32 << 10;
 pub(crate) const VALUE_BYTES_MAX: u32 = 4 << 20;
 /// Longest idempotency key of a command, bytes.
 pub(crate) const NAME_BYTES_MAX: u32 = 32 << 10;
+
+#[cfg(test)]
+mod tests;

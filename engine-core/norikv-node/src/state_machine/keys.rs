@@ -97,3 +97,6 @@ const SESSION: u8 = 3;
 
 const METADATA_PREFIX_BYTES: usize = 5;
 const DATA_PREFIX_BYTES: usize = 3;
+
+#[cfg(test)]
+mod tests;

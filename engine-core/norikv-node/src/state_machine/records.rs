@@ -182,3 +182,6 @@ impl core::fmt::Display for Hex<'_> {
 const FORMAT: u8 = 1;
 /// Longest varint of 64 bits.
 const VARINT_BYTES_MAX: usize = 10;
+
+#[cfg(test)]
+mod tests;

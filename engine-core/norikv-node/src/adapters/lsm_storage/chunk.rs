@@ -170,3 +170,6 @@ const MAGIC: [u8; 4] = *b"NKVS";
 const FORMAT: u8 = 1;
 const HEAD_BYTES: usize = 36;
 const CHECKSUM_BYTES: usize = 4;
+
+#[cfg(test)]
+mod tests;

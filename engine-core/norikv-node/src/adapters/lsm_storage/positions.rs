@@ -8,12 +8,14 @@ use norikv_types::{LogIndex, Version};
 /// The applied (term, index) of a group, and which log positions wait for their flush.
 ///
 /// **Invariant: `unflushed` ascends, lies above `flushed`, and ends with what was applied last**,
-/// unless that is flushed.
+/// unless that is flushed. Where many applies wait, it holds one in `stride` entries: a flush that
+/// ends between two of them shows a little late.
 #[derive(Debug)]
 pub(super) struct Positions {
     applied: Version,
     flushed: LogIndex,
     unflushed: VecDeque<(SeqNo, LogIndex)>,
+    stride: u64,
 }
 
 impl Positions {
@@ -23,6 +25,7 @@ impl Positions {
             applied,
             flushed: applied.index,
             unflushed: VecDeque::new(),
+            stride: 1,
         }
     }
 
@@ -33,15 +36,25 @@ impl Positions {
             "the applied index never goes back"
         );
         self.applied = version;
-        if self.unflushed.len() >= UNFLUSHED_MAX {
-            // Every second one is forgotten: a flush that ends between two shows a little late.
-            let mut kept = true;
+        let before = match self.unflushed.len() {
+            0 | 1 => self.flushed,
+            len => self
+                .unflushed
+                .get(len - 2)
+                .map_or(self.flushed, |(_, index)| *index),
+        };
+        if version.index.0 - before.0 <= self.stride {
+            self.unflushed.pop_back();
+        }
+        self.unflushed.push_back((seqno, version.index));
+        if self.unflushed.len() > UNFLUSHED_MAX {
+            self.stride *= 2;
+            let mut kept = self.unflushed.len().is_multiple_of(2);
             self.unflushed.retain(|_| {
                 kept = !kept;
                 kept
             });
         }
-        self.unflushed.push_back((seqno, version.index));
     }
 
     /// A snapshot at `at` was installed, durably.
@@ -54,6 +67,9 @@ impl Positions {
         while let Some((_, index)) = self.unflushed.pop_front_if(|(end, _)| *end <= seqno) {
             self.flushed = index;
         }
+        if self.unflushed.len() < UNFLUSHED_MAX / 4 {
+            self.stride = 1.max(self.stride / 2);
+        }
         self.flushed
     }
 
@@ -63,5 +79,8 @@ impl Positions {
     }
 }
 
-/// Applies remembered at once.
+/// Positions remembered at once.
 const UNFLUSHED_MAX: usize = 4_096;
+
+#[cfg(test)]
+mod tests;

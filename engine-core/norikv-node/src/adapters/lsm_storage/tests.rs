@@ -16,6 +16,7 @@ const CHUNK_BYTES: u32 = 2_000;
 /// One node's disk and the storage on it.
 struct Replica {
     disk: SimDisk,
+    clock: Arc<VirtualClock>,
     storage: LsmStorage,
     starts: u64,
 }
@@ -23,9 +24,11 @@ struct Replica {
 impl Replica {
     fn new() -> Self {
         let disk = SimDisk::new(DiskOptions::default());
-        let storage = open(&disk, 1).unwrap();
+        let clock = Arc::new(VirtualClock::new(WallMs(0)));
+        let storage = open_at(&disk, &clock, 1).unwrap();
         Self {
             disk,
+            clock,
             storage,
             starts: 1,
         }
@@ -40,7 +43,7 @@ impl Replica {
     fn reopen(&mut self) {
         self.disk.restart();
         self.starts += 1;
-        self.storage = open(&self.disk, self.starts).unwrap();
+        self.storage = open_at(&self.disk, &self.clock, self.starts).unwrap();
     }
 
     fn maintain(&self) {
@@ -103,6 +106,10 @@ impl Replica {
 }
 
 fn open(disk: &SimDisk, seed: u64) -> Result<LsmStorage, PortError> {
+    open_at(disk, &Arc::new(VirtualClock::new(WallMs(0))), seed)
+}
+
+fn open_at(disk: &SimDisk, clock: &Arc<VirtualClock>, seed: u64) -> Result<LsmStorage, PortError> {
     let options = nori_lsm::Options {
         memtable_bytes: 16 << 10,
         level_base_bytes: 64 << 10,
@@ -116,7 +123,7 @@ fn open(disk: &SimDisk, seed: u64) -> Result<LsmStorage, PortError> {
     };
     LsmStorage::open(
         Arc::new(disk.clone()),
-        Arc::new(VirtualClock::new(WallMs(0))),
+        Arc::<VirtualClock>::clone(clock),
         Arc::new(SimEntropy::new(seed)),
         options,
         Placement::new(&[NodeId(1)], 8, 1).unwrap(),
@@ -337,38 +344,5 @@ fn a_crash_loses_only_what_was_not_flushed_and_the_log_brings_it_back() {
     );
 }
 
-#[test]
-fn an_installed_snapshot_is_the_whole_group_durably() {
-    let source = Replica::new();
-    source.storage.apply(GROUP, &random_log(1, 250)).unwrap();
-    let (at, chunks) = source.export();
-    assert!(chunks.len() > 3, "{} chunks", chunks.len());
-
-    let mut target = Replica::new();
-    let other = [put_in(GroupId(0), 1)];
-    target.storage.apply(GroupId(0), &other).unwrap();
-    target.storage.apply(GROUP, &random_log(2, 100)).unwrap();
-    target.install(at, &chunks).unwrap();
-    for crashed in [false, true] {
-        if crashed {
-            target.crash(&mut Prng::new(4));
-        }
-        assert_eq!(target.applied(), at);
-        assert_eq!(target.storage.flushed(GROUP), at.index);
-        assert_eq!(target.export(), (at, chunks.clone()));
-        assert_eq!(target.scan_all(), source.scan_all());
-        // What was applied to another group before was flushed on the way.
-        assert_eq!(
-            target.storage.applied(GroupId(0)).unwrap(),
-            other[0].version()
-        );
-        assert_eq!(target.incoming(), 0);
-    }
-    let next = random_log(1, 300);
-    let from = usize::try_from(at.index.0).unwrap();
-    assert_eq!(
-        target.storage.apply(GROUP, &next[from..]).unwrap(),
-        source.storage.apply(GROUP, &next[from..]).unwrap()
-    );
-    assert_eq!(target.export(), source.export());
-}
+mod damage;
+mod snapshots;
