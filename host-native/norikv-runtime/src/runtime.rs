@@ -158,7 +158,7 @@ impl Runtime {
         let transport = self.handle.close();
         let threads = core::mem::take(&mut self.threads);
         let stores = self.stores.take();
-        let net = self.net.0.take();
+        let mut net = core::mem::replace(&mut self.net, Net(None));
         let clean = self.handle.failure().is_none();
         let (done, finished) = oneshot::channel();
         // Everything here waits, so it gets a thread of its own.
@@ -169,7 +169,7 @@ impl Runtime {
                     // One that panicked said so when it did.
                     let _panicked = thread.join();
                 }
-                if let (Some(net), Some(transport)) = (net, transport) {
+                if let (Some(net), Some(transport)) = (net.0.take(), transport) {
                     net.block_on(async {
                         let _late = tokio::time::timeout(GOODBYE_PATIENCE, transport.close()).await;
                     });

@@ -211,6 +211,31 @@ async fn a_node_that_was_away_too_long_returns_by_snapshot() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_another_cluster_is_refused_and_said_to_be() {
+    let cluster = Cluster::of(2);
+    let node = cluster.start(1);
+    let mut notices = node.handle().subscribe();
+    let mut config = cluster.config(2);
+    config.node.cluster = 7;
+    let stranger = Runtime::start(config).expect("its directory is its own");
+    let refused = async {
+        loop {
+            if let Notice::PeerRefused { reason, .. } = notices.recv().await.expect("it runs") {
+                return reason.to_string();
+            }
+        }
+    };
+    let reason = tokio::time::timeout(PATIENCE, refused)
+        .await
+        .expect("in time");
+    assert!(reason.contains("0x0123456789abcdef"), "{reason}");
+    assert!(reason.contains("0x0000000000000007"), "{reason}");
+    assert!(node.handle().peers().iter().all(|peer| !peer.up));
+    stranger.shutdown().await.expect("clean");
+    node.shutdown().await.expect("clean");
+}
+
 async fn last_indexes(node: &RuntimeHandle) -> BTreeMap<GroupId, LogIndex> {
     let status = node.status().await.expect("it runs");
     let last = |group: GroupStatus| Some((group.group, group.replica?.last_index));
