@@ -38,6 +38,8 @@ pub(crate) struct Manifest {
     base_end: u64,
     live: LiveSet,
     rollover_bytes: u64,
+    /// The highest number that was tried.
+    number_max: u64,
     /// A sync failed: nothing can be appended any more.
     failed: bool,
 }
@@ -106,6 +108,7 @@ impl Manifest {
             base_end,
             live,
             rollover_bytes,
+            number_max: number,
             failed: false,
         };
         manifest.seal()?;
@@ -152,23 +155,21 @@ impl Manifest {
     }
 
     fn rollover(&mut self) -> Result<(), Error> {
-        let number = self.head.number + 1;
-        // An earlier rollover that failed may have left one that nothing names.
-        self.forget(number)?;
-        let next = Self::create(
-            Arc::clone(&self.store),
-            Arc::clone(&self.entropy),
-            self.live.clone(),
-            number,
-            self.rollover_bytes,
-        )?;
-        // Without room for this nothing names the new one, and this one goes on. After any other
-        // failure it is open which of the two counts; both say the same.
-        self.append_synced_bytes(&next.successor().encode_twice(
-            &self.head,
-            align_up(self.end, self.head.align),
-            self.watermark,
-        ))?;
+        // A number is tried once: one that failed may have left an object behind.
+        self.number_max += 1;
+        let number = self.number_max;
+        let named = self.write_and_name(number);
+        let next = match named {
+            Ok(next) => next,
+            Err(error) => {
+                // While nothing can name it, it only takes space. After a failed sync something
+                // may, and the next open tells; both say the same.
+                if !self.failed {
+                    let _ = self.forget(number);
+                }
+                return Err(error);
+            }
+        };
         let old = self.head.number;
         let rollover_bytes = self.rollover_bytes.max(2 * next.base_end);
         *self = Self {
@@ -180,6 +181,21 @@ impl Manifest {
             let _ = self.forget(old);
         }
         Ok(())
+    }
+
+    /// Writes manifest `number` and makes this one name it.
+    fn write_and_name(&mut self, number: u64) -> Result<Self, Error> {
+        let next = Self::create(
+            Arc::clone(&self.store),
+            Arc::clone(&self.entropy),
+            self.live.clone(),
+            number,
+            self.rollover_bytes,
+        )?;
+        let at = align_up(self.end, self.head.align);
+        let name = next.successor();
+        self.append_synced_bytes(&name.encode_twice(&self.head, at, self.watermark))?;
+        Ok(next)
     }
 
     fn forget(&self, number: u64) -> Result<(), Error> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use nori_env::{BlockStore, ObjectId, ObjectKind};
+use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectId, ObjectKind};
 use nori_lsm::{Damage, Error, Log, Lsm};
-use norikv_testkit::{DiskOptions, SimDisk};
+use norikv_testkit::{DiskOptions, FailPoint, SimDisk};
 
 use crate::support::{open, tiny, work};
 use crate::workload::Workload;
@@ -140,4 +140,51 @@ fn an_unreadable_sector_is_a_typed_error() {
         Some(ObjectId::manifest(1)),
         "the manifest was rolled over"
     );
+}
+
+/// Deletions that never happen, or that a crash undoes, leave a chain of manifests behind.
+#[test]
+fn a_flipped_byte_in_a_chain_of_manifests_never_opens_an_older_state() {
+    let sim = SimDisk::new(DiskOptions {
+        unit: 512,
+        recycle: false,
+        ..DiskOptions::default()
+    });
+    let store: Arc<dyn BlockStore> = Arc::new(sim.clone());
+    let options = || tiny(Log::External);
+    let lsm = open(&store, options(), 1).unwrap();
+    let refuse = FailPoint::next(IoOp::Delete, IoErrorKind::Other);
+    sim.fail(refuse.on(ObjectKind::Manifest).times(1_000));
+    let manifests = || -> Vec<ObjectId> {
+        let listed = store.list().unwrap().into_iter();
+        listed
+            .filter(|id| id.kind == ObjectKind::Manifest)
+            .collect()
+    };
+    let mut last = 0;
+    while manifests().len() < 3 || !lsm.visible_seqno().0.is_multiple_of(5) {
+        lsm.put(b"key", format!("{last}").as_bytes()).unwrap();
+        lsm.flush().unwrap();
+        work(&lsm).unwrap();
+        last = lsm.visible_seqno().0;
+    }
+    let value = lsm.get(b"key").unwrap();
+    drop(lsm);
+    sim.restart();
+    sim.clear_failures();
+    let mut outcomes = [0, 0];
+    for id in manifests() {
+        for bit in 0..store.open(id).unwrap().len().unwrap() * 8 {
+            let copy = sim.fork();
+            assert!(copy.flip_bit(id, bit));
+            let copy: Arc<dyn BlockStore> = Arc::new(copy);
+            let opened = open(&copy, options(), 2);
+            outcomes[usize::from(opened.is_ok())] += 1;
+            if let Ok(lsm) = opened {
+                assert_eq!(lsm.visible_seqno().0, last, "bit {bit} of {id}");
+                assert_eq!(lsm.get(b"key").unwrap(), value, "bit {bit} of {id}");
+            }
+        }
+    }
+    assert!(outcomes[0] > 100 && outcomes[1] > 100, "{outcomes:?}");
 }
