@@ -15,6 +15,8 @@ pub(crate) struct HostMetrics {
     pub(crate) log_sync: Histogram,
     /// Writes that one group commit served.
     pub(crate) log_batch: Histogram,
+    /// Times that an idle log was sealed.
+    pub(crate) log_seals: Counter,
     /// Times that what was in memory reached the storage's files.
     pub(crate) flushes: Counter,
     /// Inputs that one turn of the event loop took.
@@ -48,6 +50,11 @@ impl HostMetrics {
             log_batch: required(meter.histogram(
                 "norikv_log_batch",
                 "Writes that one group commit of the log served.",
+                &[],
+            )),
+            log_seals: required(meter.counter(
+                "norikv_log_seals",
+                "Times that an idle log was sealed: its end is proven from then on.",
                 &[],
             )),
             flushes: required(meter.counter(

@@ -174,8 +174,10 @@ fn run_log(
             Ok(batch) => batch,
             Err(RecvTimeoutError::Timeout) => {
                 sealed = true;
-                if let Some(Err(error)) = seal.map(|seal| seal()) {
-                    inbox.tell(vec![Input::LogFailed(error)]);
+                match seal.map(|seal| seal()) {
+                    Some(Err(error)) => inbox.tell(vec![Input::LogFailed(error)]),
+                    Some(Ok(())) => metrics.log_seals.add(1),
+                    None => {}
                 }
                 continue;
             }

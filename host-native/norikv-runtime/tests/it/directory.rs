@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use nori_observe::Value;
 use norikv_node::{Answer, Call, Consistency};
-use norikv_runtime::{Error, Runtime};
+use norikv_runtime::{Error, Runtime, RuntimeHandle};
 use norikv_types::{ErrorKind, NodeId};
 
-use crate::cluster::{Cluster, PATIENCE, put, until_ready};
+use crate::cluster::{Cluster, PATIENCE, put, until, until_ready};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_node_on_the_same_directory_is_refused() {
@@ -102,6 +103,50 @@ async fn a_flipped_byte_in_the_log_is_refused_by_name() {
         text.contains(&name(log)) && text.contains("bytes "),
         "{text}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_before_a_pause_is_proven_and_never_taken_for_a_torn_tail() {
+    let cluster = Cluster::of(1);
+    let node = cluster.start(1);
+    until_ready(node.handle()).await;
+    let value = "something that was acknowledged";
+    put(node.handle(), "key", value).await.expect("written");
+    // A seal that is counted from here on proves it, and the second write sees to it that one comes.
+    let before = seals(node.handle());
+    put(node.handle(), "other", "x").await.expect("written");
+    until(node.handle(), "sealed", async |node| seals(node) > before).await;
+    // Ends without closing its log.
+    drop(node);
+    let logs = files(&cluster.data_dir(1).join("log"), "log");
+    let found = logs.iter().find_map(|log| {
+        let bytes = fs::read(log).expect("there");
+        let at = bytes
+            .windows(value.len())
+            .position(|window| window == value.as_bytes())?;
+        Some((log, at))
+    });
+    let (log, at) = found.expect("it is in the log");
+    flip(log, at);
+    let error = loop {
+        match cluster.refused(cluster.config(1)) {
+            // The threads of before have not let go yet.
+            Error::Locked { .. } | Error::Transport(_) => tokio::task::yield_now().await,
+            error => break error,
+        }
+    };
+    assert!(error.to_string().contains(&name(log)), "{error}");
+}
+
+fn seals(node: &RuntimeHandle) -> u64 {
+    let samples = node.metrics().snapshot();
+    let seals = samples
+        .iter()
+        .find(|sample| sample.name() == "norikv_log_seals");
+    match seals.map(|sample| sample.value()) {
+        Some(Value::Counter(count)) => *count,
+        other => panic!("no counter: {other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
