@@ -139,9 +139,14 @@ impl SimDisk {
     }
 
     /// Ends the process that held the disk, power on: nothing is lost, and nothing that was not
-    /// synced is durable yet either. Handles are fenced and the owner's lock is free.
+    /// synced is durable yet either. Handles are fenced, the owner's lock is free, and a poisoned
+    /// object can be opened anew, as a file can: whoever reads it back reads what may be lost.
     pub fn restart(&self) {
-        self.platter.lock().begin_generation();
+        let mut platter = self.platter.lock();
+        for (_, inode) in platter.names.iter() {
+            inode.lock().poisoned = false;
+        }
+        platter.begin_generation();
     }
 
     /// Forgets everything, as a replaced disk has.
@@ -186,7 +191,13 @@ impl SimDisk {
         self.platter.lock().faults.power_off_after(mutations);
     }
 
-    /// Whether [`power_off_after`](Self::power_off_after) has struck.
+    /// Cuts the power now: every operation fails until [`crash`](Self::crash), or until
+    /// [`restart`](Self::restart), which makes of it a process that died between two operations.
+    pub fn power_off(&self) {
+        self.platter.lock().faults.power_off();
+    }
+
+    /// Whether the power is off.
     #[must_use]
     pub fn is_off(&self) -> bool {
         self.platter.lock().faults.is_off()
@@ -226,6 +237,13 @@ impl SimDisk {
     #[must_use]
     pub fn used(&self) -> u64 {
         self.platter.lock().used
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn objects(&self) -> u32 {
+        let count = self.platter.lock().names.iter().count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// A number that two disks share only if they went through the same appends since their last

@@ -99,6 +99,10 @@ impl Faults {
         self.power = Power::OffAfter(mutations);
     }
 
+    pub(super) const fn power_off(&mut self) {
+        self.power = Power::Off;
+    }
+
     pub(super) const fn is_off(&self) -> bool {
         matches!(self.power, Power::Off)
     }
