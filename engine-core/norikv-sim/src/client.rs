@@ -1,0 +1,522 @@
+//! Simulated clients: each asks, waits, repeats under the same name, and remembers what it heard.
+//!
+//! **Invariant: what the history says of an operation is what its client can know.** An attempt
+//! without an answer may have taken effect; only "no" from the node for every attempt makes the
+//! operation refused.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use norikv_node::{Answer, Call, Consistency, Expect, Failure, Input, RequestId};
+use norikv_testkit::OperationId;
+use norikv_types::{Applied, ErrorKind, GroupId, Mono, Prng, Remedy, Version};
+
+use crate::simulation::Happening;
+use crate::value::ValueId;
+use crate::view::Happened;
+use crate::workload::{Op, OpHistory, key_number};
+use crate::{SimConfig, Simulation, Violation};
+
+/// Every client, and every call under way.
+#[derive(Debug)]
+pub(crate) struct ClientSide {
+    prng: Prng,
+    pub(crate) history: OpHistory,
+    clients: Vec<Client>,
+    asked: BTreeMap<RequestId, Asked>,
+    next_request: u64,
+    next_value: u64,
+    /// The last version that anybody saw of each key.
+    versions: BTreeMap<u32, Version>,
+    pub(crate) counters: ClientCounters,
+}
+
+/// How the operations of a run ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ClientCounters {
+    /// Operations begun.
+    pub invoked: u64,
+    /// Answered.
+    pub answered: u64,
+    /// Surely without effect.
+    pub refused: u64,
+    /// Nobody knows.
+    pub unknown: u64,
+    /// Calls sent, repeats included.
+    pub calls: u64,
+}
+
+#[derive(Debug, Default)]
+struct Client {
+    active: Option<Active>,
+    /// What it does before it does what it likes.
+    script: VecDeque<Op>,
+}
+
+/// An operation under way.
+#[derive(Debug)]
+struct Active {
+    op: Op,
+    operations: Vec<OperationId>,
+    name: Bytes,
+    attempts: u32,
+    attempts_max: u32,
+    /// The attempt that it waits for.
+    waits_for: Option<RequestId>,
+    /// Some attempt may have taken effect, now or later.
+    doubtful: bool,
+}
+
+/// A call under way.
+#[derive(Debug, Clone)]
+struct Asked {
+    /// `None`: the visitor of the page.
+    client: Option<usize>,
+    host: usize,
+    /// The group that it writes to.
+    writes: Option<GroupId>,
+}
+
+/// Something at a client.
+#[derive(Debug)]
+pub(crate) enum ClientHappening {
+    /// The client goes on: with its operation, or with a new one.
+    Wake { client: usize },
+    /// A call reaches a node.
+    Arrive {
+        host: usize,
+        request: RequestId,
+        call: Call,
+        patience: Duration,
+    },
+    /// The client hears of its call.
+    Hear { request: RequestId, heard: Heard },
+}
+
+/// What a client hears.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Answered(Result<Answer, Failure>),
+    /// No process listens there.
+    NotConnected,
+    /// The connection broke, or patience ended.
+    Nothing,
+}
+
+impl ClientSide {
+    pub(crate) fn new(config: &SimConfig, prng: Prng) -> Self {
+        Self {
+            prng,
+            history: OpHistory::new(),
+            clients: (0..config.clients.count)
+                .map(|_| Client::default())
+                .collect(),
+            asked: BTreeMap::new(),
+            next_request: 1,
+            next_value: 1,
+            versions: BTreeMap::new(),
+            counters: ClientCounters::default(),
+        }
+    }
+
+    /// Whether no client waits for anything or has anything left to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.clients
+            .iter()
+            .all(|client| client.active.is_none() && client.script.is_empty())
+    }
+
+    fn draw_op(&mut self, config: &SimConfig) -> Op {
+        let prng = &mut self.prng;
+        let key = u32::try_from(prng.below(u64::from(config.clients.keys))).unwrap_or(0);
+        let consistency = match prng.below(20) {
+            0 => Consistency::StaleOk,
+            1..=9 => Consistency::Lease,
+            _ => Consistency::Linearizable,
+        };
+        let expect = match (prng.below(6), self.versions.get(&key)) {
+            (0, _) => Expect::Absent,
+            (1, Some(version)) => Expect::Version(*version),
+            _ => Expect::Any,
+        };
+        match prng.below(100) {
+            0..=44 => {
+                let value = ValueId(self.next_value);
+                self.next_value += 1;
+                Op::Put { key, value, expect }
+            }
+            45..=54 => Op::Delete { key, expect },
+            55..=94 => Op::Get { key, consistency },
+            _ => Op::Scan { consistency },
+        }
+    }
+
+    fn request(&mut self, asked: Asked) -> RequestId {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.counters.calls += 1;
+        self.asked.insert(request, asked);
+        request
+    }
+}
+
+impl Simulation {
+    pub(crate) fn begin_clients(&mut self) {
+        for client in 0..self.clients.clients.len() {
+            let at = self.now + Duration::from_millis(100 + self.clients.prng.below(400));
+            self.wake(client, at);
+        }
+    }
+
+    /// Has a client read every key, linearizably, once it is done with what it does.
+    pub(crate) fn read_everything(&mut self) {
+        let keys = self.config.clients.keys;
+        if let Some(client) = self.clients.clients.first_mut() {
+            client.script.extend((0..keys).map(|key| Op::Get {
+                key,
+                consistency: Consistency::Linearizable,
+            }));
+            self.wake(0, self.now);
+        }
+    }
+
+    /// A visitor of the page writes. What comes of it is among the events of the view.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> RequestId {
+        let call = Call::Put {
+            key: Bytes::copy_from_slice(key),
+            value: Bytes::copy_from_slice(value),
+            expect: Expect::Any,
+            idempotency: None,
+        };
+        let writes = Some(self.group_of(key));
+        let host = self.pick_host();
+        self.ask(None, host, call, writes)
+    }
+
+    pub(crate) fn client(&mut self, happening: ClientHappening) {
+        match happening {
+            ClientHappening::Wake { client } => self.client_goes_on(client),
+            ClientHappening::Arrive {
+                host,
+                request,
+                call,
+                patience,
+            } => {
+                let machine = &mut self.hosts[host];
+                let deadline = machine.local(self.now + patience);
+                let Some(process) = &mut machine.process else {
+                    self.hear_later(request, Heard::NotConnected);
+                    return;
+                };
+                process.calls.insert(request);
+                self.feed(
+                    host,
+                    Input::Call {
+                        request,
+                        call,
+                        deadline,
+                    },
+                );
+            }
+            ClientHappening::Hear { request, heard } => {
+                if let Some(asked) = self.clients.asked.remove(&request) {
+                    self.hears(request, &asked, heard);
+                }
+            }
+        }
+    }
+
+    /// A node answered a call.
+    pub(crate) fn reply(
+        &mut self,
+        host: usize,
+        request: RequestId,
+        result: Result<Answer, Failure>,
+    ) {
+        if let Some(process) = &mut self.hosts[host].process {
+            process.calls.remove(&request);
+        }
+        let writes = self
+            .clients
+            .asked
+            .get(&request)
+            .and_then(|asked| asked.writes);
+        if let (Some(group), Ok(Answer::Written { version })) = (writes, &result) {
+            use norikv_node::Router;
+            let replicas = self.router.replicas(group);
+            let checked = self.invariants.acknowledged(group, replicas, *version);
+            self.check(checked);
+        }
+        let lost = self.config.faults.client_loss_ppm;
+        if self.now < Mono::ZERO + self.config.faults.until && self.clients.prng.chance_ppm(lost) {
+            return;
+        }
+        self.hear_later(request, Heard::Answered(result));
+    }
+
+    /// A process ended: whoever waited for it notices.
+    pub(crate) fn hang_up(&mut self, calls: BTreeSet<RequestId>) {
+        for request in calls {
+            self.hear_later(request, Heard::Nothing);
+        }
+    }
+
+    fn client_goes_on(&mut self, client: usize) {
+        if self.clients.clients[client].active.is_none() {
+            let until = self.config.clients.until;
+            let over = until.is_some_and(|until| self.now >= Mono::ZERO + until);
+            let scripted = self.clients.clients[client].script.pop_front();
+            let op = match scripted {
+                Some(op) => op,
+                None if over => return,
+                None => self.clients.draw_op(&self.config),
+            };
+            self.begin(client, op);
+        }
+        let value_bytes_max = self.config.clients.value_bytes_max;
+        let Some(active) = &mut self.clients.clients[client].active else {
+            return;
+        };
+        if active.waits_for.is_some() {
+            return;
+        }
+        active.attempts += 1;
+        let call = active.op.call(active.name.clone(), value_bytes_max);
+        let writes = match &call {
+            Call::Put { key, .. } | Call::Delete { key, .. } => Some(self.group_of(key)),
+            Call::Get { .. } | Call::Scan { .. } => None,
+        };
+        let host = self.pick_host();
+        let request = self.ask(Some(client), host, call, writes);
+        if let Some(active) = &mut self.clients.clients[client].active {
+            active.waits_for = Some(request);
+        }
+    }
+
+    fn begin(&mut self, client: usize, op: Op) {
+        let keys = self.config.clients.keys;
+        let side = &mut self.clients;
+        side.counters.invoked += 1;
+        let operations = if self.config.clients.judged {
+            op.invoke(&mut side.history, client as u64, keys, self.now)
+        } else {
+            Vec::new()
+        };
+        let patient = side.prng.below(10) != 0 || !op.is_write();
+        side.clients[client].active = Some(Active {
+            op,
+            operations,
+            name: Bytes::from(format!("client-{client}/{}", side.counters.invoked)),
+            attempts: 0,
+            attempts_max: if patient { ATTEMPTS_MAX } else { 1 },
+            waits_for: None,
+            doubtful: false,
+        });
+    }
+
+    fn ask(
+        &mut self,
+        client: Option<usize>,
+        host: usize,
+        call: Call,
+        writes: Option<GroupId>,
+    ) -> RequestId {
+        let patience = self.config.clients.patience;
+        let request = self.clients.request(Asked {
+            client,
+            host,
+            writes,
+        });
+        let arrives = self.now + self.config.network.delay.draw(&mut self.clients.prng);
+        let arrive = ClientHappening::Arrive {
+            host,
+            request,
+            call,
+            patience,
+        };
+        self.schedule.push(arrives, Happening::Client(arrive));
+        // Longer than the node's own deadline, which should come first.
+        let nothing = ClientHappening::Hear {
+            request,
+            heard: Heard::Nothing,
+        };
+        let at = arrives + patience + PATIENCE_MORE;
+        self.schedule.push(at, Happening::Client(nothing));
+        request
+    }
+
+    fn hear_later(&mut self, request: RequestId, heard: Heard) {
+        let at = self.now + self.config.network.delay.draw(&mut self.clients.prng);
+        let hear = ClientHappening::Hear { request, heard };
+        self.schedule.push(at, Happening::Client(hear));
+    }
+
+    fn hears(&mut self, request: RequestId, asked: &Asked, heard: Heard) {
+        let Some(client) = asked.client else {
+            let node = self.hosts[asked.host].id;
+            self.events.push(self.now, || Happened::Visitor {
+                request,
+                node,
+                result: match heard {
+                    Heard::Answered(result) => result,
+                    Heard::NotConnected => Err(Failure::refused(
+                        ErrorKind::NoLeader,
+                        "no process listens there",
+                    )),
+                    Heard::Nothing => Err(Failure::new(
+                        ErrorKind::TimedOut,
+                        Applied::Unknown,
+                        "no answer",
+                    )),
+                },
+            });
+            return;
+        };
+        // An attempt that was given up says nothing any more.
+        match &mut self.clients.clients[client].active {
+            Some(active) if active.waits_for == Some(request) => active.waits_for = None,
+            _ => return,
+        }
+        match heard {
+            Heard::Answered(Ok(answer)) => self.answered(client, &answer),
+            Heard::Answered(Err(failure)) => self.failed(client, &failure),
+            Heard::NotConnected => self.try_again(client),
+            Heard::Nothing => {
+                self.doubt(client);
+                self.try_again(client);
+            }
+        }
+    }
+
+    fn answered(&mut self, client: usize, answer: &Answer) {
+        let Some(active) = self.clients.clients[client].active.take() else {
+            return;
+        };
+        let value_bytes_max = self.config.clients.value_bytes_max;
+        let seen: Vec<(Option<u32>, Version)> = match (answer, active.op) {
+            (Answer::Written { version }, Op::Put { key, .. } | Op::Delete { key, .. })
+            | (Answer::Value { version, .. }, Op::Get { key, .. }) => {
+                alloc::vec![(Some(key), *version)]
+            }
+            (Answer::Page(page), _) => page
+                .items
+                .iter()
+                .map(|item| (key_number(&item.key), item.version))
+                .collect(),
+            _ => Vec::new(),
+        };
+        for (key, version) in seen {
+            if let Some(key) = key {
+                self.clients.versions.insert(key, version);
+            }
+        }
+        self.clients.counters.answered += 1;
+        let written = active.op.answered(
+            &mut self.clients.history,
+            &active.operations,
+            answer,
+            value_bytes_max,
+            self.now,
+        );
+        if let Err(unknown) = written {
+            self.break_off(Violation::UnknownValue { key: unknown.key });
+        }
+        self.rest(client);
+    }
+
+    fn failed(&mut self, client: usize, failure: &Failure) {
+        let Some(active) = &mut self.clients.clients[client].active else {
+            return;
+        };
+        if failure.applied != Applied::No && active.op.is_write() {
+            active.doubtful = true;
+        }
+        match failure.kind {
+            ErrorKind::PreconditionFailed => {
+                let doubtful = active.doubtful;
+                let operations = core::mem::take(&mut active.operations);
+                self.clients.clients[client].active = None;
+                if doubtful {
+                    // An earlier attempt may still take effect, whatever this one met.
+                    self.clients.counters.unknown += 1;
+                } else {
+                    self.clients.counters.answered += 1;
+                    let history = &mut self.clients.history;
+                    Op::conflicted(history, &operations, failure, self.now);
+                }
+                self.rest(client);
+            }
+            kind if kind.remedy() == Remedy::Fix || kind == ErrorKind::Corrupt => {
+                self.break_off(Violation::UnexpectedFailure {
+                    kind,
+                    message: failure.message.clone(),
+                });
+            }
+            _ => self.try_again(client),
+        }
+    }
+
+    fn doubt(&mut self, client: usize) {
+        if let Some(active) = &mut self.clients.clients[client].active {
+            active.doubtful |= active.op.is_write();
+        }
+    }
+
+    /// Repeats the operation after a while, or gives it up.
+    fn try_again(&mut self, client: usize) {
+        let Some(active) = &mut self.clients.clients[client].active else {
+            return;
+        };
+        if active.attempts < active.attempts_max {
+            let at = self.now + Duration::from_millis(5 + self.clients.prng.below(100));
+            self.wake(client, at);
+            return;
+        }
+        let Some(active) = self.clients.clients[client].active.take() else {
+            return;
+        };
+        if active.doubtful {
+            self.clients.counters.unknown += 1;
+        } else {
+            self.clients.counters.refused += 1;
+            for id in active.operations {
+                self.clients.history.refused(id);
+            }
+        }
+        self.rest(client);
+    }
+
+    fn rest(&mut self, client: usize) {
+        let side = &mut self.clients;
+        let pause = side
+            .prng
+            .duration(Duration::ZERO, self.config.clients.think_max);
+        self.wake(client, self.now + pause);
+    }
+
+    fn wake(&mut self, client: usize, at: Mono) {
+        let wake = ClientHappening::Wake { client };
+        self.schedule.push(at, Happening::Client(wake));
+    }
+
+    fn pick_host(&mut self) -> usize {
+        let bound = self.hosts.len() as u64;
+        usize::try_from(self.clients.prng.below(bound)).unwrap_or(0)
+    }
+}
+
+impl ClientHappening {
+    /// The node at which it happens, if it waits while that one stands still.
+    pub(crate) const fn host(&self) -> Option<usize> {
+        match self {
+            Self::Arrive { host, .. } => Some(*host),
+            Self::Wake { .. } | Self::Hear { .. } => None,
+        }
+    }
+}
+
+const ATTEMPTS_MAX: u32 = 40;
+const PATIENCE_MORE: Duration = Duration::from_millis(200);

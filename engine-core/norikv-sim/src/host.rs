@@ -1,0 +1,351 @@
+//! One machine of the cluster: its disks and clock, and the process while it lives.
+//!
+//! **Invariant: a process works on real adapters over simulated disks**, and each worker runs one
+//! task at a time, in the order in which the node gave them out, as on a native host.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use nori_observe::Meter;
+use nori_wal::Options as LogOptions;
+use norikv_node::adapters::{LsmStorage, PlacementRouter, WalLog};
+use norikv_node::driver::{
+    ApplyTask, ApplyWorker, JobTask, JobWorker, LogTask, LogWorker, ReadTask, ReadWorker,
+    SnapshotTask, SnapshotWorker, restore,
+};
+use norikv_node::{
+    GroupLog, Input, Maintenance, Node, NodeConfig, PortError, ReplicatedLog, RequestId, Storage,
+};
+use norikv_testkit::{DiskOptions, SimDisk, SimEntropy, VirtualClock};
+use norikv_types::{GroupId, Mono, NodeId, Prng, WallMs};
+
+use crate::SimConfig;
+
+/// A machine. It outlives its processes.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) id: NodeId,
+    pub(crate) log_disk: SimDisk,
+    pub(crate) data_disk: SimDisk,
+    clock: Arc<VirtualClock>,
+    entropy: Arc<SimEntropy>,
+    drift_ppm: i64,
+    pub(crate) process: Option<Process>,
+    /// Counts the processes so far.
+    pub(crate) life: u64,
+    /// The process stands still until then.
+    pub(crate) paused_until: Mono,
+    /// How many times slower than usual its disks are.
+    pub(crate) disk_slowness: u32,
+    /// A disk was told to fail: a halt of the node is no surprise.
+    pub(crate) disk_failing: bool,
+    /// When the node wants to hear of the time, in the world's time.
+    pub(crate) deadline: Option<Mono>,
+    /// Peers to which the transport has a connection, and to which start of them.
+    pub(crate) connected: BTreeMap<NodeId, u64>,
+}
+
+/// A running node and its workers.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) node: Node,
+    pub(crate) storage: Arc<dyn Storage>,
+    log: LogWorker,
+    apply: ApplyWorker,
+    read: ReadWorker,
+    snapshot: SnapshotWorker,
+    jobs: JobWorker,
+    pub(crate) queues: Queues,
+    /// Calls that are not answered yet.
+    pub(crate) calls: BTreeSet<RequestId>,
+}
+
+/// What waits for each worker.
+#[derive(Debug, Default)]
+pub(crate) struct Queues {
+    pub(crate) log: Vec<LogTask>,
+    pub(crate) apply: VecDeque<ApplyTask>,
+    pub(crate) read: VecDeque<ReadTask>,
+    pub(crate) snapshot: VecDeque<SnapshotTask>,
+    pub(crate) job: VecDeque<JobTask>,
+    /// There may be background work.
+    pub(crate) maintain: bool,
+    /// Workers that have a run scheduled, as bits of [`Worker`].
+    pub(crate) busy: u8,
+}
+
+/// The workers of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Worker {
+    /// Makes durable.
+    Log,
+    /// Executes.
+    Apply,
+    /// Looks up.
+    Read,
+    /// Carries groups.
+    Snapshot,
+    /// Flushes, compacts, releases.
+    Job,
+}
+
+/// What a run of a worker brought.
+pub(crate) struct Worked {
+    pub(crate) inputs: Vec<Input>,
+    /// The entries that were applied.
+    pub(crate) applied: Option<ApplyTask>,
+}
+
+/// What a log held at a start, before the node took it in hand.
+pub(crate) type Found = Vec<(GroupId, Option<GroupLog>, nori_raft::Restored)>;
+
+impl Host {
+    pub(crate) fn new(id: NodeId, config: &SimConfig, prng: &mut Prng) -> Self {
+        let span = u64::from(config.faults.drift_ppm_max);
+        let drift = i64::try_from(prng.below(2 * span + 1)).unwrap_or(0);
+        let disk = DiskOptions {
+            unit: 4096,
+            psow: true,
+            recycle: true,
+            capacity: None,
+        };
+        Self {
+            id,
+            log_disk: SimDisk::new(disk),
+            data_disk: SimDisk::new(disk),
+            clock: Arc::new(VirtualClock::new(WallMs(WALL_AT_START))),
+            entropy: Arc::new(SimEntropy::new(prng.next_u64())),
+            drift_ppm: drift - i64::try_from(span).unwrap_or(0),
+            process: None,
+            life: 0,
+            paused_until: Mono::ZERO,
+            disk_slowness: 1,
+            disk_failing: false,
+            deadline: None,
+            connected: BTreeMap::new(),
+        }
+    }
+
+    /// Starts a process over what the disks hold. Also returns what the log gave back.
+    pub(crate) fn start(
+        &mut self,
+        now: Mono,
+        config: &SimConfig,
+        router: &PlacementRouter,
+        boot: u64,
+    ) -> Result<Found, PortError> {
+        let local = self.read_clock(now);
+        let nodes: Vec<NodeId> = (1..=u64::from(config.nodes)).map(NodeId).collect();
+        let mut node_config = NodeConfig::new(self.id, nodes, CLUSTER);
+        node_config.groups = config.groups;
+        node_config.replication = config.replication;
+        node_config.boot = boot;
+        node_config.address = Bytes::from(format!("node-{}", self.id.0));
+        node_config.keep_log_bytes = config.storage.keep_log_bytes;
+        node_config.keep_log_entries = config.storage.keep_log_entries;
+        node_config.unflushed_bytes_max = config.storage.unflushed_bytes_max;
+        node_config.raft.append_bytes_max = config.storage.append_bytes_max;
+        node_config.snapshot.chunk_bytes = 16 << 10;
+        node_config.seed = boot ^ self.id.0;
+        #[cfg(feature = "mutants")]
+        {
+            node_config.raft.mutant = config.mutant;
+        }
+        let groups = Node::groups_of(&node_config).map_err(other)?;
+        let placement = router.placement().clone();
+        let log: Arc<dyn ReplicatedLog> = Arc::new(WalLog::open(
+            Arc::new(self.log_disk.clone()),
+            Arc::clone(&self.entropy) as _,
+            LogOptions {
+                segment_bytes: config.storage.segment_bytes,
+                first_segment_bytes: config.storage.segment_bytes,
+                ..LogOptions::default()
+            },
+        )?);
+        let storage: Arc<dyn Storage> = Arc::new(LsmStorage::open(
+            Arc::new(self.data_disk.clone()),
+            Arc::clone(&self.clock) as _,
+            Arc::clone(&self.entropy) as _,
+            nori_lsm::Options {
+                memtable_bytes: config.storage.memtable_bytes,
+                table_bytes: config.storage.table_bytes,
+                level_base_bytes: config.storage.table_bytes * 4,
+                cache_bytes: 1 << 20,
+                manifest_bytes: 16 << 10,
+                ..nori_lsm::Options::default()
+            },
+            placement,
+        )?);
+        let mut found = Vec::new();
+        for group in &groups {
+            found.push((*group, log.restore(*group)?));
+        }
+        let restored = restore(&*log, &*storage, groups.iter().copied())?;
+        let found = found
+            .into_iter()
+            .map(|(group, log)| (group, log, restored[&group].clone()))
+            .collect();
+        let node = Node::new(node_config, restored, &Meter::new(), local).map_err(other)?;
+        self.process = Some(Process {
+            node,
+            log: LogWorker::new(Arc::clone(&log)),
+            apply: ApplyWorker::new(Arc::clone(&storage)),
+            read: ReadWorker::new(Arc::clone(&storage)),
+            snapshot: SnapshotWorker::new(Arc::clone(&storage)),
+            jobs: JobWorker::new(Arc::clone(&storage), log, groups),
+            storage,
+            queues: Queues::default(),
+            calls: BTreeSet::new(),
+        });
+        self.life += 1;
+        Ok(found)
+    }
+
+    /// Sets the node's clock to what it shows at `now`, and reads it.
+    pub(crate) fn read_clock(&self, now: Mono) -> Mono {
+        let local = self.local(now);
+        self.clock.set(local);
+        local
+    }
+
+    /// What the node's clock shows at `now`.
+    pub(crate) fn local(&self, now: Mono) -> Mono {
+        let nanos = i128::from(now.as_nanos());
+        let local = nanos + nanos * i128::from(self.drift_ppm) / 1_000_000;
+        Mono::from_nanos(u64::try_from(local).unwrap_or(u64::MAX))
+    }
+
+    /// When the node's clock first shows `local`.
+    pub(crate) fn world(&self, local: Mono) -> Mono {
+        let nanos = i128::from(local.as_nanos()) * 1_000_000;
+        let guess = nanos / i128::from(1_000_000 + self.drift_ppm);
+        let mut now = Mono::from_nanos(u64::try_from(guess).unwrap_or(u64::MAX));
+        while self.local(now) < local && now < Mono::MAX {
+            now = Mono::from_nanos(now.as_nanos() + 1);
+        }
+        now
+    }
+
+    /// Ends the process. With the power gone, what was not synced is lost or torn, in the middle of
+    /// whatever the workers were writing.
+    pub(crate) fn stop(&mut self, power_cut: bool, prng: &mut Prng) {
+        let process = self.process.take();
+        if power_cut {
+            if let Some(mut process) = process {
+                self.log_disk.power_off_after(prng.below(4));
+                self.data_disk.power_off_after(prng.below(12));
+                process.write_on();
+                self.log_disk.power_off();
+                self.data_disk.power_off();
+            }
+            self.log_disk.crash(prng);
+            self.data_disk.crash(prng);
+        } else {
+            // What dies does not tidy up.
+            self.log_disk.power_off();
+            self.data_disk.power_off();
+            drop(process);
+            self.log_disk.restart();
+            self.data_disk.restart();
+        }
+        self.deadline = None;
+        self.paused_until = Mono::ZERO;
+        self.connected.clear();
+    }
+}
+
+impl Process {
+    /// Runs a worker once over what waits for it.
+    pub(crate) fn work(&mut self, worker: Worker) -> Worked {
+        let mut worked = Worked {
+            inputs: Vec::new(),
+            applied: None,
+        };
+        match worker {
+            Worker::Log => {
+                let tasks = core::mem::take(&mut self.queues.log);
+                worked.inputs = self.log.run(&tasks);
+            }
+            Worker::Apply => {
+                if let Some(task) = self.queues.apply.pop_front() {
+                    worked.inputs.extend(self.apply.run(&task));
+                    worked.inputs.extend(self.apply.pressure());
+                    worked.applied = Some(task);
+                    self.queues.maintain = true;
+                }
+            }
+            Worker::Read => {
+                let task = self.queues.read.pop_front();
+                worked.inputs.extend(task.map(|task| self.read.run(&task)));
+            }
+            Worker::Snapshot => {
+                if let Some(task) = self.queues.snapshot.pop_front() {
+                    worked.inputs.extend(self.snapshot.run(&task));
+                    self.queues.maintain = true;
+                }
+            }
+            Worker::Job => match self.queues.job.pop_front() {
+                Some(task) => {
+                    worked.inputs.extend(self.jobs.run(&task));
+                    self.queues.maintain = true;
+                }
+                None => {
+                    let (state, inputs) = self.jobs.step(JOB_BYTES);
+                    worked.inputs = inputs;
+                    self.queues.maintain = state == Maintenance::More;
+                }
+            },
+        }
+        worked
+    }
+
+    /// What the process still wrote when the power went: nobody hears of it.
+    fn write_on(&mut self) {
+        for worker in [Worker::Log, Worker::Apply, Worker::Snapshot, Worker::Job] {
+            if self.queues.waits(worker) {
+                self.work(worker);
+            }
+        }
+    }
+}
+
+impl Queues {
+    /// Whether something waits for the worker.
+    pub(crate) fn waits(&self, worker: Worker) -> bool {
+        match worker {
+            Worker::Log => !self.log.is_empty(),
+            Worker::Apply => !self.apply.is_empty(),
+            Worker::Read => !self.read.is_empty(),
+            Worker::Snapshot => !self.snapshot.is_empty(),
+            Worker::Job => self.maintain || !self.job.is_empty(),
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Log,
+        Self::Apply,
+        Self::Read,
+        Self::Snapshot,
+        Self::Job,
+    ];
+
+    pub(crate) const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+fn other(error: norikv_node::Error) -> PortError {
+    PortError::new(norikv_node::PortErrorKind::Other, format!("{error}"))
+}
+
+/// The cluster's number in every run.
+pub(crate) const CLUSTER: u64 = 0x5157;
+/// 2026-01-01.
+const WALL_AT_START: u64 = 1_767_225_600_000;
+const JOB_BYTES: u64 = 64 << 10;

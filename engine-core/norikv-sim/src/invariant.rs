@@ -1,0 +1,208 @@
+//! What must hold after every step, checked from what nodes say and store.
+//!
+//! **Invariant: a check looks only at inputs and outputs of nodes and at what their disks give back
+//! after a crash**, never inside a node, so that it would find the same in a real cluster's trace.
+//! Each check has a file of its own that opens with the sentence it enforces.
+
+mod acknowledged;
+mod applied;
+mod election;
+mod hard_state;
+mod log_matching;
+mod once;
+mod recovered;
+mod said;
+mod term_log;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use nori_raft as raft;
+use norikv_node::{Decided, GroupLog, SessionId};
+use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
+
+use self::applied::AppliedHistory;
+use self::election::Leaders;
+use self::log_matching::Entries;
+use self::once::Names;
+use self::recovered::Replica;
+use crate::Violation;
+
+/// Everything that the checks remember.
+#[derive(Debug, Default)]
+pub(crate) struct Invariants {
+    groups: BTreeMap<GroupId, GroupMemory>,
+    replicas: BTreeMap<(NodeId, GroupId), Replica>,
+    /// Snapshots that are being installed.
+    installing: BTreeMap<(NodeId, SessionId), (GroupId, Version)>,
+}
+
+#[derive(Debug, Default)]
+struct GroupMemory {
+    leaders: Leaders,
+    entries: Entries,
+    applied: AppliedHistory,
+    names: Names,
+}
+
+impl Invariants {
+    /// A node asked for something to be made durable.
+    pub(crate) fn persist(
+        &mut self,
+        node: NodeId,
+        group: GroupId,
+        persist: &raft::Persist,
+    ) -> Result<(), Violation> {
+        let memory = self.groups.entry(group).or_default();
+        let replica = self.replicas.entry((node, group)).or_default();
+        if let Some(hard_state) = &persist.hard_state {
+            hard_state::check(node, group, replica.issued_hard_state(), hard_state)?;
+        }
+        replica.issue(persist);
+        for entry in &persist.entries {
+            let before = replica.issued.term_at(entry.index.prev());
+            memory.entries.check(node, group, entry, before)?;
+        }
+        Ok(())
+    }
+
+    /// A node heard that something is durable.
+    pub(crate) fn durable(&mut self, node: NodeId, group: GroupId, write: raft::WriteId) {
+        self.replicas
+            .entry((node, group))
+            .or_default()
+            .durable(write);
+    }
+
+    /// A node sends a Raft message.
+    pub(crate) fn said(
+        &self,
+        node: NodeId,
+        to: NodeId,
+        group: GroupId,
+        message: &raft::Message,
+    ) -> Result<(), Violation> {
+        match self.replicas.get(&(node, group)) {
+            Some(replica) => said::check(node, to, group, replica, message),
+            None => Ok(()),
+        }
+    }
+
+    /// A node took another role.
+    pub(crate) fn role_changed(
+        &mut self,
+        node: NodeId,
+        group: GroupId,
+        role: raft::Role,
+        term: Term,
+    ) -> Result<(), Violation> {
+        if role != raft::Role::Leader {
+            return Ok(());
+        }
+        let memory = self.groups.entry(group).or_default();
+        memory.leaders.check(node, group, term)?;
+        let replica = self.replicas.entry((node, group)).or_default();
+        memory
+            .applied
+            .check_leader(node, group, term, &replica.issued)
+    }
+
+    /// A node hands entries to its applier.
+    pub(crate) fn apply(
+        &mut self,
+        node: NodeId,
+        group: GroupId,
+        entries: &[raft::Entry],
+    ) -> Result<(), Violation> {
+        let memory = self.groups.entry(group).or_default();
+        memory.applied.check(node, group, entries)
+    }
+
+    /// A node's applier decided entries.
+    pub(crate) fn decided(
+        &mut self,
+        node: NodeId,
+        group: GroupId,
+        entries: &[raft::Entry],
+        results: &[Decided],
+    ) -> Result<(), Violation> {
+        let memory = self.groups.entry(group).or_default();
+        let fresh = memory.applied.check_outcomes(node, group, results)?;
+        for (entry, decided) in entries.iter().zip(results) {
+            if decided.version.index >= fresh {
+                memory.names.check(group, entry, decided)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A client was told that its write is done.
+    pub(crate) fn acknowledged(
+        &self,
+        group: GroupId,
+        replicas: &[NodeId],
+        version: Version,
+    ) -> Result<(), Violation> {
+        let logs = replicas
+            .iter()
+            .filter_map(|node| self.replicas.get(&(*node, group)));
+        acknowledged::check(group, replicas.len(), logs, version)
+    }
+
+    /// A node has a snapshot installed.
+    pub(crate) fn install(
+        &mut self,
+        node: NodeId,
+        session: SessionId,
+        group: GroupId,
+        at: Version,
+    ) {
+        self.installing.insert((node, session), (group, at));
+    }
+
+    /// A node heard that a snapshot is installed, durably.
+    pub(crate) fn installed(&mut self, node: NodeId, session: SessionId) {
+        if let Some((group, at)) = self.installing.remove(&(node, session)) {
+            self.replicas
+                .entry((node, group))
+                .or_default()
+                .installed(at);
+        }
+    }
+
+    /// A node gave up log.
+    pub(crate) fn released(&mut self, node: NodeId, group: GroupId, up_to: LogIndex) {
+        self.replicas
+            .entry((node, group))
+            .or_default()
+            .release(up_to);
+    }
+
+    /// A node was started over what its disk gave back.
+    pub(crate) fn restarted(
+        &mut self,
+        node: NodeId,
+        group: GroupId,
+        found: Option<&GroupLog>,
+        restored: &raft::Restored,
+    ) -> Result<(), Violation> {
+        self.replicas
+            .entry((node, group))
+            .or_default()
+            .restart(node, group, found, restored)
+    }
+
+    /// The last entries of a node's log: index and term.
+    pub(crate) fn log_tail(
+        &self,
+        node: NodeId,
+        group: GroupId,
+        count: usize,
+    ) -> (Vec<(LogIndex, Term)>, LogIndex) {
+        self.replicas
+            .get(&(node, group))
+            .map_or_else(Default::default, |replica| {
+                (replica.issued.tail(count), replica.durable.last().index)
+            })
+    }
+}

@@ -1,0 +1,138 @@
+//! What a node finds after a crash is what was called durable, and then some prefix of what was
+//! still being written, in order.
+
+use alloc::collections::VecDeque;
+
+use nori_raft::{HardState, Persist, Restored, WriteId};
+use norikv_node::GroupLog;
+use norikv_types::{GroupId, LogIndex, NodeId, Version};
+
+use super::term_log::TermLog;
+use crate::Violation;
+
+/// One replica's log as it was given out and as it is known to be durable.
+#[derive(Debug, Default)]
+pub(crate) struct Replica {
+    pub(super) issued: TermLog,
+    issued_hard_state: HardState,
+    pub(super) durable: TermLog,
+    durable_hard_state: HardState,
+    /// The last snapshot that is durable in the storage; the log may hear of it later.
+    installed: LogIndex,
+    writing: VecDeque<Write>,
+}
+
+#[derive(Debug)]
+struct Write {
+    write: WriteId,
+    hard_state: Option<HardState>,
+    reset: Option<Version>,
+    entries: alloc::vec::Vec<Version>,
+}
+
+impl Replica {
+    pub(super) const fn issued_hard_state(&self) -> &HardState {
+        &self.issued_hard_state
+    }
+
+    pub(super) const fn durable_hard_state(&self) -> &HardState {
+        &self.durable_hard_state
+    }
+
+    pub(super) fn issue(&mut self, persist: &Persist) {
+        let write = Write {
+            write: persist.write,
+            hard_state: persist.hard_state,
+            reset: persist.reset.map(|snapshot| snapshot.version()),
+            entries: persist
+                .entries
+                .iter()
+                .map(|entry| entry.version())
+                .collect(),
+        };
+        write.take_effect(&mut self.issued, &mut self.issued_hard_state);
+        self.writing.push_back(write);
+    }
+
+    pub(super) fn durable(&mut self, write: WriteId) {
+        while self.writing.front().is_some_and(|own| own.write <= write) {
+            if let Some(own) = self.writing.pop_front() {
+                own.take_effect(&mut self.durable, &mut self.durable_hard_state);
+            }
+        }
+    }
+
+    pub(super) fn installed(&mut self, at: Version) {
+        self.installed = self.installed.max(at.index);
+    }
+
+    /// Whether the entry survives a crash here, in the log or in what was made of it.
+    pub(super) fn holds(&self, version: Version) -> bool {
+        version.index <= self.durable.base().index.max(self.installed)
+            || self.durable.term_at(version.index) == Some(version.term)
+    }
+
+    /// Up to here everything survives a crash.
+    pub(super) fn durable_index(&self) -> LogIndex {
+        self.durable.last().index.max(self.installed)
+    }
+
+    pub(super) fn release(&mut self, up_to: LogIndex) {
+        self.issued.release(up_to);
+        self.durable.release(up_to);
+    }
+
+    /// Compares with what the log gave back (`found`) and goes on from what the node starts with.
+    pub(super) fn restart(
+        &mut self,
+        node: NodeId,
+        group: GroupId,
+        found: Option<&GroupLog>,
+        restored: &Restored,
+    ) -> Result<(), Violation> {
+        let had = self.durable.last();
+        let (log, hard_state) = found.map_or_else(Default::default, |found| {
+            let terms = found.entries.iter().map(|entry| entry.term);
+            (TermLog::new(found.start, terms), found.hard_state)
+        });
+        let mut possible = self.is(&log, &hard_state);
+        while let Some(write) = self.writing.pop_front() {
+            write.take_effect(&mut self.durable, &mut self.durable_hard_state);
+            possible |= self.is(&log, &hard_state);
+        }
+        if !possible {
+            return Err(Violation::DurableLost {
+                node,
+                group,
+                had,
+                has: log.last(),
+            });
+        }
+        let terms = restored.entries.iter().map(|entry| entry.term);
+        self.durable = TermLog::new(restored.snapshot.version(), terms);
+        self.durable_hard_state = restored.hard_state;
+        self.issued = self.durable.clone();
+        self.issued_hard_state = self.durable_hard_state;
+        Ok(())
+    }
+
+    fn is(&self, log: &TermLog, hard_state: &HardState) -> bool {
+        let own = &self.durable_hard_state;
+        own.term == hard_state.term
+            && own.voted_for == hard_state.voted_for
+            && self.durable.last() == log.last()
+            && self.durable.agrees(log)
+    }
+}
+
+impl Write {
+    fn take_effect(&self, log: &mut TermLog, hard_state: &mut HardState) {
+        if let Some(own) = self.hard_state {
+            *hard_state = own;
+        }
+        if let Some(base) = self.reset {
+            log.reset(base);
+        }
+        log.append(self.entries.iter().copied());
+    }
+}

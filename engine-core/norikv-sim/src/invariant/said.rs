@@ -1,0 +1,32 @@
+//! Nothing is said before it is durable: the term of every message, a vote, one's own candidacy, and
+//! the entries that an acknowledgement covers (Raft figure 2).
+
+use nori_raft::{AppendOutcome, AppendReply, Body, HardState, Message};
+use norikv_types::{GroupId, NodeId};
+
+use super::recovered::Replica;
+use crate::Violation;
+
+pub(super) fn check(
+    node: NodeId,
+    to: NodeId,
+    group: GroupId,
+    replica: &Replica,
+    message: &Message,
+) -> Result<(), Violation> {
+    let HardState {
+        term, voted_for, ..
+    } = *replica.durable_hard_state();
+    let voted = |candidate| term > message.term || voted_for == Some(candidate);
+    let what = match &message.body {
+        _ if term < message.term => "its term",
+        Body::Vote { .. } if !voted(node) => "its candidacy",
+        Body::VoteReply { granted: true } if !voted(to) => "its vote",
+        Body::AppendReply(AppendReply {
+            outcome: AppendOutcome::Accepted { match_index, .. },
+            ..
+        }) if *match_index > replica.durable_index() => "entries",
+        _ => return Ok(()),
+    };
+    Err(Violation::SaidTooEarly { node, group, what })
+}

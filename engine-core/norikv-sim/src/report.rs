@@ -1,0 +1,248 @@
+//! A run from its beginning to its verdict.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use norikv_node::{Answer, Item, Query};
+use norikv_testkit::{DiskCounters, NetworkCounters, Verdict, linearizable};
+use norikv_types::{GroupId, Mono, NodeId};
+use serde::Serialize;
+
+use crate::client::ClientCounters;
+use crate::config::FaultKind;
+use crate::workload::{KeyModel, describe};
+use crate::{SimConfig, Simulation, Violation};
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// Its trace hash: the same on every host.
+    pub hash: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Virtual time, in nanoseconds.
+    pub at: Mono,
+    /// How operations ended.
+    pub clients: ClientCounters,
+    /// Faults that struck.
+    pub faults: Vec<(FaultKind, u64)>,
+    /// Messages delivered, lost, doubled, reordered, cut.
+    pub messages: [u64; 5],
+    /// Unsynced units that power cuts kept, took and tore.
+    pub units: [u64; 3],
+    /// A key at which the checker met its limit: neither right nor wrong.
+    pub undecided_key: Option<u32>,
+    /// The promise that was broken, if one was.
+    pub violation: Option<String>,
+}
+
+/// Runs the standard swarm of a seed to its end. The one function that every host calls.
+#[must_use]
+pub fn run_seed(seed: u64) -> Report {
+    run(SimConfig::standard(seed))
+}
+
+/// Runs a configuration whose clients stop: through its faults, until the cluster has come to rest,
+/// and judges it.
+#[must_use]
+pub fn run(config: SimConfig) -> Report {
+    let mut world = Simulation::new(config);
+    let clients_until = world.config.clients.until.unwrap_or_default();
+    let faults_until = match world.config.faults.until {
+        Duration::MAX => Duration::ZERO,
+        until => until,
+    };
+    world.run_until(Mono::ZERO + clients_until.max(faults_until));
+    world.come_to_rest();
+    world.read_everything();
+    world.come_to_rest();
+    world.compare_replicas();
+    world.judge();
+    world.report()
+}
+
+impl Simulation {
+    /// Runs until every client is done and every replica of every group has applied the same.
+    fn come_to_rest(&mut self) {
+        let began = self.now;
+        while self.violation.is_none() {
+            let restless = self.restless();
+            if restless.is_none() {
+                return;
+            }
+            let after = self.now.since(began);
+            if after > REST_MAX {
+                self.break_off(Violation::NotConverged {
+                    after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+                    what: restless.unwrap_or_default(),
+                });
+                return;
+            }
+            self.run_until(self.now + REST_LOOK);
+        }
+    }
+
+    /// Why the cluster is not at rest.
+    fn restless(&self) -> Option<String> {
+        if !self.clients.is_idle() {
+            return Some(String::from("a client still waits"));
+        }
+        let mut reached = BTreeMap::<GroupId, (NodeId, u64)>::new();
+        for host in &self.hosts {
+            let Some(process) = &host.process else {
+                return Some(format!("{} is down", host.id));
+            };
+            for group in process.node.status().groups {
+                let Some(replica) = group.replica else {
+                    continue;
+                };
+                let (last, applied) = (replica.last_index.0, replica.applied_index.0);
+                let (first, other) = *reached.entry(group.group).or_insert((host.id, applied));
+                if group.leader.is_none() || last != applied || other != applied {
+                    return Some(format!(
+                        "{} at {}: leader {:?}, last {last}, applied {applied}; {first} applied {other}",
+                        group.group, host.id, group.leader
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    /// At rest every replica of a group holds the same bytes under the same versions.
+    fn compare_replicas(&mut self) {
+        let mut contents = BTreeMap::<GroupId, (NodeId, Vec<Item>)>::new();
+        let mut differ = None;
+        for host in &self.hosts {
+            let Some(process) = &host.process else {
+                continue;
+            };
+            host.read_clock(self.now);
+            for group in self.router.groups_of(host.id) {
+                let query = Query::Scan {
+                    group,
+                    prefix: bytes::Bytes::new(),
+                    after: None,
+                    limit: u32::MAX,
+                    bytes_max: u32::MAX,
+                };
+                let items = match process.storage.query(&query) {
+                    Ok(Answer::Page(page)) => page.items,
+                    Ok(_) => Vec::new(),
+                    Err(error) => {
+                        differ = Some(Violation::CannotOpen {
+                            node: host.id,
+                            error: error.to_string(),
+                        });
+                        continue;
+                    }
+                };
+                let first = contents
+                    .entry(group)
+                    .or_insert_with(|| (host.id, items.clone()));
+                if first.1 != items {
+                    differ = Some(Violation::ReplicasDiffer {
+                        group,
+                        first: first.0,
+                        second: host.id,
+                    });
+                }
+            }
+        }
+        if let (Some(violation), None) = (differ, &self.violation) {
+            self.break_off(violation);
+        }
+    }
+
+    /// Judges the history. Also after another violation: the first one stands.
+    fn judge(&mut self) {
+        match linearizable(&self.clients.history, &KeyModel::new()) {
+            Verdict::Yes => {}
+            Verdict::Unknown { key } => self.undecided_key = Some(key),
+            Verdict::No(violation) => {
+                let text = describe(&self.clients.history, &violation);
+                self.break_off(Violation::NotLinearizable {
+                    key: violation.key,
+                    text,
+                });
+            }
+        }
+    }
+
+    fn report(&self) -> Report {
+        let network: NetworkCounters = self.network.counters();
+        let mut units = [0; 3];
+        for host in &self.hosts {
+            for disk in [&host.log_disk, &host.data_disk] {
+                let counters: DiskCounters = disk.counters();
+                units[0] += counters.units_kept;
+                units[1] += counters.units_lost;
+                units[2] += counters.units_torn;
+            }
+        }
+        Report {
+            seed: self.config.seed,
+            hash: self.trace_hash(),
+            steps: self.steps,
+            at: self.now,
+            clients: self.clients.counters,
+            faults: self
+                .nemesis
+                .struck
+                .iter()
+                .map(|(kind, count)| (*kind, *count))
+                .collect(),
+            messages: [
+                network.delivered,
+                network.lost,
+                network.duplicated,
+                network.reordered,
+                network.cut,
+            ],
+            units,
+            undecided_key: self.undecided_key,
+            violation: self.violation.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    /// One line, and where a promise was broken, which, and the command that shows it again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "seed {} hash {:016x}: {} steps in {} s, {} operations ({} refused, {} unknown)",
+            self.seed,
+            self.hash,
+            self.steps,
+            self.at,
+            self.clients.invoked,
+            self.clients.refused,
+            self.clients.unknown
+        )?;
+        for (kind, count) in &self.faults {
+            write!(f, ", {count} {kind:?}")?;
+        }
+        if let Some(key) = self.undecided_key {
+            write!(f, "; key {key} undecided")?;
+        }
+        if let Some(violation) = &self.violation {
+            write!(
+                f,
+                "\nVIOLATION: {violation}\nrun again: cargo run --release -p norikv-sim --example run -- {}",
+                self.seed
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// How long a healed cluster may take to come to rest.
+const REST_MAX: Duration = Duration::from_secs(30);
+const REST_LOOK: Duration = Duration::from_millis(100);

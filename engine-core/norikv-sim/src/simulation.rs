@@ -1,0 +1,667 @@
+//! The world: machines, network, clients and faults, one event after another.
+//!
+//! **Invariant: an event is the earliest of what is scheduled, what arrives and what a node waits
+//! for, ties in that order and nodes by id**; nothing else decides what happens next, so a seed
+//! decides all of it.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use norikv_node::adapters::PlacementRouter;
+use norikv_node::driver::{JobTask, Task, route};
+use norikv_node::{Event, Input, Lane, Output, Router};
+use norikv_testkit::{Channel, Message, Network, Schedule};
+use norikv_types::{GroupId, Mono, NodeId, Prng};
+
+use crate::client::{ClientHappening, ClientSide};
+use crate::host::{Host, Worker};
+use crate::invariant::Invariants;
+use crate::nemesis::{Nemesis, NemesisHappening};
+use crate::trace::Trace;
+use crate::view::{EventLog, Happened};
+use crate::{SimConfig, Violation, frame};
+
+/// A cluster in one deterministic world.
+///
+/// ```
+/// use norikv_sim::{SimConfig, Simulation};
+/// use norikv_types::{Mono, NodeId};
+/// use core::time::Duration;
+///
+/// let mut world = Simulation::new(SimConfig::calm(7, 3));
+/// world.run_until(Mono::ZERO + Duration::from_secs(2));
+/// world.kill(NodeId(1));
+/// world.run_until(Mono::ZERO + Duration::from_secs(4));
+/// let view = world.view();
+/// assert!(!view.nodes[0].alive && view.nodes[1].alive);
+/// assert_eq!(world.violation(), None);
+/// ```
+#[derive(Debug)]
+pub struct Simulation {
+    pub(crate) config: SimConfig,
+    pub(crate) now: Mono,
+    pub(crate) steps: u64,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) network: Network<Packet>,
+    pub(crate) schedule: Schedule<Happening>,
+    pub(crate) prng: Prng,
+    pub(crate) router: PlacementRouter,
+    pub(crate) invariants: Invariants,
+    pub(crate) trace: Trace,
+    pub(crate) clients: ClientSide,
+    pub(crate) nemesis: Nemesis,
+    pub(crate) events: EventLog,
+    pub(crate) violation: Option<Violation>,
+    /// A key at which the checker met its limit.
+    pub(crate) undecided_key: Option<u32>,
+    delivered: u64,
+}
+
+/// What one [`Simulation::step`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Step {
+    /// Counts from 1.
+    pub number: u64,
+    /// When.
+    pub at: Mono,
+    /// At which node, where at one.
+    pub node: Option<NodeId>,
+    /// What.
+    pub kind: StepKind,
+}
+
+/// The kinds of [`Step`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// A frame or packet arrived.
+    Delivered,
+    /// A node's deadline came.
+    Timeout,
+    /// A worker finished.
+    Worked(Worker),
+    /// A connection came up or went down.
+    Connection,
+    /// Something at a client.
+    Client,
+    /// A fault began or ended, or a process started.
+    Fault,
+}
+
+/// What a node sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Packet {
+    /// `None`: a SWIM packet.
+    pub(crate) lane: Option<Lane>,
+    pub(crate) bytes: Bytes,
+    /// The start of the receiver that the connection was made to.
+    pub(crate) to_life: u64,
+}
+
+/// What is scheduled.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    Work {
+        host: usize,
+        life: u64,
+        worker: Worker,
+    },
+    /// What arrived while the receiver stood still.
+    Deliver(Message<Packet>),
+    /// A connection may come up or go down, as `host` sees it.
+    Connection {
+        host: usize,
+        peer: NodeId,
+        up: bool,
+    },
+    Client(ClientHappening),
+    Nemesis(NemesisHappening),
+}
+
+impl Simulation {
+    /// A world in which every machine has just been switched on.
+    ///
+    /// # Panics
+    /// When the configuration cannot be one: no nodes, or more replicas than nodes.
+    #[must_use]
+    pub fn new(config: SimConfig) -> Self {
+        let mut prng = Prng::new(config.seed);
+        let ids: Vec<NodeId> = (1..=u64::from(config.nodes)).map(NodeId).collect();
+        let router = match PlacementRouter::new(&ids, config.groups, config.replication) {
+            Ok(router) => router,
+            Err(error) => panic!("no such cluster: {error}"),
+        };
+        let hosts = ids
+            .iter()
+            .map(|id| Host::new(*id, &config, &mut prng))
+            .collect();
+        let mut world = Self {
+            now: Mono::ZERO,
+            steps: 0,
+            hosts,
+            network: Network::new(config.network, prng.fork()),
+            schedule: Schedule::new(),
+            router,
+            invariants: Invariants::default(),
+            trace: Trace::new(config.seed),
+            clients: ClientSide::new(&config, prng.fork()),
+            nemesis: Nemesis::new(prng.fork()),
+            events: EventLog::new(config.watched),
+            violation: None,
+            undecided_key: None,
+            delivered: 0,
+            prng,
+            config,
+        };
+        for host in 0..world.hosts.len() {
+            world.start(host);
+        }
+        world.begin_clients();
+        world.begin_faults();
+        world
+    }
+
+    /// Lets the next thing happen; `None` when nothing ever will, or a promise was broken.
+    pub fn step(&mut self) -> Option<Step> {
+        if self.violation.is_some() {
+            return None;
+        }
+        let scheduled = self.schedule.next_at().unwrap_or(Mono::MAX);
+        let arriving = self.network.next_at().unwrap_or(Mono::MAX);
+        let (due, host) = self.next_deadline();
+        let at = scheduled.min(arriving).min(due);
+        if at == Mono::MAX {
+            return None;
+        }
+        self.now = self.now.max(at);
+        self.steps += 1;
+        let (node, kind) = if scheduled == at {
+            self.next_scheduled()
+        } else if arriving == at {
+            self.next_arrival()
+        } else {
+            self.feed(host, Input::Timeout);
+            (Some(self.hosts[host].id), StepKind::Timeout)
+        };
+        if self.steps.is_multiple_of(DIGEST_EVERY) {
+            self.digest();
+        }
+        Some(Step {
+            number: self.steps,
+            at: self.now,
+            node,
+            kind,
+        })
+    }
+
+    /// Lets everything happen that is due before `until`, and moves the time there.
+    pub fn run_until(&mut self, until: Mono) {
+        while self.violation.is_none() && self.next_at().is_some_and(|at| at <= until) {
+            self.step();
+        }
+        if self.violation.is_none() {
+            self.now = self.now.max(until);
+        }
+    }
+
+    /// When the next thing happens.
+    #[must_use]
+    pub fn next_at(&mut self) -> Option<Mono> {
+        let scheduled = self.schedule.next_at().unwrap_or(Mono::MAX);
+        let arriving = self.network.next_at().unwrap_or(Mono::MAX);
+        let next = scheduled.min(arriving).min(self.next_deadline().0);
+        (next < Mono::MAX).then_some(next)
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Mono {
+        self.now
+    }
+
+    /// Steps so far.
+    #[must_use]
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// xxh3-64 of everything so far: of every (time, node, input, output) in little-endian bytes,
+    /// and of each node's state and disks every 1,000 steps.
+    #[must_use]
+    pub fn trace_hash(&self) -> u64 {
+        self.trace.value()
+    }
+
+    /// The promise that was broken, if one was. The run stands still then.
+    #[must_use]
+    pub const fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// Ends a node's process. Its disks keep what was not synced, as a page cache does.
+    pub fn kill(&mut self, node: NodeId) {
+        if let Some(host) = self.host_of(node) {
+            self.stop(host, false);
+        }
+    }
+
+    /// Takes a node's power: what was not synced is lost or torn.
+    pub fn cut_power(&mut self, node: NodeId) {
+        if let Some(host) = self.host_of(node) {
+            self.stop(host, true);
+        }
+    }
+
+    /// Starts a node's process, after ending it if it runs.
+    pub fn restart(&mut self, node: NodeId) {
+        if let Some(host) = self.host_of(node) {
+            self.stop(host, false);
+            self.start(host);
+        }
+    }
+
+    /// Cuts every link between nodes of different groups.
+    pub fn partition(&mut self, groups: &[&[NodeId]]) {
+        self.network.partition(groups);
+        self.links_changed();
+    }
+
+    /// Cuts one direction of one link.
+    pub fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.network.cut(from, to);
+        self.links_changed();
+    }
+
+    /// Mends every cut.
+    pub fn heal(&mut self) {
+        self.network.heal();
+        self.links_changed();
+    }
+
+    pub(crate) fn host_of(&self, node: NodeId) -> Option<usize> {
+        let host = usize::try_from(node.0.checked_sub(1)?).ok()?;
+        (host < self.hosts.len()).then_some(host)
+    }
+
+    /// Gives an input to a node, and carries out what it says. Dropped when no process runs.
+    pub(crate) fn feed(&mut self, host: usize, input: Input) {
+        let machine = &mut self.hosts[host];
+        let id = machine.id;
+        let local = machine.read_clock(self.now);
+        let Some(process) = &mut machine.process else {
+            return;
+        };
+        self.trace.input(self.now, id, &input);
+        if let Input::Durable { group, write } = &input {
+            self.invariants.durable(id, *group, *write);
+        }
+        if let Input::Installed {
+            session,
+            result: Ok(()),
+        } = &input
+        {
+            self.invariants.installed(id, *session);
+        }
+        process.node.handle_input(local, input);
+        self.drain(host);
+    }
+
+    /// Starts a process. A disk whose power goes meanwhile is tried again later.
+    pub(crate) fn start(&mut self, host: usize) {
+        let boot = self.prng.next_u64();
+        let machine = &mut self.hosts[host];
+        let found = machine.start(self.now, &self.config, &self.router, boot);
+        let lost_power = machine.log_disk.is_off() || machine.data_disk.is_off();
+        let id = machine.id;
+        match found {
+            _ if lost_power => {
+                self.stop(host, true);
+                self.restart_later(host);
+            }
+            Err(error) => self.break_off(Violation::CannotOpen {
+                node: id,
+                error: error.to_string(),
+            }),
+            Ok(found) => {
+                self.hosts[host].log_disk.clear_failures();
+                self.hosts[host].data_disk.clear_failures();
+                self.hosts[host].disk_failing = false;
+                self.trace.started(self.now, id);
+                for (group, log, restored) in found {
+                    let checked = self
+                        .invariants
+                        .restarted(id, group, log.as_ref(), &restored);
+                    self.check(checked);
+                }
+                self.events
+                    .push(self.now, || Happened::Started { node: id });
+                self.drain(host);
+                self.connect(host);
+            }
+        }
+    }
+
+    /// Ends a process.
+    pub(crate) fn stop(&mut self, host: usize, power_cut: bool) {
+        let machine = &mut self.hosts[host];
+        let id = machine.id;
+        let calls = machine
+            .process
+            .as_mut()
+            .map(|process| core::mem::take(&mut process.calls));
+        let ran = calls.is_some();
+        machine.stop(power_cut, &mut self.prng);
+        if ran {
+            self.trace.stopped(self.now, id);
+            self.events.push(self.now, || Happened::Stopped {
+                node: id,
+                power_cut,
+            });
+            self.hang_up(calls.unwrap_or_default());
+            self.disconnect(id);
+        }
+    }
+
+    /// Ends the run.
+    pub(crate) fn break_off(&mut self, violation: Violation) {
+        self.violation.get_or_insert(violation);
+    }
+
+    pub(crate) fn check(&mut self, checked: Result<(), Violation>) {
+        if let Err(violation) = checked {
+            self.break_off(violation);
+        }
+    }
+
+    /// When the next node wants to hear of the time, and which.
+    fn next_deadline(&self) -> (Mono, usize) {
+        let mut next = (Mono::MAX, 0);
+        for (nth, host) in self.hosts.iter().enumerate() {
+            if let Some(deadline) = host.deadline {
+                let due = deadline.max(host.paused_until);
+                if due < next.0 {
+                    next = (due, nth);
+                }
+            }
+        }
+        next
+    }
+
+    fn next_scheduled(&mut self) -> (Option<NodeId>, StepKind) {
+        let Some((_, happening)) = self.schedule.pop() else {
+            return (None, StepKind::Fault);
+        };
+        let paused_until = happening
+            .host()
+            .map_or(Mono::ZERO, |host| self.hosts[host].paused_until);
+        if paused_until > self.now {
+            let kind = happening.kind();
+            self.schedule.push(paused_until, happening);
+            return (None, kind);
+        }
+        let node = happening.host().map(|host| self.hosts[host].id);
+        let kind = happening.kind();
+        match happening {
+            Happening::Work { host, life, worker } => self.work(host, life, worker),
+            Happening::Deliver(message) => self.deliver(message),
+            Happening::Connection { host, peer, up } => self.connection_changes(host, peer, up),
+            Happening::Client(happening) => self.client(happening),
+            Happening::Nemesis(happening) => self.nemesis(happening),
+        }
+        (node, kind)
+    }
+
+    fn next_arrival(&mut self) -> (Option<NodeId>, StepKind) {
+        let Some((_, message)) = self.network.pop() else {
+            return (None, StepKind::Delivered);
+        };
+        let to = message.to;
+        let paused_until = self
+            .host_of(to)
+            .map_or(Mono::ZERO, |host| self.hosts[host].paused_until);
+        if paused_until > self.now {
+            self.schedule
+                .push(paused_until, Happening::Deliver(message));
+        } else {
+            self.deliver(message);
+        }
+        (Some(to), StepKind::Delivered)
+    }
+
+    fn deliver(&mut self, message: Message<Packet>) {
+        let Some(host) = self.host_of(message.to) else {
+            return;
+        };
+        let Packet {
+            lane,
+            mut bytes,
+            to_life,
+        } = message.payload;
+        // A connection never delivers to a later start of the receiver; a datagram may.
+        let machine = &self.hosts[host];
+        if machine.process.is_none() || (lane.is_some() && machine.life != to_life) {
+            return;
+        }
+        self.delivered += 1;
+        if self.config.flip == Some(self.delivered) {
+            let mut flipped = bytes.to_vec();
+            if let Some(last) = flipped.last_mut() {
+                *last ^= 1;
+            }
+            bytes = flipped.into();
+        }
+        let from = message.from;
+        self.feed(
+            host,
+            match lane {
+                Some(lane) => Input::Frame { from, lane, bytes },
+                None => Input::Datagram { from, bytes },
+            },
+        );
+    }
+
+    fn work(&mut self, host: usize, life: u64, worker: Worker) {
+        let machine = &mut self.hosts[host];
+        let id = machine.id;
+        if machine.life != life {
+            return;
+        }
+        machine.read_clock(self.now);
+        let Some(process) = &mut machine.process else {
+            return;
+        };
+        process.queues.busy &= !worker.bit();
+        let worked = process.work(worker);
+        for input in worked.inputs {
+            if let (Input::Applied { group, results }, Some(task)) = (&input, &worked.applied) {
+                let checked = self.invariants.decided(id, *group, &task.entries, results);
+                self.check(checked);
+            }
+            self.feed(host, input);
+        }
+        self.schedule_work(host);
+    }
+
+    /// Carries out what a node says until it falls silent.
+    fn drain(&mut self, host: usize) {
+        let id = self.hosts[host].id;
+        while let Some(process) = &mut self.hosts[host].process {
+            let Some(output) = process.node.poll_output() else {
+                break;
+            };
+            self.trace.output(self.now, id, &output);
+            let checked = self.observe(id, &output);
+            self.check(checked);
+            self.carry_out(host, output);
+        }
+        let machine = &mut self.hosts[host];
+        let local = machine
+            .process
+            .as_ref()
+            .and_then(|process| process.node.poll_timeout());
+        machine.deadline = local.map(|local| machine.world(local));
+        self.schedule_work(host);
+    }
+
+    fn observe(&mut self, node: NodeId, output: &Output) -> Result<(), Violation> {
+        match output {
+            Output::Persist { group, persist } => self.invariants.persist(node, *group, persist),
+            Output::Apply { group, entries } => self.invariants.apply(node, *group, entries),
+            Output::Install { session, group, at } => {
+                self.invariants.install(node, *session, *group, *at);
+                Ok(())
+            }
+            Output::ReleaseLog { group, up_to } => {
+                self.invariants.released(node, *group, *up_to);
+                Ok(())
+            }
+            Output::Event(Event::Raft {
+                group,
+                event: nori_raft::Event::RoleChanged { role, term },
+            }) => self.invariants.role_changed(node, *group, *role, *term),
+            Output::Event(Event::Misuse {
+                group,
+                from,
+                detail,
+            }) => Err(Violation::Misuse {
+                node,
+                group: *group,
+                from: *from,
+                detail: detail.clone(),
+            }),
+            Output::Send {
+                to,
+                lane: Lane::Control | Lane::Append,
+                frame,
+            } => frame::raft_messages(frame)
+                .iter()
+                .try_for_each(|(group, message)| self.invariants.said(node, *to, *group, message)),
+            _ => Ok(()),
+        }
+    }
+
+    fn carry_out(&mut self, host: usize, output: Output) {
+        let id = self.hosts[host].id;
+        let task = route(output);
+        match task {
+            Task::Send { to, lane, frame } => self.send(host, to, Some(lane), frame),
+            Task::Datagram { to, packet } => self.send(host, to, None, packet),
+            Task::Reply { request, result } => self.reply(host, request, result),
+            Task::Event(event) => {
+                if let Event::Halted(error) = &event {
+                    self.halted(host, error);
+                }
+                self.events
+                    .push(self.now, || Happened::Node { node: id, event });
+            }
+            Task::Log(task) => self.queue(host, |queues| queues.log.push(task)),
+            Task::Apply(task) => self.queue(host, |queues| queues.apply.push_back(task)),
+            Task::Read(task) => self.queue(host, |queues| queues.read.push_back(task)),
+            Task::Snapshot(task) => self.queue(host, |queues| queues.snapshot.push_back(task)),
+            Task::Job(task @ (JobTask::Flush | JobTask::ReleaseLog { .. })) => {
+                self.queue(host, |queues| queues.job.push_back(task));
+            }
+        }
+    }
+
+    fn queue(&mut self, host: usize, put: impl FnOnce(&mut crate::host::Queues)) {
+        if let Some(process) = &mut self.hosts[host].process {
+            put(&mut process.queues);
+        }
+    }
+
+    fn send(&mut self, host: usize, to: NodeId, lane: Option<Lane>, bytes: Bytes) {
+        let machine = &self.hosts[host];
+        // A frame needs a connection; a datagram dials.
+        let connection = machine.connected.get(&to).copied();
+        if lane.is_some() && connection.is_none() {
+            return;
+        }
+        let packet = Packet {
+            lane,
+            bytes,
+            to_life: connection.unwrap_or_default(),
+        };
+        // Raft tolerates what streams would not do, so its lanes are worse here than they need be.
+        let channel = match lane {
+            None => Channel::loose(0),
+            Some(Lane::Control) => Channel::loose(1),
+            Some(Lane::Append) => Channel::loose(2),
+            Some(Lane::Forward) => Channel::strict(3),
+            Some(Lane::Snapshot) => Channel::strict(4),
+        };
+        self.network.send(self.now, machine.id, to, channel, packet);
+    }
+
+    fn schedule_work(&mut self, host: usize) {
+        let machine = &mut self.hosts[host];
+        let (life, slowness) = (machine.life, machine.disk_slowness);
+        let Some(process) = &mut machine.process else {
+            return;
+        };
+        for worker in Worker::ALL {
+            let queues = &mut process.queues;
+            if queues.busy & worker.bit() == 0 && queues.waits(worker) {
+                queues.busy |= worker.bit();
+                let at = self.now + worker.latency(slowness, &mut self.prng);
+                self.schedule
+                    .push(at, Happening::Work { host, life, worker });
+            }
+        }
+    }
+
+    fn digest(&mut self) {
+        for host in &self.hosts {
+            let status = host.process.as_ref().map(|process| process.node.status());
+            let bytes = postcard::to_allocvec(&status).unwrap_or_default();
+            let state = xxhash_rust::xxh3::xxh3_64(&bytes);
+            for digest in [state, host.log_disk.digest(), host.data_disk.digest()] {
+                self.trace.digest(self.now, host.id, digest);
+            }
+        }
+    }
+
+    pub(crate) fn group_of(&self, key: &[u8]) -> GroupId {
+        self.router.group_of(self.router.shard_of(key))
+    }
+}
+
+impl Happening {
+    fn host(&self) -> Option<usize> {
+        match self {
+            Self::Work { host, .. } | Self::Connection { host, .. } => Some(*host),
+            Self::Deliver(message) => usize::try_from(message.to.0.checked_sub(1)?).ok(),
+            Self::Client(happening) => happening.host(),
+            Self::Nemesis(_) => None,
+        }
+    }
+
+    const fn kind(&self) -> StepKind {
+        match self {
+            Self::Work { worker, .. } => StepKind::Worked(*worker),
+            Self::Deliver(_) => StepKind::Delivered,
+            Self::Connection { .. } => StepKind::Connection,
+            Self::Client(_) => StepKind::Client,
+            Self::Nemesis(_) => StepKind::Fault,
+        }
+    }
+}
+
+impl Worker {
+    /// How long a run takes on disks that are `slowness` times slower than usual.
+    fn latency(self, slowness: u32, prng: &mut Prng) -> Duration {
+        let (min, max) = match self {
+            Self::Log => (100, 500),
+            Self::Apply => (10, 60),
+            Self::Read => (5, 40),
+            Self::Snapshot => (30, 200),
+            Self::Job => (30, 300),
+        };
+        let tail = if prng.chance_ppm(5_000) { 10 } else { 1 };
+        prng.duration(Duration::from_micros(min), Duration::from_micros(max)) * slowness * tail
+    }
+}
+
+const DIGEST_EVERY: u64 = 1_000;

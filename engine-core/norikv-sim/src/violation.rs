@@ -1,0 +1,187 @@
+//! What a run must never show.
+
+use alloc::string::String;
+
+use norikv_types::{ErrorKind, GroupId, LogIndex, NodeId, Term, Version};
+
+/// A promise that was broken. A run ends at the first.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// Election safety (Raft §5.2).
+    #[error("{first} and {second} both lead {group} in term {term}")]
+    TwoLeaders {
+        /// The group.
+        group: GroupId,
+        /// The term.
+        term: Term,
+        /// Who became leader first.
+        first: NodeId,
+        /// Who did too.
+        second: NodeId,
+    },
+    /// Terms only grow, and a node votes once in a term (Raft §5.2).
+    #[error("{node} stored another vote or an older term for {group}: {before:?}, then {after:?}")]
+    HardStateWentBack {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// Term and vote before.
+        before: (Term, Option<NodeId>),
+        /// Term and vote after.
+        after: (Term, Option<NodeId>),
+    },
+    /// Log matching (Raft §5.3).
+    #[error("two entries {version} of {group} differ; {node} has the second")]
+    LogMismatch {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// The (term, index) that two entries share.
+        version: Version,
+    },
+    /// State-machine safety (Raft §5.4.3).
+    #[error("{node} applied another entry at index {index} of {group} than the others")]
+    AppliedAnother {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// Where.
+        index: LogIndex,
+    },
+    /// Replicas are deterministic: the same entry has the same outcome everywhere.
+    #[error("{node} decided entry {index} of {group} otherwise than the others")]
+    OutcomesDiffer {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// Where.
+        index: LogIndex,
+    },
+    /// Leader completeness (Raft §5.4).
+    #[error("{node} leads {group} in term {term} without the committed entry {missing}")]
+    LeaderIncomplete {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// Its term.
+        term: Term,
+        /// A committed entry that it does not have.
+        missing: Version,
+    },
+    /// What was called durable survives every crash.
+    #[error("{node} came back without what was durable in {group}: had {had}, has {has}")]
+    DurableLost {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// The end of its durable log before.
+        had: Version,
+        /// The end of its log now.
+        has: Version,
+    },
+    /// Nothing is said before it is durable (Raft figure 2).
+    #[error("{node} said {what} of {group} before it was durable")]
+    SaidTooEarly {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// What it said.
+        what: &'static str,
+    },
+    /// A node or the host did what no correct one does, as the node sees it.
+    #[error("{node} on {group}: misuse by {from}: {detail}")]
+    Misuse {
+        /// Who says so.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// Who did it.
+        from: NodeId,
+        /// What.
+        detail: String,
+    },
+    /// A write is acknowledged only when a majority holds it durably.
+    #[error("{version} of {group} was acknowledged with {copies} durable copies")]
+    AcknowledgedTooEarly {
+        /// The group.
+        group: GroupId,
+        /// The write.
+        version: Version,
+        /// How many nodes had it.
+        copies: u32,
+    },
+    /// A write with an idempotency key takes effect once.
+    #[error("one request took effect as {first} and as {second} of {group}")]
+    AppliedTwice {
+        /// The group.
+        group: GroupId,
+        /// The first time.
+        first: Version,
+        /// The second time.
+        second: Version,
+    },
+    /// A read returned bytes that nobody wrote under that key.
+    #[error("key {key}: a read returned a value that nobody wrote there")]
+    UnknownValue {
+        /// The key's number.
+        key: u32,
+    },
+    /// A node refused a good request for good.
+    #[error("a good request failed with {kind}: {message}")]
+    UnexpectedFailure {
+        /// The kind.
+        kind: ErrorKind,
+        /// What the node said.
+        message: String,
+    },
+    /// A node did not start over what its own disk holds.
+    #[error("{node} does not open: {error}")]
+    CannotOpen {
+        /// The node.
+        node: NodeId,
+        /// What it said.
+        error: String,
+    },
+    /// A node stopped though nothing was wrong with its disk.
+    #[error("{node} halted: {error}")]
+    Halted {
+        /// The node.
+        node: NodeId,
+        /// What it said.
+        error: String,
+    },
+    /// After everything was healed the cluster did not come to rest.
+    #[error("not converged {after_ms} ms after everything was healed: {what}")]
+    NotConverged {
+        /// How long it had.
+        after_ms: u64,
+        /// What was still missing.
+        what: String,
+    },
+    /// At rest every replica of a group holds the same bytes.
+    #[error("{first} and {second} hold different bytes in {group}")]
+    ReplicasDiffer {
+        /// The group.
+        group: GroupId,
+        /// One replica.
+        first: NodeId,
+        /// Another.
+        second: NodeId,
+    },
+    /// Some order must explain every answer.
+    #[error("not linearizable: {text}")]
+    NotLinearizable {
+        /// The key's number.
+        key: u32,
+        /// The operations that matter, one a line.
+        text: String,
+    },
+}
