@@ -1,2 +1,36 @@
-//! The `norikv` binary.
-fn main() {}
+//! `norikv`: one binary that runs a node, runs a cluster on this machine, and talks to either.
+//!
+//! **Invariant: the exit code tells.** 0 did it, 1 did not, 2 was not understood, 3 did all but some
+//! lines of an import.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod config;
+mod import;
+mod log;
+mod output;
+mod records;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::Cli;
+
+fn main() -> ExitCode {
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(commands::run(Cli::parse())));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            // The terminal may be gone; there is nobody else to tell.
+            let _gone = writeln!(std::io::stderr(), "norikv: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

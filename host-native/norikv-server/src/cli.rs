@@ -1,0 +1,238 @@
+//! The command line, as clap sees it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::output::Output;
+
+/// A sharded, Raft-replicated key-value store.
+#[derive(Debug, Parser)]
+#[command(
+    name = "norikv",
+    version,
+    after_help = "Examples:
+  norikv dev                                  three nodes on this machine
+  norikv put hello world && norikv get hello
+  norikv scan user: --limit 10
+  norikv cluster status
+  norikv import packages.ndjson --format ndjson --key id"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which cluster to talk to.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// HOST:PORT of a node's HTTP socket; give it once for each node. Without it, the nodes of
+    /// `--data-dir` are asked.
+    #[arg(
+        long = "endpoint",
+        global = true,
+        env = "NORIKV_ENDPOINTS",
+        value_delimiter = ','
+    )]
+    pub(crate) endpoints: Vec<String>,
+    /// Where `norikv dev` keeps its nodes.
+    #[arg(
+        long,
+        global = true,
+        default_value = "./norikv-data",
+        env = "NORIKV_DATA_DIR"
+    )]
+    pub(crate) data_dir: PathBuf,
+    /// Seconds a call may take, repetitions included.
+    #[arg(long, global = true, default_value_t = 10.0)]
+    timeout: f64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a cluster on this machine, each node a process of its own.
+    Dev(Dev),
+    /// Run one node.
+    Start(Start),
+    /// Make an authority or a node's certificate.
+    #[command(subcommand)]
+    Cert(Cert),
+    /// Store a value.
+    #[command(
+        after_help = "Examples:\n  norikv put hello world\n  norikv put photo --file photo.jpg"
+    )]
+    Put(Put),
+    /// Print the value of a key.
+    Get {
+        key: String,
+        #[arg(long, value_enum, default_value_t)]
+        consistency: Freshness,
+    },
+    /// Remove a key.
+    Del { key: String },
+    /// List the keys that begin with a prefix, in byte order.
+    Scan(Scan),
+    /// Store a value if the key has a version, or none.
+    #[command(
+        after_help = "Examples:\n  norikv cas hello 3-41 moon     if its version is 3-41\n  norikv cas hello absent moon   if there is no such key"
+    )]
+    Cas {
+        key: String,
+        /// `<term>-<index>`, or `absent`.
+        expect: String,
+        value: String,
+    },
+    /// Write the records of a file; goes on where it stopped when it is run again.
+    #[command(after_help = "Exit code 3: everything but some lines, which are named, was written.")]
+    Import(ImportArgs),
+    /// Write all records to a file or the terminal.
+    Export(ExportArgs),
+    /// About the cluster.
+    #[command(subcommand)]
+    Cluster(Cluster),
+    /// About shards.
+    #[command(subcommand)]
+    Shard(Shard),
+    /// Print a completion script for a shell.
+    Completion { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// How many nodes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub(crate) nodes: u64,
+    /// Start a node again when it dies.
+    #[arg(long)]
+    pub(crate) restart: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    /// The node's norikv.toml.
+    #[arg(long)]
+    pub(crate) config: PathBuf,
+    /// Stop when standard input ends: the node never outlives who started it.
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_ends: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cert {
+    /// Make a cluster's authority.
+    Authority {
+        /// Where to put it.
+        folder: PathBuf,
+        /// The cluster, 16 hexadecimal digits; drawn when absent.
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Issue a node's certificate.
+    Node {
+        /// The authority's folder.
+        authority: PathBuf,
+        /// Where to put the certificate.
+        folder: PathBuf,
+        /// The node's number.
+        #[arg(long)]
+        node: u64,
+        /// A name or address under which peers reach it; may be repeated.
+        #[arg(long = "address", default_values_t = ["127.0.0.1".to_owned()])]
+        addresses: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Put {
+    pub(crate) key: String,
+    /// The value, as text.
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) value: Option<String>,
+    /// Take the value from a file; `-` is standard input.
+    #[arg(long)]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scan {
+    /// What the keys begin with; nothing for all.
+    #[arg(default_value = "")]
+    pub(crate) prefix: String,
+    /// Most keys printed.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) consistency: Freshness,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    pub(crate) file: PathBuf,
+    #[arg(long, value_enum)]
+    pub(crate) format: FileFormat,
+    /// The field of each JSON object that is its key; the whole line is its value.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Writes in flight.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) in_flight: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The file; standard output when absent.
+    pub(crate) file: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = FileFormat::Tsv)]
+    pub(crate) format: FileFormat,
+    /// Print each value as its line; it must be a JSON object with its key in this field.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Only keys that begin with this.
+    #[arg(long, default_value = "")]
+    pub(crate) prefix: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cluster {
+    /// A table of the nodes.
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Shard {
+    /// The shard and group of a key; needs no cluster.
+    Locate { key: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileFormat {
+    /// A JSON object a line.
+    Ndjson,
+    /// Key, tab, value, with \t \n \\ \xHH.
+    Tsv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Freshness {
+    /// Sees every write acknowledged before it.
+    #[default]
+    Linearizable,
+    /// The same while clocks drift less than the bound.
+    Lease,
+    /// Whatever the nearest replica has.
+    #[value(name = "stale_ok")]
+    StaleOk,
+}
+
+impl Target {
+    /// How long a call may take.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::from_secs(10))
+    }
+}

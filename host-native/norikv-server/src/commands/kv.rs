@@ -1,0 +1,141 @@
+//! `put get del scan cas`: one call each.
+
+use std::io::Read;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
+use norikv_api::{ItemBody, WrittenBody, etag};
+use norikv_client::{Client, Consistency, Expect, Item};
+use norikv_types::Version;
+
+use crate::cli::{Put, Scan};
+use crate::output::{self, Output};
+
+pub(super) async fn put(client: &Client, args: Put, output: Output) -> Result<ExitCode> {
+    let value = match (args.value, args.file) {
+        (Some(text), _) => Bytes::from(text),
+        (None, Some(path)) if path.as_os_str() == "-" => {
+            let mut value = Vec::new();
+            std::io::stdin()
+                .read_to_end(&mut value)
+                .context("reading standard input")?;
+            Bytes::from(value)
+        }
+        (None, Some(path)) => Bytes::from(
+            std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?,
+        ),
+        (None, None) => bail!("there is no value"),
+    };
+    written(
+        client.put(args.key.as_bytes(), value, Expect::Any).await?,
+        output,
+    )
+}
+
+pub(super) async fn get(
+    client: &Client,
+    key: &str,
+    consistency: Consistency,
+    output: Output,
+) -> Result<ExitCode> {
+    let Some((value, version)) = client.get(key.as_bytes(), consistency).await? else {
+        return Err(anyhow!("there is no key {key}"));
+    };
+    match output {
+        Output::Table => {
+            output::raw(&value)?;
+            output::raw(b"\n")?;
+        }
+        Output::Json => {
+            let key = Bytes::copy_from_slice(key.as_bytes());
+            output::json(&ItemBody::of(&Item {
+                key,
+                value,
+                version,
+            }))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn del(client: &Client, key: &str, output: Output) -> Result<ExitCode> {
+    written(client.delete(key.as_bytes(), Expect::Any).await?, output)
+}
+
+pub(super) async fn cas(
+    client: &Client,
+    key: &str,
+    expect: &str,
+    value: String,
+    output: Output,
+) -> Result<ExitCode> {
+    let expect = if expect == "absent" {
+        Expect::Absent
+    } else {
+        let tag = format!("\"{expect}\"");
+        let version = etag::parse(&tag)
+            .map_err(|_bad| anyhow!("{expect} is neither a version <term>-<index> nor `absent`"))?;
+        Expect::Version(version)
+    };
+    written(client.put(key.as_bytes(), value, expect).await?, output)
+}
+
+pub(super) async fn scan(client: &Client, args: Scan, output: Output) -> Result<ExitCode> {
+    let mut left = args.limit;
+    let mut after: Option<Bytes> = None;
+    let mut table = output::table(["KEY", "VALUE", "VERSION"]);
+    while left > 0 {
+        let page = client
+            .scan(
+                args.prefix.as_bytes(),
+                after.as_deref(),
+                left,
+                args.consistency.into(),
+            )
+            .await?;
+        for item in &page.items {
+            match output {
+                Output::Json => output::json(&ItemBody::of(item))?,
+                Output::Table => {
+                    table.add_row([
+                        String::from_utf8_lossy(&item.key).into_owned(),
+                        shortened(&item.value),
+                        item.version.to_string(),
+                    ]);
+                }
+            }
+        }
+        left = left.saturating_sub(u32::try_from(page.items.len()).unwrap_or(u32::MAX));
+        after = page.items.last().map(|item| item.key.clone());
+        if !page.more || after.is_none() {
+            break;
+        }
+    }
+    if output == Output::Table {
+        output::line(table.to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn written(version: Version, output: Output) -> Result<ExitCode> {
+    match output {
+        Output::Table => output::line(version.to_string())?,
+        Output::Json => output::json(&WrittenBody {
+            version: version.into(),
+        })?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A value as it fits in a table: its first line, at most 60 characters of it.
+fn shortened(value: &[u8]) -> String {
+    const CHARACTERS_MAX: usize = 60;
+    let text = String::from_utf8_lossy(value);
+    let line = text.lines().next().unwrap_or_default();
+    let mut short: String = line.chars().take(CHARACTERS_MAX).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
