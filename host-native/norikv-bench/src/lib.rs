@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+//!
+//! **Invariant: a figure is what its name says, or there is none.** Whatever fails or answers wrongly
+//! ends the run.
+
+pub mod embedded;
+mod keys;
+mod latencies;
+mod machine;
+mod measure;
+mod report;
+mod scratch;
+mod usage;
+mod values;
+
+pub use keys::{Choice, scatter, write_key};
+pub use latencies::{Latencies, Percentiles};
+pub use machine::Machine;
+pub use measure::{Figure, Gate, Tally, Times, Window, counted, timed};
+pub use report::Run;
+pub use scratch::{Scratch, space_of};
+pub use usage::{Sample, Usage};
+pub use values::{is_value_of, write_value};

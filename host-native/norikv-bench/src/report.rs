@@ -1,0 +1,144 @@
+//! The figures as text.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
+use crate::embedded;
+use crate::machine::Machine;
+use crate::measure::Figure;
+
+/// Everything a run gives out: where, what and the figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct Run {
+    /// The version of NoriKV.
+    pub version: &'static str,
+    /// Where it ran.
+    pub machine: Machine,
+    /// How long each timed workload was measured, in seconds.
+    pub seconds: f64,
+    /// How long it ran before that, in seconds.
+    pub warm_up_seconds: f64,
+    /// The embedded store, if it was measured.
+    pub embedded: Option<embedded::Report>,
+}
+
+impl Run {
+    /// Tables for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = self.head();
+        if let Some(embedded) = &self.embedded {
+            text.push_str(&embedded_text(embedded));
+        }
+        text
+    }
+
+    fn head(&self) -> String {
+        let machine = &self.machine;
+        let mut text = format!(
+            "NoriKV {}, {} × {}, {} MiB, Linux {}\n\
+             data on {}; load by others {:.1}; {} s a figure after {} s of warm-up\n",
+            self.version,
+            machine.cpus,
+            machine.cpu_model,
+            machine.memory_mib,
+            machine.kernel,
+            machine.file_system,
+            machine.load,
+            self.seconds,
+            self.warm_up_seconds,
+        );
+        if machine.debug_build {
+            text.push_str("A DEBUG BUILD: none of these figures means anything; use --release\n");
+        }
+        text
+    }
+}
+
+fn embedded_text(report: &embedded::Report) -> String {
+    let load = &report.load;
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    format!(
+        "\nEmbedded: {}, {} keys of {} B, half-compressible values of {} B, \
+         memtable {} MiB, cache {} MiB, LZ4, 10-bit filters, 4 KiB blocks\n\n{}\n\n\
+         fillrandom has no log; after it {:.1} s of flush and compaction ({:.2} CPU µs/put).\n\
+         Logical {:.0} MiB, written {:.0} MiB (× {:.2}), on disk {:.0} MiB (× {:.2}).\n\
+         `nothing` is the loop that measures; its cost is in every figure. `rawsync` \
+         overwrites 4 KiB of a file and syncs it, with no engine: what the disk allows.\n",
+        report.engine,
+        report.keys,
+        report.key_bytes,
+        report.value_bytes,
+        report.sizes.memtable_bytes >> 20,
+        report.sizes.cache_bytes >> 20,
+        table("threads", &report.figures),
+        load.settle_seconds,
+        load.settle_cpu_us,
+        mib(load.logical_bytes),
+        mib(load.written_bytes),
+        load.write_amplification,
+        mib(load.space_bytes),
+        load.space_amplification,
+    )
+}
+
+/// A line for each figure; `clients` is what they were done by.
+fn table(clients: &str, figures: &[Figure]) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header([
+        "workload",
+        clients,
+        "ops/s",
+        "p50 µs",
+        "p99 µs",
+        "p99.9 µs",
+        "max µs",
+        "CPU µs/op",
+        "written B/op",
+        "failed",
+    ]);
+    for figure in figures {
+        let percentiles = &figure.percentiles;
+        table.add_row([
+            figure.name.clone(),
+            figure.clients.to_string(),
+            short(figure.per_second),
+            short(percentiles.p50_us),
+            short(percentiles.p99_us),
+            short(percentiles.p999_us),
+            short(percentiles.max_us),
+            short(figure.cpu_us),
+            figure.written_bytes.map_or_else(String::new, short),
+            figure.failed.to_string(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+/// Three digits or so, thousands set apart: more would say more than was measured.
+fn short(figure: f64) -> String {
+    match figure {
+        figure if figure >= 1_000.0 => {
+            let whole = format!("{figure:.0}");
+            let mut text = String::new();
+            for (at, digit) in whole.chars().enumerate() {
+                if at > 0 && (whole.len() - at) % 3 == 0 {
+                    text.push(',');
+                }
+                text.push(digit);
+            }
+            text
+        }
+        figure if figure >= 100.0 => format!("{figure:.0}"),
+        figure if figure >= 10.0 => format!("{figure:.1}"),
+        figure => format!("{figure:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
