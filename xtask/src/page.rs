@@ -47,6 +47,8 @@ pub(crate) fn bindings(shell: &Shell) -> Result<()> {
         .context("wasm-bindgen's web target")?
         .typescript(true)
         .omit_default_module_path(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
         .generate(shell.current_dir().join("web-demo/pkg"))
         .context("the JavaScript bindings of norikv-web")?;
     Ok(())

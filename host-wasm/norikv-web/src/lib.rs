@@ -1,1 +1,15 @@
 //! The simulator in the page.
+//!
+//! **Invariant: this crate decides nothing.** It hands calls to one
+//! [`Simulation`](norikv_sim::Simulation) and hands its [`View`](norikv_sim::View) back as bytes, so
+//! the page shows the run that every other host computes from the same seed.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod panic;
+mod seed;
+mod world;
+
+pub use config::demo;
+pub use seed::run_seed;
+pub use world::World;

@@ -1,0 +1,106 @@
+/** Turns the engine's events into sentences. What would only be noise has none. */
+
+import type { EventView, Nanos, NodeEvent, VisitorResult } from "./view.js";
+
+export interface Story {
+  id: number;
+  at: Nanos;
+  /** Null: about the cluster. */
+  group: number | null;
+  tone: "plain" | "good" | "bad";
+  text: string;
+}
+
+export type Told = Omit<Story, "id">;
+
+export function narrate({ at, what }: EventView): Told | null {
+  const told = (text: string, tone: Story["tone"], group: number | null = null): Told => ({
+    at,
+    group,
+    tone,
+    text,
+  });
+  if (what.node) {
+    return nodeEvent(what.node.node, what.node.event, told);
+  }
+  if (what.started) {
+    return told(`Node ${what.started.node} starts`, "plain");
+  }
+  if (what.stopped) {
+    const how = what.stopped.power_cut ? "loses its power" : "is killed";
+    return told(`Node ${what.stopped.node} ${how}`, "bad");
+  }
+  if (what.links) {
+    return what.links.cuts.length === 0
+      ? told("Every link works again", "good")
+      : told("The network is partitioned", "bad");
+  }
+  if (what.visitor) {
+    return visitor(what.visitor.node, what.visitor.result, told);
+  }
+  return null;
+}
+
+type Teller = (text: string, tone: Story["tone"], group?: number | null) => Told;
+
+function nodeEvent(node: number, event: NodeEvent, told: Teller): Told | null {
+  if (event.Raft) {
+    const { group } = event.Raft;
+    const { RoleChanged: role, VoteCast: vote, LogTruncated: cut } = event.Raft.event;
+    if (role) {
+      switch (role.role) {
+        case "leader":
+          return told(`Node ${node} leads in term ${role.term}`, "good", group);
+        case "candidate":
+          return told(`Node ${node} asks for votes in term ${role.term}`, "plain", group);
+        case "pre_candidate":
+          return told(`Node ${node} heard no leader and asks if it could win`, "plain", group);
+        case "follower":
+          return told(`Node ${node} follows in term ${role.term}`, "plain", group);
+      }
+    }
+    if (vote && vote.candidate !== node) {
+      return told(
+        `Node ${node} votes for node ${vote.candidate} in term ${vote.term}`,
+        "plain",
+        group,
+      );
+    }
+    if (cut) {
+      return told(`Node ${node} drops what was never committed, from ${cut.from} on`, "bad", group);
+    }
+    return null;
+  }
+  if (event.Member && event.Member.state !== "unknown") {
+    const { node: about, state } = event.Member;
+    if (about === node) {
+      return null;
+    }
+    const verb = state === "alive" ? "sees" : state === "suspect" ? "suspects" : "gives up";
+    return told(`SWIM: node ${node} ${verb} node ${about}`, state === "faulty" ? "bad" : "plain");
+  }
+  if (event.SnapshotInstalled) {
+    const { group, from, version } = event.SnapshotInstalled;
+    return told(
+      `Node ${node} takes a snapshot up to ${version.index} from node ${from}`,
+      "good",
+      group,
+    );
+  }
+  return null;
+}
+
+function visitor(node: number, result: VisitorResult, told: Teller): Told {
+  const version = result.Ok?.Written?.version;
+  if (version) {
+    return told(
+      `Your write through node ${node} is safe: term ${version.term}, index ${version.index}`,
+      "good",
+    );
+  }
+  const failure = result.Err;
+  return told(
+    `Your write through node ${node} failed: ${failure?.message ?? "no answer"} (applied: ${failure?.applied ?? "unknown"})`,
+    "bad",
+  );
+}
