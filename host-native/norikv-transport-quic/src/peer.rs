@@ -156,6 +156,8 @@ impl Peer {
             // Lost like any packet when the path is narrower than the packet.
             let _lost = connection.send_datagram(packet);
         }
+        // Before anyone is told: who hears of the connection may use it at once.
+        self.connected.store(true, Ordering::Release);
         match state.link.replace(link) {
             Some(old) if old.boot == boot => {
                 let _gone = old.stop.send(true);
@@ -183,7 +185,6 @@ impl Peer {
             }),
         }
         state.refusal = None;
-        self.connected.store(true, Ordering::Release);
         self.up.send_replace(true);
         Some(Joined { stop: stopped })
     }

@@ -216,7 +216,8 @@ impl Transport {
         self.shared.peers.values().map(stats).collect()
     }
 
-    /// Says goodbye to every peer and waits until they know or cannot be told.
+    /// Says goodbye to every peer and waits until they know or cannot be told. The port is free once
+    /// the transport is dropped and the runtime has let go of its tasks.
     pub async fn close(&self) {
         self.stop();
         self.shared.endpoint.wait_idle().await;

@@ -90,9 +90,13 @@ impl Bench {
     }
 
     fn start(&self, config: Config) -> TestNode {
+        Self::start_on(&self.runtime, config)
+    }
+
+    fn start_on(runtime: &Runtime, config: Config) -> TestNode {
         let (tell, told) = channel();
         let sink = move |inbound| drop(tell.send(inbound));
-        let transport = Transport::bind(config, self.runtime.handle(), sink).expect("a free port");
+        let transport = Transport::bind(config, runtime.handle(), sink).expect("a free port");
         TestNode { transport, told }
     }
 
@@ -550,14 +554,19 @@ fn limits_that_cannot_be_are_refused() {
 #[test]
 fn a_peer_that_shuts_down_says_so_and_one_that_returns_has_another_boot() {
     let bench = Bench::new();
-    let (one, two) = bench.pair();
-    let address = two.transport.address();
-    bench.runtime.block_on(two.transport.close());
-    assert_eq!(one.until_down(), DownReason::Closed);
-    drop(two);
+    let one = bench.start(bench.config(1, &[(2, nowhere())]));
     let config = bench.config(2, &[(1, one.transport.address())]);
+    let runtime = Runtime::new().expect("a runtime");
+    let two = Bench::start_on(&runtime, config.clone());
+    assert_eq!(one.until_up(2), 200);
+    let listen = two.transport.address();
+    runtime.block_on(two.transport.close());
+    assert_eq!(one.until_down(), DownReason::Closed);
+    // The port is free when the tasks are gone, and they are when their runtime is.
+    drop(two);
+    drop(runtime);
     let two = bench.start(Config {
-        listen: address,
+        listen,
         boot: 201,
         ..config
     });
@@ -665,7 +674,11 @@ fn a_peer_that_does_not_read_costs_nobody_else() {
             break;
         }
     }
-    one.until_up(2);
+    let mut up = 0;
+    one.until(|inbound| {
+        up += u32::from(matches!(inbound, Inbound::Up { .. }));
+        (up == 2).then_some(())
+    });
     let frame = Bytes::from(vec![1; 32 << 10]);
     let mut refused = 0;
     for _ in 0..2_000 {
