@@ -29,12 +29,7 @@ export class Engine {
 
   constructor(listener: EngineListener) {
     this.#listener = listener;
-    this.#worker.onmessage = (message: MessageEvent<Reply>) => {
-      this.#hear(message.data);
-    };
-    this.#worker.onerror = (event) => {
-      this.#fail(event.message);
-    };
+    this.#listen();
     const tick = (now: number): void => {
       this.#tick(now);
       requestAnimationFrame(tick);
@@ -47,9 +42,7 @@ export class Engine {
     if (this.#failed) {
       this.#worker.terminate();
       this.#worker = startWorker();
-      this.#worker.onmessage = (message: MessageEvent<Reply>) => {
-        this.#hear(message.data);
-      };
+      this.#listen();
       this.#failed = false;
       this.#unanswered = 0;
     }
@@ -61,6 +54,15 @@ export class Engine {
       this.#unanswered += 1;
       this.#worker.postMessage(command);
     }
+  }
+
+  #listen(): void {
+    this.#worker.onmessage = (message: MessageEvent<Reply>) => {
+      this.#hear(message.data);
+    };
+    this.#worker.onerror = (event) => {
+      this.#fail(event.message);
+    };
   }
 
   #tick(now: number): void {

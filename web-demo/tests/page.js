@@ -132,5 +132,8 @@ export async function play(page, speed) {
 export async function keepScreenshot(page, name) {
   const folder = join(root, "test-output");
   await mkdir(folder, { recursive: true });
+  await page.evaluate(() => {
+    scrollTo(0, 0);
+  });
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
 }

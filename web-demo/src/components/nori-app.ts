@@ -4,7 +4,6 @@ import { LitElement, css, html } from "lit";
 
 import { readAddress, writeAddress } from "../address.js";
 import { Engine } from "../engine.js";
-import { seconds } from "../format.js";
 import { Model } from "../model.js";
 import type { Command } from "../protocol.js";
 import type { View } from "../view.js";
@@ -17,6 +16,7 @@ import "./nori-logs.js";
 import "./nori-members.js";
 import "./nori-proof.js";
 import "./nori-ring.js";
+import "./nori-stats.js";
 import "./nori-story.js";
 
 const NODES = 5;
@@ -62,23 +62,6 @@ export class NoriApp extends LitElement {
         font-weight: 400;
         font-size: 14px;
         letter-spacing: 0;
-      }
-      dl {
-        display: flex;
-        flex-wrap: wrap;
-        gap: 2px 18px;
-        margin: 0;
-        font-size: 13px;
-      }
-      dl div {
-        display: flex;
-        gap: 6px;
-      }
-      dt {
-        color: var(--muted);
-      }
-      dd {
-        margin: 0;
       }
       main {
         display: grid;
@@ -179,20 +162,7 @@ export class NoriApp extends LitElement {
     return html`
       <header>
         <h1>NoriKV <span>a cluster of five, simulated in this page by the real engine</span></h1>
-        <dl>
-          <div>
-            <dt>time</dt>
-            <dd class="mono">${seconds(view?.at ?? 0)}</dd>
-          </div>
-          <div>
-            <dt>steps</dt>
-            <dd class="mono" id="steps">${view?.steps ?? 0}</dd>
-          </div>
-          <div>
-            <dt title="Of everything that went into a node and came out of it">trace hash</dt>
-            <dd class="mono" id="hash">${view?.trace_hash ?? ""}</dd>
-          </div>
-        </dl>
+        <nori-stats .view=${view}></nori-stats>
       </header>
       <div class="panel controls">
         <nori-controls
@@ -237,7 +207,7 @@ export class NoriApp extends LitElement {
             <nori-logs .model=${model} .view=${panelView} .group=${group}></nori-logs>
           </section>
           <section class="panel">
-            <nori-story .stories=${[...model.stories]} .group=${group}></nori-story>
+            <nori-story .model=${model} .view=${panelView} .group=${group}></nori-story>
           </section>
           <section class="panel">
             <nori-disks .model=${model} .view=${panelView} .group=${group}></nori-disks>

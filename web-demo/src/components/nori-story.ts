@@ -4,14 +4,16 @@ import { LitElement, css, html } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 
 import { seconds } from "../format.js";
-import type { Story } from "../narrate.js";
+import type { Model } from "../model.js";
+import type { View } from "../view.js";
 import { shared } from "./shared.js";
 
 const SHOWN = 40;
 
 export class NoriStory extends LitElement {
   static override properties = {
-    stories: { attribute: false },
+    model: { attribute: false },
+    view: { attribute: false },
     group: { type: Number },
   };
 
@@ -49,11 +51,12 @@ export class NoriStory extends LitElement {
     `,
   ];
 
-  declare stories: readonly Story[];
+  declare model: Model;
+  declare view: View | null;
   declare group: number;
 
   override render() {
-    const told = this.stories
+    const told = this.model.stories
       .filter(({ group }) => group === null || group === this.group)
       .slice(-SHOWN)
       .reverse();
