@@ -324,7 +324,10 @@ impl Simulation {
         call: Call,
         writes: Option<GroupId>,
     ) -> RequestId {
-        let patience = self.config.clients.patience;
+        let patience = match call.is_write() {
+            true => self.config.clients.patience,
+            false => self.config.clients.read_patience,
+        };
         let request = self.clients.request(Asked {
             client,
             host,

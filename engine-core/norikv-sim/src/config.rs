@@ -45,8 +45,10 @@ pub struct Clients {
     pub keys: u32,
     /// Longest value in bytes, at least 8.
     pub value_bytes_max: u32,
-    /// How long a client waits for an answer.
+    /// How long a client waits for the answer to a write.
     pub patience: Duration,
+    /// How long it waits for the answer to a read.
+    pub read_patience: Duration,
     /// When they stop; `None`: never.
     pub until: Option<Duration>,
     /// Whether every operation is kept and judged at the end.
@@ -131,6 +133,7 @@ impl SimConfig {
                 keys: 64,
                 value_bytes_max: 128,
                 patience: Duration::from_secs(2),
+                read_patience: Duration::from_secs(2),
                 until: None,
                 judged: false,
             },
@@ -157,12 +160,14 @@ impl SimConfig {
         let mut config = Self::calm(seed, 3);
         let until = Duration::from_secs(16);
         config.watched = false;
+        let patience = |prng: &mut Prng| Duration::from_millis(300 + u64::from(draw(prng, 2_000)));
         config.clients = Clients {
             count: 4 + draw(prng, 5),
             think_max: Duration::from_millis(20 + u64::from(draw(prng, 200))),
             keys: 3 + draw(prng, 30),
             value_bytes_max: [16, 200, 3_000, 20_000][draw(prng, 4) as usize],
-            patience: Duration::from_millis(300 + u64::from(draw(prng, 2_000))),
+            patience: patience(prng),
+            read_patience: patience(prng),
             until: Some(until + Duration::from_secs(1)),
             judged: true,
         };
