@@ -3,6 +3,7 @@
 //! **Invariant: a figure is what its name says, or there is none.** Whatever fails or answers wrongly
 //! ends the run.
 
+pub mod cluster;
 pub mod embedded;
 mod keys;
 mod latencies;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use norikv_bench::embedded::{self, Nori};
-use norikv_bench::{Machine, Run, Scratch, Times};
+use norikv_bench::{Machine, Run, Scratch, Times, cluster};
 
 /// Measures NoriKV on this machine.
 ///
-/// Without a command: the embedded store. Build it with --release.
+/// Without a command: a cluster of three nodes, and the embedded store. Build it with --release.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
@@ -35,6 +35,8 @@ struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 enum What {
+    /// Only the cluster.
+    Cluster,
     /// Only the embedded store.
     Embedded,
 }
@@ -56,6 +58,12 @@ fn main() -> Result<()> {
         let _unread = writeln!(std::io::stderr(), "measuring {what} …");
     };
     let wanted = |what: What| args.what.is_none_or(|only| only == what);
+    let cluster = if wanted(What::Cluster) {
+        let settings = cluster::Settings::new(times);
+        Some(cluster::run(&settings, &scratch, &mut progress)?)
+    } else {
+        None
+    };
     let embedded = if wanted(What::Embedded) {
         let settings = embedded::Settings {
             keys: args.keys,
@@ -71,6 +79,7 @@ fn main() -> Result<()> {
         machine,
         seconds: times.measured.as_secs_f64(),
         warm_up_seconds: times.warm_up.as_secs_f64(),
+        cluster,
         embedded,
     };
     scratch.remove()?;

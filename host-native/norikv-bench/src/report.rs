@@ -4,6 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
+use crate::cluster;
 use crate::embedded;
 use crate::machine::Machine;
 use crate::measure::Figure;
@@ -19,6 +20,8 @@ pub struct Run {
     pub seconds: f64,
     /// How long it ran before that, in seconds.
     pub warm_up_seconds: f64,
+    /// The cluster, if it was measured.
+    pub cluster: Option<cluster::Report>,
     /// The embedded store, if it was measured.
     pub embedded: Option<embedded::Report>,
 }
@@ -28,6 +31,9 @@ impl Run {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.head();
+        if let Some(cluster) = &self.cluster {
+            text.push_str(&cluster_text(cluster));
+        }
         if let Some(embedded) = &self.embedded {
             text.push_str(&embedded_text(embedded));
         }
@@ -54,6 +60,48 @@ impl Run {
         }
         text
     }
+}
+
+fn cluster_text(report: &cluster::Report) -> String {
+    let sizes = &report.sizes;
+    let mut text = format!(
+        "\nCluster: {} nodes in this process over QUIC, {} groups on every node (led: {}), \
+         keys of {} B, half-compressible values of {} B, log segment {} MiB, memtable {} MiB, \
+         cache {} MiB; clients over HTTP, spread over the nodes\n\n{}\n\n\
+         Gets of any of {} keys:\n\n{}\n\n",
+        report.nodes,
+        report.groups,
+        (report.groups_led.iter())
+            .map(u32::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+        report.key_bytes,
+        report.value_bytes,
+        sizes.segment_bytes >> 20,
+        sizes.memtable_bytes >> 20,
+        sizes.cache_bytes >> 20,
+        table("clients", &report.puts),
+        report.keys,
+        table("clients", &report.gets),
+    );
+    for figure in report.puts.iter().chain(&report.gets) {
+        text.push_str(&format!(
+            "CPU µs a {} with {} clients, by thread: {}\n",
+            figure.name,
+            figure.clients,
+            roles(figure)
+        ));
+    }
+    text
+}
+
+/// Who used the processors, the busiest first.
+fn roles(figure: &Figure) -> String {
+    let mut roles: Vec<_> = figure.cpu_us_by_thread.iter().collect();
+    roles.sort_by(|a, b| b.1.total_cmp(a.1));
+    let roles = roles.iter().filter(|(_, micros)| **micros >= 0.05);
+    let roles = roles.map(|(role, micros)| format!("{role} {}", short(**micros)));
+    roles.collect::<Vec<_>>().join(", ")
 }
 
 fn embedded_text(report: &embedded::Report) -> String {
