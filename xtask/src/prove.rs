@@ -40,7 +40,7 @@ pub(crate) fn run(shell: &Shell, only: Option<&str>, list: bool) -> Result<()> {
     steps.add("mutants", || {
         Ok(cmd!(
             shell,
-            "cargo test --profile ci -p norikv-sim --features mutants --test mutants"
+            "cargo test --profile ci -p norikv-sim --features mutants --test it mutants"
         )
         .run()?)
     });

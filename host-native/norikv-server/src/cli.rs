@@ -99,6 +99,12 @@ pub(crate) enum Command {
     /// About shards.
     #[command(subcommand)]
     Shard(Shard),
+    /// Run the simulator by seed.
+    #[command(after_help = "Examples:
+  norikv sim --seed 42                       the standard swarm of a seed
+  norikv sim --seeds 1..20                   of twenty
+  norikv sim --seed 42 --steps 2000 --nodes 5   what the page shows after as many steps")]
+    Sim(Sim),
     /// Print a completion script for a shell.
     Completion { shell: clap_complete::Shell },
 }
@@ -210,6 +216,22 @@ pub(crate) enum Shard {
     Locate { key: String },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Sim {
+    /// One seed.
+    #[arg(long, conflicts_with = "seeds")]
+    pub(crate) seed: Option<u64>,
+    /// Seeds from A up to and including B, as A..B.
+    #[arg(long, value_parser = seeds, default_value = "1..20")]
+    pub(crate) seeds: (u64, u64),
+    /// The page's world instead of the swarm, stopped after so many steps.
+    #[arg(long)]
+    pub(crate) steps: Option<u64>,
+    /// Nodes of the page's world.
+    #[arg(long, default_value_t = 5, requires = "steps", value_parser = clap::value_parser!(u32).range(1..=9))]
+    pub(crate) nodes: u32,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FileFormat {
     /// A JSON object a line.
@@ -234,5 +256,20 @@ impl Target {
     /// How long a call may take.
     pub(crate) fn patience(&self) -> Duration {
         Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::from_secs(10))
+    }
+}
+
+/// `A..B`, both included.
+fn seeds(text: &str) -> Result<(u64, u64), String> {
+    let number = |part: &str| {
+        part.parse::<u64>()
+            .map_err(|_bad| format!("{part:?} is no seed"))
+    };
+    let (first, last) = text.split_once("..").ok_or("seeds are written A..B")?;
+    let (first, last) = (number(first)?, number(last)?);
+    if first > last {
+        Err(format!("{first} is behind {last}"))
+    } else {
+        Ok((first, last))
     }
 }

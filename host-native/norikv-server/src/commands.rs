@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod kv;
 mod shard;
+mod sim;
 mod start;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
             cluster::status(&client(&target)?, output).await
         }
         Command::Shard(crate::cli::Shard::Locate { key }) => shard::locate(&key, output),
+        Command::Sim(args) => sim::run(&args, output),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "norikv", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -5,11 +5,9 @@
 //! the page shows the run that every other host computes from the same seed.
 #![doc = include_str!("../README.md")]
 
-mod config;
 mod panic;
 mod seed;
 mod world;
 
-pub use config::demo;
 pub use seed::run_seed;
 pub use world::World;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use norikv_sim::Simulation;
+use norikv_sim::{SimConfig, Simulation};
 use norikv_types::NodeId;
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -18,7 +18,7 @@ pub struct World {
 
 #[wasm_bindgen]
 impl World {
-    /// A cluster of `nodes` nodes that have just been switched on; see [`demo`](crate::demo).
+    /// A cluster of `nodes` nodes that have just been switched on; see [`SimConfig::demo`].
     ///
     /// # Panics
     /// When `nodes` is 0 or above 9.
@@ -27,7 +27,7 @@ impl World {
     pub fn new(seed: u64, nodes: u32) -> Self {
         assert!((1..=9).contains(&nodes), "a page shows 1 to 9 nodes");
         Self {
-            simulation: Simulation::new(crate::demo(seed, nodes)),
+            simulation: Simulation::new(SimConfig::demo(seed, nodes)),
             nodes,
         }
     }

@@ -1,0 +1,23 @@
+//! The simulator in a component gives the hashes it gives natively.
+
+use norikv_edge::{Simulator, deterministic_engine};
+
+use crate::component;
+
+#[test]
+fn twenty_seeds_give_the_native_hashes_under_wasmtime() {
+    let engine = deterministic_engine().expect("wasmtime runs here");
+    let bytes = component("norikv_sim.wasm");
+    let mut simulator = Simulator::new(&engine, &bytes).expect("the component opens");
+    for seed in 1..=20 {
+        let here = simulator.run(seed).expect("the run ends");
+        let native = norikv_sim::run_seed(seed);
+        assert_eq!(
+            (here.trace_hash, here.steps, here.violation),
+            (native.hash, native.steps, native.violation),
+            "seed {seed}: {:016x} under wasmtime, {:016x} natively",
+            here.trace_hash,
+            native.hash
+        );
+    }
+}
