@@ -58,16 +58,12 @@ impl Manifest {
     ) -> Result<Self, Error> {
         let number = recovered.number_max + 1;
         let mut manifest = Self::create(store, entropy, recovered.live, number, rollover_bytes)?;
-        let mut old = recovered.old;
         if let Some(current) = recovered.current {
-            let number = current.head.number;
             current.supersede(manifest.successor())?;
-            old.retain(|other| *other != number);
-            old.push(number);
         }
-        // One by one: the oldest first, since one that comes back after a crash has to find the
-        // one it names; the one that names the new one last, since before it stands debris.
-        for number in old {
+        // One by one: debris first, since it must not outlive the beginning of the chain; then the
+        // oldest first, since one that comes back after a crash has to find the one it names.
+        for number in recovered.old {
             manifest.store.barrier()?;
             manifest.forget(number)?;
         }

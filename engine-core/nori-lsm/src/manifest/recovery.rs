@@ -26,7 +26,8 @@ pub(crate) struct Recovered {
     pub(super) current: Option<Predecessor>,
     /// The highest number in use.
     pub(super) number_max: u64,
-    /// Manifests to delete once a new one counts, `current` included.
+    /// Manifests to delete once a new one counts, in this order: debris, then the chain of
+    /// successors from its beginning to `current`.
     pub(super) old: Vec<u64>,
 }
 
@@ -79,6 +80,7 @@ pub(crate) fn recover(store: &dyn BlockStore, has_log: bool) -> Result<Recovered
             }),
         };
     };
+    let mut chain = vec![contents.head.number];
     while let Some(successor) = contents.successor {
         let id = ObjectId::manifest(successor.number);
         if successor.number <= contents.head.number {
@@ -95,6 +97,7 @@ pub(crate) fn recover(store: &dyn BlockStore, has_log: bool) -> Result<Recovered
         if contents.head.uid != successor.uid {
             return Err(corrupt(id, 0, Damage::NotTheSuccessor));
         }
+        chain.push(contents.head.number);
     }
     for &number in numbers.iter().filter(|n| **n > contents.head.number) {
         if let Ok(debris) = read(store, number)
@@ -114,8 +117,15 @@ pub(crate) fn recover(store: &dyn BlockStore, has_log: bool) -> Result<Recovered
             watermark: contents.end,
         }),
         number_max: numbers.last().copied().unwrap_or(0),
-        old: numbers,
+        old: debris_first(&numbers, &chain),
     })
+}
+
+/// Debris that outlived the beginning of the chain would be taken for it, and what the chain goes
+/// on to for manifests that nobody names.
+fn debris_first(numbers: &[u64], chain: &[u64]) -> Vec<u64> {
+    let debris = numbers.iter().filter(|number| !chain.contains(number));
+    debris.chain(chain).copied().collect()
 }
 
 fn read(store: &dyn BlockStore, number: u64) -> Result<Contents, Unreadable> {
