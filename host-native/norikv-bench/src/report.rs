@@ -133,9 +133,10 @@ fn embedded_text(report: &embedded::Report) -> String {
 
 /// A line for each figure; `clients` is what they were done by.
 fn table(clients: &str, figures: &[Figure]) -> String {
+    let has_written = figures.iter().any(|figure| figure.written_bytes.is_some());
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header([
+    let mut header = vec![
         "workload",
         clients,
         "ops/s",
@@ -144,12 +145,15 @@ fn table(clients: &str, figures: &[Figure]) -> String {
         "p99.9 µs",
         "max µs",
         "CPU µs/op",
-        "written B/op",
         "failed",
-    ]);
+    ];
+    if has_written {
+        header.push("written B/op");
+    }
+    table.set_header(header);
     for figure in figures {
         let percentiles = &figure.percentiles;
-        table.add_row([
+        let mut row = vec![
             figure.name.clone(),
             figure.clients.to_string(),
             short(figure.per_second),
@@ -158,9 +162,12 @@ fn table(clients: &str, figures: &[Figure]) -> String {
             short(percentiles.p999_us),
             short(percentiles.max_us),
             short(figure.cpu_us),
-            figure.written_bytes.map_or_else(String::new, short),
             figure.failed.to_string(),
-        ]);
+        ];
+        if has_written {
+            row.push(figure.written_bytes.map_or_else(String::new, short));
+        }
+        table.add_row(row);
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
