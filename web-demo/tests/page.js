@@ -76,7 +76,8 @@ export async function leader(page, fits = () => true) {
       }
     }
     if (Date.now() > until) {
-      throw new Error(`no such leader; the ring says: ${text}`);
+      const alerts = await page.locator("[role=alert]").allTextContents();
+      throw new Error(["no such leader", text, ...alerts].join("; "));
     }
     await page.waitForTimeout(50);
   }
