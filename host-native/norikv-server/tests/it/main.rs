@@ -8,6 +8,7 @@
 mod bad_input;
 mod cluster;
 mod failures;
+mod full_disk;
 mod http;
 mod import_export;
 mod key_value;
