@@ -68,7 +68,7 @@ fn what_is_over_a_limit_is_refused_by_its_name_and_changes_nothing() {
     ] {
         match store.set(key, value) {
             Err(StoreError::Refused(why)) => {
-                assert!(why.contains("1024") || why.contains("1048576"), "{why}")
+                assert!(why.contains("1024") || why.contains("1048576"), "{why}");
             }
             other => panic!("{other:?}"),
         }
