@@ -210,6 +210,9 @@ pub(crate) fn blank(
     if let Some(object) = spare {
         let capacity = object.len()?;
         if capacity >= need {
+            // Its new name first: under the old one a crash would give back a segment of the log
+            // whose head is overwritten.
+            object.sync()?;
             return Ok(Blank {
                 object,
                 capacity,
