@@ -10,7 +10,7 @@
 //! 3. [`bridge`] writes two segments: the one that will be written to, and before it in the chain a
 //!    bridge that holds what is rewritten and names the former. The bridge comes last and is whole
 //!    or void: its sync is the moment at which the new end of the log holds.
-//! 4. What is not part of the log any more is deleted.
+//! 4. What is not part of the log any more is deleted, before anything of the log can be released.
 
 mod bridge;
 mod inventory;
@@ -96,6 +96,7 @@ pub(crate) fn open(
     let mut segments: VecDeque<_> = found.kept().collect();
     let mut next_number = new.next_number;
     let mut spares = VecDeque::new();
+    let mut freed = false;
     for item in inventory.items() {
         if !segments
             .iter()
@@ -110,7 +111,13 @@ pub(crate) fn open(
                 keep.then_some(next_number),
             )?);
             next_number += u64::from(keep);
+            freed = true;
         }
+    }
+    if freed {
+        // Before anything is released: what a crash gave back of this would stand before the
+        // oldest segment, and make what was released look missing.
+        store.barrier()?;
     }
     segments.extend([Arc::new(new.bridge), Arc::new(new.active)]);
     let durable = segments.back().map_or(0, |active| active.end());

@@ -6,5 +6,6 @@ mod support;
 
 mod damage;
 mod format_page;
+mod released;
 mod roundtrip;
 mod threads;
