@@ -46,10 +46,13 @@ impl Wal {
         let old = Arc::clone(state.active());
         let link_lsn = state.durable;
         let spare = state.spares.pop_front();
-        let number = spare
+        // Numbers grow along the log. A spare may have got its own before the active segment did.
+        let kept = spare
             .as_ref()
-            .map_or(state.next_number, |spare| spare.id().number);
-        state.next_number += u64::from(spare.is_none());
+            .map(|spare| spare.id().number)
+            .filter(|number| *number > old.number);
+        let number = kept.unwrap_or(state.next_number);
+        state.next_number += u64::from(kept.is_none());
         let leader = self.lead(&mut state);
         drop(state);
 
@@ -143,11 +146,12 @@ impl Wal {
             state.next_number += u64::from(keep);
             drop(state);
             let spare = free(self.store.as_ref(), oldest.number, spare)?;
+            // Before anything fails: a spare that nobody knows of would stand before what is
+            // released later.
+            self.state.lock().spares.extend(spare);
             // Each before the next: a gap in the middle means loss.
             self.store.barrier()?;
-            let mut state = self.state.lock();
-            state.segments.pop_front();
-            state.spares.extend(spare);
+            self.state.lock().segments.pop_front();
         }
     }
 
@@ -210,6 +214,12 @@ pub(crate) fn blank(
     if let Some(object) = spare {
         let capacity = object.len()?;
         if capacity >= need {
+            let id = ObjectId::log(number);
+            let object = if object.id() == id {
+                object
+            } else {
+                store.recycle(object.id(), id)?
+            };
             // Its new name first: under the old one a crash would give back a segment of the log
             // whose head is overwritten.
             object.sync()?;
