@@ -38,7 +38,7 @@ fn a_read_waits_for_the_first_commit_of_the_term() {
     assert_eq!(ready(&bench.read(2, ReadMode::Linearizable)), []);
     let outputs = bench.receive(2, 1, accepted(1, 1, 1));
     assert_eq!(ready(&outputs), [], "that round began before the reads");
-    assert_eq!(appends_to(&outputs, 2), [(0, 0, 2)]);
+    assert_eq!(appends_to(&outputs, 2), [(1, 0, 2)]);
     let outputs = bench.receive(2, 1, accepted(2, 1, 1));
     assert_eq!(ready(&outputs), [(1, 1), (2, 1)]);
 }
@@ -49,7 +49,7 @@ fn a_read_waits_for_the_first_commit_of_the_term() {
 fn one_round_confirms_every_read_that_came_before_it() {
     let mut bench = settled();
     let first = bench.read(1, ReadMode::Linearizable);
-    assert_eq!(appends_to(&first, 2), [(0, 0, 2)]);
+    assert_eq!(appends_to(&first, 2), [(1, 0, 2)]);
     for number in 2..100 {
         let outputs = bench.read(number, ReadMode::Linearizable);
         assert_eq!(appends_to(&outputs, 2), [], "a round is under way");
@@ -58,7 +58,7 @@ fn one_round_confirms_every_read_that_came_before_it() {
     assert_eq!(ready(&outputs), [(1, 1)]);
     assert_eq!(
         appends_to(&outputs, 2),
-        [(0, 0, 3)],
+        [(1, 0, 3)],
         "one round for the rest"
     );
     assert_eq!(ready(&bench.receive(2, 1, accepted(3, 1, 1))).len(), 98);
