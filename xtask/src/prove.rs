@@ -35,7 +35,11 @@ pub(crate) fn run(shell: &Shell, only: Option<&str>, list: bool) -> Result<()> {
     steps.add("unit, model, crash and simulation tests", || {
         let components = tools::target_dir(shell).join("components");
         let _env = shell.push_env("NORIKV_COMPONENTS", components);
-        Ok(cmd!(shell, "cargo test --profile ci --no-fail-fast --workspace --exclude xtask").run()?)
+        Ok(cmd!(
+            shell,
+            "cargo test --profile ci --no-fail-fast --workspace --exclude xtask"
+        )
+        .run()?)
     });
     steps.add("mutants", || {
         Ok(cmd!(
