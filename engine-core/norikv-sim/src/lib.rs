@@ -11,25 +11,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod client;
-mod config;
-mod connections;
-mod frame;
-mod host;
-mod invariant;
-mod nemesis;
-mod report;
-mod simulation;
+mod cluster;
 mod trace;
-mod value;
-mod view;
-mod violation;
-mod workload;
 
-pub use client::ClientCounters;
-pub use config::{Clients, FaultKind, Faults, SimConfig, Sizes, Weights};
-pub use host::Worker;
-pub use report::{Report, run, run_seed};
-pub use simulation::{Simulation, Step, StepKind};
-pub use view::{DiskView, EventView, Happened, LogCell, LogColumn, MessageView, NodeView, View};
-pub use violation::Violation;
+pub use cluster::{
+    ClientCounters, Clients, DiskView, EventView, FaultKind, Faults, Happened, LogCell, LogColumn,
+    MessageView, NodeView, Report, SimConfig, Simulation, Sizes, Step, StepKind, View, Violation,
+    Weights, Worker, run, run_seed,
+};

@@ -13,9 +13,9 @@ use norikv_testkit::{DiskCounters, SimDisk};
 use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term};
 use serde::Serialize;
 
-use crate::client::ClientCounters;
-use crate::config::FaultKind;
-use crate::{Simulation, frame};
+use crate::cluster::client::ClientCounters;
+use crate::cluster::config::FaultKind;
+use crate::cluster::{Simulation, frame};
 
 /// The world at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -3,7 +3,7 @@
 use nori_raft::HardState;
 use norikv_types::{GroupId, NodeId};
 
-use crate::Violation;
+use crate::cluster::Violation;
 
 pub(super) fn check(
     node: NodeId,

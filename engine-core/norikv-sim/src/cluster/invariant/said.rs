@@ -5,7 +5,7 @@ use nori_raft::{AppendOutcome, AppendReply, Body, HardState, Message};
 use norikv_types::{GroupId, NodeId};
 
 use super::recovered::Replica;
-use crate::Violation;
+use crate::cluster::Violation;
 
 pub(super) fn check(
     node: NodeId,

@@ -7,7 +7,7 @@ use nori_raft::{Entry, Payload};
 use norikv_node::{Command, Decided, Outcome};
 use norikv_types::{GroupId, Version};
 
-use crate::Violation;
+use crate::cluster::Violation;
 
 /// The version that each idempotency key made.
 #[derive(Debug, Default)]

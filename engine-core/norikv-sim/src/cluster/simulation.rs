@@ -15,13 +15,13 @@ use norikv_node::{Event, Input, Lane, Output, Router};
 use norikv_testkit::{Channel, Message, Network, Schedule};
 use norikv_types::{GroupId, Mono, NodeId, Prng};
 
-use crate::client::{ClientHappening, ClientSide};
-use crate::host::{Host, Worker};
-use crate::invariant::Invariants;
-use crate::nemesis::{Nemesis, NemesisHappening};
+use crate::cluster::client::{ClientHappening, ClientSide};
+use crate::cluster::host::{Host, Worker};
+use crate::cluster::invariant::Invariants;
+use crate::cluster::nemesis::{Nemesis, NemesisHappening};
+use crate::cluster::view::{EventLog, Happened};
+use crate::cluster::{SimConfig, Violation, frame};
 use crate::trace::Trace;
-use crate::view::{EventLog, Happened};
-use crate::{SimConfig, Violation, frame};
 
 /// A cluster in one deterministic world.
 ///
@@ -566,7 +566,7 @@ impl Simulation {
         }
     }
 
-    fn queue(&mut self, host: usize, put: impl FnOnce(&mut crate::host::Queues)) {
+    fn queue(&mut self, host: usize, put: impl FnOnce(&mut crate::cluster::host::Queues)) {
         if let Some(process) = &mut self.hosts[host].process {
             put(&mut process.queues);
         }

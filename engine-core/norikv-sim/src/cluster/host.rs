@@ -22,7 +22,7 @@ use norikv_node::{
 use norikv_testkit::{DiskOptions, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{GroupId, Mono, NodeId, Prng, WallMs};
 
-use crate::SimConfig;
+use crate::cluster::SimConfig;
 
 /// A machine. It outlives its processes.
 #[derive(Debug)]

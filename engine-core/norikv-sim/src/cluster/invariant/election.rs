@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 
 use norikv_types::{GroupId, NodeId, Term};
 
-use crate::Violation;
+use crate::cluster::Violation;
 
 #[derive(Debug, Default)]
 pub(super) struct Leaders(BTreeMap<Term, NodeId>);

@@ -13,10 +13,10 @@ use norikv_node::PortError;
 use norikv_testkit::{Delay, FailPoint, LinkFaults};
 use norikv_types::{Mono, NodeId, Prng};
 
-use crate::config::FaultKind;
-use crate::simulation::Happening;
-use crate::view::Happened;
-use crate::{Simulation, Violation};
+use crate::cluster::config::FaultKind;
+use crate::cluster::simulation::Happening;
+use crate::cluster::view::Happened;
+use crate::cluster::{Simulation, Violation};
 
 /// Who lets things go wrong.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use core::time::Duration;
 use norikv_node::Input;
 use norikv_types::NodeId;
 
-use crate::Simulation;
-use crate::simulation::Happening;
-use crate::view::Happened;
+use crate::cluster::Simulation;
+use crate::cluster::simulation::Happening;
+use crate::cluster::view::Happened;
 
 impl Simulation {
     /// A process has started: connections come up both ways.

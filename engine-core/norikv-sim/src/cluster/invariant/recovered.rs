@@ -8,7 +8,7 @@ use norikv_node::GroupLog;
 use norikv_types::{GroupId, LogIndex, NodeId, Version};
 
 use super::term_log::TermLog;
-use crate::Violation;
+use crate::cluster::Violation;
 
 /// One replica's log as it was given out and as it is known to be durable.
 #[derive(Debug, Default)]

@@ -12,10 +12,10 @@ use norikv_testkit::{DiskCounters, NetworkCounters, Verdict, linearizable};
 use norikv_types::{GroupId, Mono, NodeId};
 use serde::Serialize;
 
-use crate::client::ClientCounters;
-use crate::config::FaultKind;
-use crate::workload::{KeyModel, describe};
-use crate::{SimConfig, Simulation, Violation};
+use crate::cluster::client::ClientCounters;
+use crate::cluster::config::FaultKind;
+use crate::cluster::workload::{KeyModel, describe};
+use crate::cluster::{SimConfig, Simulation, Violation};
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -25,7 +25,7 @@ pub struct SimConfig {
     /// Bounds of logs and tables: small, so that short runs rotate, flush, compact and send
     /// snapshots.
     pub storage: Sizes,
-    /// Whether events are kept for [`view`](crate::Simulation::view).
+    /// Whether events are kept for [`view`](crate::cluster::Simulation::view).
     pub watched: bool,
     /// A byte to flip: in the how-manieth delivered frame or packet. For the test of the trace.
     pub flip: Option<u64>,

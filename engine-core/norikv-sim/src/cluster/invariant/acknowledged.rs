@@ -3,7 +3,7 @@
 use norikv_types::{GroupId, Version};
 
 use super::recovered::Replica;
-use crate::Violation;
+use crate::cluster::Violation;
 
 pub(super) fn check<'a>(
     group: GroupId,

@@ -14,11 +14,11 @@ use norikv_node::{Answer, Call, Consistency, Expect, Failure, Input, RequestId};
 use norikv_testkit::OperationId;
 use norikv_types::{Applied, ErrorKind, GroupId, Mono, Prng, Remedy, Version};
 
-use crate::simulation::Happening;
-use crate::value::ValueId;
-use crate::view::Happened;
-use crate::workload::{Op, OpHistory, key_number};
-use crate::{SimConfig, Simulation, Violation};
+use crate::cluster::simulation::Happening;
+use crate::cluster::value::ValueId;
+use crate::cluster::view::Happened;
+use crate::cluster::workload::{Op, OpHistory, key_number};
+use crate::cluster::{SimConfig, Simulation, Violation};
 
 /// Every client, and every call under way.
 #[derive(Debug)]

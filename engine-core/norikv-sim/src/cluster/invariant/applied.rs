@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::log_matching::fingerprint;
 use super::term_log::TermLog;
-use crate::Violation;
+use crate::cluster::Violation;
 
 /// What was applied first at each index, from index 1 on.
 #[derive(Debug, Default)]

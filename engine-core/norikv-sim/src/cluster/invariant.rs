@@ -26,7 +26,7 @@ use self::election::Leaders;
 use self::log_matching::Entries;
 use self::once::Names;
 use self::recovered::Replica;
-use crate::Violation;
+use crate::cluster::Violation;
 
 /// Everything that the checks remember.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use nori_raft::{Entry, Payload};
 use norikv_types::{GroupId, NodeId, Term, Version};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::Violation;
+use crate::cluster::Violation;
 
 /// Every entry ever stored: a fingerprint of its payload, and the term of the entry before it.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use norikv_testkit as testkit;
 use norikv_testkit::{History, Model, OperationId, Outcome, VersionedKey, Violation};
 use norikv_types::{ErrorKind, Mono, Version};
 
-use crate::value::ValueId;
+use crate::cluster::value::ValueId;
 
 /// One operation of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
