@@ -118,10 +118,13 @@ impl Walker {
             let skip = usize::try_from(self.at - self.window_start).unwrap_or(usize::MAX);
             let rest = self.window.get(skip..).unwrap_or_default();
             let step = STEP as usize;
+            // Most of what is looked through are zeros, by far: those a block at a time.
+            let zeros = leading_zeros(rest) / step;
             let found = rest
                 .chunks_exact(step)
+                .skip(zeros)
                 .position(|chunk| Kind::of(chunk).is_some());
-            let steps = found.unwrap_or(rest.len() / step);
+            let steps = found.map_or(rest.len() / step, |found| zeros + found);
             self.at += (steps * step) as u64;
             if found.is_some() {
                 return Ok(self.extent - self.at >= FRAME_HEADER_LEN as u64);
@@ -136,7 +139,6 @@ impl Walker {
         if offset < held.start || offset + len > held.end {
             let want = len.max(WINDOW).min(self.extent - offset);
             let want = usize::try_from(want).unwrap_or(usize::MAX);
-            self.window.clear();
             self.window.resize(want, 0);
             self.window_start = offset;
             self.fill()?;
@@ -177,8 +179,9 @@ impl Walker {
         while at < self.extent {
             let len = WINDOW.min(self.extent - at);
             let bytes = self.bytes(at, len)?;
-            if let Some(last) = bytes.iter().rposition(|&byte| byte != 0) {
-                end = at + last as u64 + 1;
+            let content = bytes.len() - trailing_zeros(bytes);
+            if content > 0 {
+                end = at + content as u64;
             }
             at += len;
         }
@@ -186,5 +189,26 @@ impl Walker {
     }
 }
 
+/// How many bytes at the front are zero, in whole blocks.
+fn leading_zeros(bytes: &[u8]) -> usize {
+    let blocks = bytes.chunks_exact(BLOCK);
+    blocks.take_while(|block| is_zero(block)).count() * BLOCK
+}
+
+/// How many bytes at the back are zero.
+fn trailing_zeros(bytes: &[u8]) -> usize {
+    let blocks = bytes.rchunks_exact(BLOCK);
+    let skip = blocks.take_while(|block| is_zero(block)).count() * BLOCK;
+    let rest = bytes.get(..bytes.len() - skip).unwrap_or_default();
+    skip + rest.iter().rev().take_while(|byte| **byte == 0).count()
+}
+
+/// Without a branch in the loop, so that it takes many bytes at a time.
+fn is_zero(block: &[u8]) -> bool {
+    block.iter().fold(0, |any, byte| any | byte) == 0
+}
+
+/// What zeros are skipped by; a multiple of [`STEP`].
+const BLOCK: usize = 128;
 const WINDOW: u64 = 256 << 10;
 const UNREADABLE: u8 = 0xEE;
