@@ -38,31 +38,6 @@ pub struct Config {
     pub uncommitted_bytes_max: u64,
     /// Seed of the randomness (election timeouts). Replicas should differ in it.
     pub seed: u64,
-    /// A deliberate fault, for tests of tests.
-    #[cfg(feature = "mutants")]
-    pub mutant: Option<Mutant>,
-}
-
-/// A rule that is broken on purpose, to show that the tests see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(
-    not(feature = "mutants"),
-    expect(unreachable_pub, reason = "exported only with the feature")
-)]
-pub enum Mutant {
-    /// Grants a second vote in a term (against Raft §5.2).
-    VotesTwice,
-    /// Says a vote before it is durable (against Raft §5.1, figure 2: "updated on stable storage").
-    VoteNotDurable,
-    /// Commits an entry of an earlier term by counting replicas (against Raft §5.4.2).
-    CommitsOldTerm,
-    /// Counts the lease from the receipt of acknowledgements, not from the send time (against
-    /// dissertation §6.4.1).
-    LeaseFromReceive,
-    /// Acknowledges entries before they are durable (against Raft §5.3, figure 2).
-    AckBeforeDurable,
-    /// Grants a vote to a candidate whose log is behind (against Raft §5.4.1).
-    NoLogCheck,
 }
 
 impl Config {
@@ -82,8 +57,6 @@ impl Config {
             append_bytes_max: 1 << 20,
             uncommitted_bytes_max: 64 << 20,
             seed,
-            #[cfg(feature = "mutants")]
-            mutant: None,
         }
     }
 
@@ -128,16 +101,5 @@ impl Config {
         let parts = u128::from(1_000_000 - self.clock_drift_ppm);
         let nanos = self.election_timeout_min.as_nanos() * parts / 1_000_000;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    }
-
-    /// Whether this rule is broken on purpose.
-    pub(crate) fn breaks(&self, rule: Mutant) -> bool {
-        #[cfg(feature = "mutants")]
-        return self.mutant == Some(rule);
-        #[cfg(not(feature = "mutants"))]
-        {
-            let _ = rule;
-            false
-        }
     }
 }

@@ -8,9 +8,9 @@
 
 use alloc::vec::Vec;
 
-use norikv_types::{Mono, NodeId, Prng, Term, Version};
+use norikv_types::{Mono, Mutant, NodeId, Prng, Term, Version, breaks};
 
-use crate::config::{Config, Mutant};
+use crate::config::Config;
 use crate::error::{Error, Misuse};
 use crate::event::Event;
 use crate::message::Body;
@@ -175,8 +175,7 @@ impl Raft {
             self.become_follower(term, None);
         }
         // Raft §5.2: one vote a term, first come first served.
-        let free =
-            self.voted_for.is_none_or(|to| to == from) || self.config.breaks(Mutant::VotesTwice);
+        let free = self.voted_for.is_none_or(|to| to == from) || breaks(Mutant::VotesTwice);
         let granted = free && self.leader.is_none() && self.is_up_to_date(last);
         if granted {
             if self.voted_for != Some(from) {
@@ -184,7 +183,7 @@ impl Raft {
             }
             self.election.restart(&self.config, self.now);
         }
-        if granted && self.config.breaks(Mutant::VoteNotDurable) {
+        if granted && breaks(Mutant::VoteNotDurable) {
             self.say_after(0, from, Body::VoteReply { granted });
         } else {
             self.say(from, Body::VoteReply { granted });
@@ -225,7 +224,7 @@ impl Raft {
 
     /// Raft §5.4.1: the later last term wins; in the same term the longer log.
     fn is_up_to_date(&self, last: Version) -> bool {
-        last >= self.log.last() || self.config.breaks(Mutant::NoLogCheck)
+        last >= self.log.last() || breaks(Mutant::NoLogCheck)
     }
 
     /// # Errors

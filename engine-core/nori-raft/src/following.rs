@@ -7,9 +7,8 @@
 
 use alloc::vec::Vec;
 
-use norikv_types::{LogIndex, NodeId, Term, Version};
+use norikv_types::{LogIndex, Mutant, NodeId, Term, Version, breaks};
 
-use crate::config::Mutant;
 use crate::entry::Entry;
 use crate::error::Misuse;
 use crate::event::Event;
@@ -168,7 +167,7 @@ impl Raft {
         }
         let received_index = self.following.received_index;
         let durable_index = self.durability.durable_index();
-        let early = self.config.breaks(Mutant::AckBeforeDurable);
+        let early = breaks(Mutant::AckBeforeDurable);
         let wait = all && received_index > durable_index && !early;
         let match_index = if wait || early {
             received_index

@@ -9,9 +9,8 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use norikv_types::{LogIndex, Mono, NodeId, Version};
+use norikv_types::{LogIndex, Mono, Mutant, NodeId, Version, breaks};
 
-use crate::config::Mutant;
 use crate::entry::{Entry, Payload};
 use crate::error::Misuse;
 use crate::event::Event;
@@ -366,7 +365,7 @@ impl Raft {
             return;
         }
         // Raft §5.4.2: an entry of an earlier term is never committed by counting replicas.
-        if index >= reign.first_index || self.config.breaks(Mutant::CommitsOldTerm) {
+        if index >= reign.first_index || breaks(Mutant::CommitsOldTerm) {
             self.commit(index);
         }
     }

@@ -56,7 +56,7 @@ impl Lease {
         self.until().is_some_and(|until| now < until)
     }
 
-    /// The fault of [`Mutant::LeaseFromReceive`](crate::config::Mutant::LeaseFromReceive).
+    /// The fault of [`Mutant::LeaseFromReceive`](norikv_types::Mutant::LeaseFromReceive).
     pub(crate) const fn restart_at(&mut self, now: Mono) {
         self.since = Some(now);
     }

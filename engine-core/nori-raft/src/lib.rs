@@ -41,8 +41,6 @@ mod snapshot;
 mod status;
 
 pub use config::Config;
-#[cfg(feature = "mutants")]
-pub use config::Mutant;
 pub use durability::WriteId;
 pub use entry::{Entry, HardState, Payload, Restored, SnapshotMeta};
 pub use error::{ConfigFault, Error, Misuse, RestoredFault};

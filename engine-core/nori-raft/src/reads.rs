@@ -8,9 +8,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use norikv_types::LogIndex;
+use norikv_types::{LogIndex, Mutant, breaks};
 
-use crate::config::Mutant;
 use crate::io::{Output, ReadId, ReadMode, Refusal};
 use crate::raft::{Raft, Standing};
 
@@ -141,7 +140,7 @@ impl Raft {
         let round = self.scratch[quorum - 1];
         if reign.reads.confirm(round) {
             reign.lease.confirm(round);
-            if self.config.breaks(Mutant::LeaseFromReceive) {
+            if breaks(Mutant::LeaseFromReceive) {
                 reign.lease.restart_at(self.now);
             }
         }

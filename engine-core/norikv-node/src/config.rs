@@ -61,9 +61,6 @@ pub struct RaftOptions {
     pub append_bytes_max: u32,
     /// Payload bytes that a leader takes before they are committed.
     pub uncommitted_bytes_max: u64,
-    /// A rule that every replica of this node breaks, for tests of tests.
-    #[cfg(feature = "mutants")]
-    pub mutant: Option<nori_raft::Mutant>,
 }
 
 /// Timing of failure detection.
@@ -146,8 +143,6 @@ impl Default for RaftOptions {
             inflight_messages_max: 64,
             append_bytes_max: 512 << 10,
             uncommitted_bytes_max: 64 << 20,
-            #[cfg(feature = "mutants")]
-            mutant: None,
         }
     }
 }

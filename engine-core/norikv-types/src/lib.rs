@@ -8,12 +8,16 @@
 
 mod error_kind;
 mod id;
+mod mutant;
 mod prng;
 mod time;
 mod version;
 
 pub use error_kind::{Applied, ErrorKind, Remedy};
 pub use id::{GroupId, NodeId, ShardId};
+#[cfg(feature = "mutants")]
+pub use mutant::Planted;
+pub use mutant::{Mutant, World, breaks};
 pub use prng::Prng;
 pub use time::{Mono, WallMs};
 pub use version::{LogIndex, Term, Version};

@@ -5,8 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nori_raft::{
     Append, AppendOutcome, AppendReply, Body, Config, Entry, Error, HardState, Input, Message,
-    Mutant, Output, Payload, ProposalId, Raft, ReadId, ReadMode, Restored, Role, SnapshotMeta,
-    WriteId,
+    Output, Payload, ProposalId, Raft, ReadId, ReadMode, Restored, Role, SnapshotMeta, WriteId,
 };
 use norikv_types::{LogIndex, Mono, NodeId, Term, Version};
 
@@ -39,10 +38,6 @@ impl Bench {
 
     pub(crate) fn restored(size: u64, restored: Restored) -> Self {
         Self::build(size, restored, |_| {})
-    }
-
-    pub(crate) fn mutated(size: u64, restored: Restored, mutant: Mutant) -> Self {
-        Self::build(size, restored, |config| config.mutant = Some(mutant))
     }
 
     pub(crate) fn build(size: u64, restored: Restored, set: impl FnOnce(&mut Config)) -> Self {

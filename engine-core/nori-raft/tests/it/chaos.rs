@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use nori_raft::Mutant;
 use norikv_types::Prng;
 
 use crate::checker::Violation;
 use crate::cluster::{Cluster, Counts, Faults};
 
 /// One run: faults for a while, then a healed world.
-pub(crate) fn run(seed: u64, mutant: Option<Mutant>) -> Result<Counts, Violation> {
+pub(crate) fn run(seed: u64) -> Result<Counts, Violation> {
     let mut prng = Prng::new(seed ^ 0x5eed);
     let size = [3, 5, 3, 1, 3, 5, 2, 4][usize::try_from(prng.below(8)).unwrap()];
     let faults = Faults {
@@ -22,7 +21,7 @@ pub(crate) fn run(seed: u64, mutant: Option<Mutant>) -> Result<Counts, Violation
         crash_every: (prng.below(4) > 0).then_some(Duration::from_millis(600)),
         partition_every: (prng.below(3) > 0).then_some(Duration::from_millis(500)),
     };
-    let mut cluster = Cluster::new(seed, size, faults, mutant);
+    let mut cluster = Cluster::new(seed, size, faults);
     cluster.run(Duration::from_secs(5))?;
     cluster.heal()?;
     cluster.check_alive()?;
@@ -33,7 +32,7 @@ pub(crate) fn run(seed: u64, mutant: Option<Mutant>) -> Result<Counts, Violation
 fn run_all(seeds: std::ops::Range<u64>) -> Counts {
     let mut sum = Counts::default();
     for seed in seeds {
-        match run(seed, None) {
+        match run(seed) {
             Ok(counts) => sum.add(counts),
 
             Err(violation) => panic!("seed {seed}: {violation}"),
@@ -54,7 +53,7 @@ fn invariants_hold_under_faults_and_groups_recover_b() {
 
 #[test]
 fn the_same_seed_runs_the_same_way() {
-    let (once, again) = (run(11, None).unwrap(), run(11, None).unwrap());
+    let (once, again) = (run(11).unwrap(), run(11).unwrap());
     assert_eq!(once, again);
 }
 

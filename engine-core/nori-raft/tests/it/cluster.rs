@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use nori_raft::{
-    Config, Input, Message, Mutant, Persist, Raft, ReadId, ReadMode, Role, SnapshotMeta, Status,
-    WriteId,
+    Config, Input, Message, Persist, Raft, ReadId, ReadMode, Role, SnapshotMeta, Status, WriteId,
 };
 use norikv_types::{LogIndex, Mono, NodeId, Prng, Term};
 
@@ -163,7 +162,7 @@ impl Counts {
 }
 
 impl Cluster {
-    pub(crate) fn new(seed: u64, size: u64, faults: Faults, mutant: Option<Mutant>) -> Self {
+    pub(crate) fn new(seed: u64, size: u64, faults: Faults) -> Self {
         let mut prng = Prng::new(seed);
         let ids: Vec<NodeId> = (1..=size).map(NodeId).collect();
         let (messages, append) = (1 + prng.below(16), 64 + prng.below(2_000));
@@ -187,7 +186,6 @@ impl Cluster {
             config.append_bytes_max = u32::try_from(append).unwrap();
             config.inflight_bytes_max = 4 * append;
             config.uncommitted_bytes_max = 4_000;
-            config.mutant = mutant;
             let half = i64::from(config.clock_drift_ppm / 2);
             let rate_ppm =
                 i64::try_from(prng.below(u64::try_from(2 * half).unwrap())).unwrap() - half;

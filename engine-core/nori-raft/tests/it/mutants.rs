@@ -3,7 +3,7 @@
 use std::panic::catch_unwind;
 use std::time::Duration;
 
-use nori_raft::Mutant;
+use norikv_types::Mutant;
 
 use crate::chaos::run;
 use crate::checker::Violation;
@@ -11,8 +11,9 @@ use crate::cluster::{Cluster, Counts, Faults};
 
 /// Seeds until the mutant is caught; how.
 fn caught(mutant: Mutant) -> String {
+    let _planted = mutant.plant();
     for seed in 0..400 {
-        match catch_unwind(|| run(seed, Some(mutant))) {
+        match catch_unwind(|| run(seed)) {
             Ok(Ok(_)) => {}
             Ok(Err(violation)) => return violation,
             Err(_) => return "an assertion inside the machine".into(),
@@ -51,13 +52,13 @@ fn a_vote_for_a_stale_log_is_caught() {
 }
 
 /// Acknowledgements come back late; then the leader is cut off, first its voice, then its ears.
-fn slow_way_back(seed: u64, mutant: Option<Mutant>) -> Result<Counts, Violation> {
+fn slow_way_back(seed: u64) -> Result<Counts, Violation> {
     let way_back = Duration::from_millis(120);
     let faults = Faults {
         reply_delay: way_back,
         ..Faults::none()
     };
-    let mut cluster = Cluster::new(seed, 3, faults, mutant);
+    let mut cluster = Cluster::new(seed, 3, faults);
     cluster.run(Duration::from_secs(2))?;
     let leader = cluster.leader().ok_or("liveness: no leader")?;
     cluster.mute(leader);
@@ -74,9 +75,10 @@ fn slow_way_back(seed: u64, mutant: Option<Mutant>) -> Result<Counts, Violation>
 fn a_lease_counted_from_receipt_is_caught() {
     let mut caught = 0;
     for seed in 0..50 {
-        let sound = slow_way_back(seed, None);
+        let sound = slow_way_back(seed);
         assert!(sound.is_ok(), "seed {seed}: {sound:?}");
-        if let Err(violation) = slow_way_back(seed, Some(Mutant::LeaseFromReceive)) {
+        let _planted = Mutant::LeaseFromReceive.plant();
+        if let Err(violation) = slow_way_back(seed) {
             assert!(violation.starts_with("stale read"), "{violation}");
             caught += 1;
         }

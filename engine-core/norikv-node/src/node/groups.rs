@@ -35,10 +35,6 @@ impl Group {
         settings.inflight_messages_max = options.inflight_messages_max;
         settings.append_bytes_max = options.append_bytes_max;
         settings.uncommitted_bytes_max = options.uncommitted_bytes_max;
-        #[cfg(feature = "mutants")]
-        {
-            settings.mutant = options.mutant;
-        }
         let applied = Version {
             term: term_at(&restored, restored.applied),
             index: restored.applied,

@@ -29,9 +29,6 @@ pub struct SimConfig {
     pub watched: bool,
     /// A byte to flip: in the how-manieth delivered frame or packet. For the test of the trace.
     pub flip: Option<u64>,
-    /// A rule of Raft that every node breaks.
-    #[cfg(feature = "mutants")]
-    pub mutant: Option<nori_raft::Mutant>,
 }
 
 /// The workload.
@@ -147,8 +144,6 @@ impl SimConfig {
             storage: Sizes::small(),
             watched: true,
             flip: None,
-            #[cfg(feature = "mutants")]
-            mutant: None,
         }
     }
 

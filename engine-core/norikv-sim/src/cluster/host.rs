@@ -151,10 +151,6 @@ impl Host {
         node_config.raft.append_bytes_max = config.storage.append_bytes_max;
         node_config.snapshot.chunk_bytes = 16 << 10;
         node_config.seed = boot ^ self.id.0;
-        #[cfg(feature = "mutants")]
-        {
-            node_config.raft.mutant = config.mutant;
-        }
         let groups = Node::groups_of(&node_config).map_err(other)?;
         let placement = router.placement().clone();
         let log: Arc<dyn ReplicatedLog> = Arc::new(WalLog::open(

@@ -4,8 +4,8 @@
 //! `CommitsOldTerm` (figure 8 of the paper needs a leader to die between its old entries and its
 //! own) and `LeaseFromReceive` (a leader has to stand still with answers on their way).
 
-use nori_raft::Mutant;
 use norikv_sim::{SimConfig, run};
+use norikv_types::Mutant;
 
 #[expect(
     clippy::print_stdout,
@@ -14,9 +14,9 @@ use norikv_sim::{SimConfig, run};
 /// Runs seeds until one breaks a promise of safety; says how many it took.
 fn caught(mutant: Mutant) {
     for seed in 1..=SEEDS_MAX {
-        let mut config = SimConfig::standard(seed);
-        config.mutant = Some(mutant);
-        let report = run(config);
+        let planted = mutant.plant();
+        let report = run(SimConfig::standard(seed));
+        drop(planted);
         let Some(violation) = &report.violation else {
             continue;
         };

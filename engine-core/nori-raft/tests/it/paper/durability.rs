@@ -1,8 +1,8 @@
 //! Raft figure 2: "Persistent state on all servers (updated on stable storage before responding to
 //! RPCs)".
 
-use nori_raft::{AppendOutcome, Body, Error, Input, Mutant, Output, Restored, WriteId};
-use norikv_types::{LogIndex, Term};
+use nori_raft::{AppendOutcome, Body, Error, Input, Output, Restored, WriteId};
+use norikv_types::{LogIndex, Mutant, Term};
 
 use crate::bench::{Bench, accepted, append, applied, at, granted, reply, sent};
 
@@ -22,7 +22,8 @@ fn a_vote_waits_for_the_write_that_holds_it() {
     assert_eq!(sent(&outputs), []);
     assert_eq!(granted(&bench.all_durable()), Some(true));
 
-    let mut hasty = Bench::mutated(3, Restored::fresh(), Mutant::VoteNotDurable);
+    let _planted = Mutant::VoteNotDurable.plant();
+    let mut hasty = Bench::fresh(3);
     assert_eq!(granted(&hasty.receive(2, 1, vote)), Some(true));
 }
 
@@ -47,7 +48,8 @@ fn an_acknowledgement_waits_for_the_entries() {
     assert_eq!(reply(&outputs), None);
     assert_eq!(reply(&bench.all_durable()), ack(2, 2));
 
-    let mut hasty = Bench::mutated(3, Restored::fresh(), Mutant::AckBeforeDurable);
+    let _planted = Mutant::AckBeforeDurable.plant();
+    let mut hasty = Bench::fresh(3);
     hasty.receive(2, 1, append((0, 0), &[], 0, 1));
     hasty.all_durable();
     let outputs = hasty.receive(2, 1, append((0, 0), &[1, 1], 0, 1));

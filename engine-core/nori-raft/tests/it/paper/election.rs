@@ -1,7 +1,7 @@
 //! Raft §5.1, §5.2, §5.4.1; dissertation §4.2.3, §6.2, §9.6.
 
-use nori_raft::{Body, Mutant, Output, Restored, Role};
-use norikv_types::{NodeId, Term};
+use nori_raft::{Body, Output, Restored, Role};
+use norikv_types::{Mutant, NodeId, Term};
 
 use crate::bench::{Bench, accepted, append, at, granted, hard_state, sent};
 
@@ -137,7 +137,8 @@ fn the_mutant_without_a_log_check_votes_for_a_stale_log() {
     restored.fresh = false;
     restored.hard_state = hard_state(2, None);
     restored.entries = crate::bench::entries(1, &[1, 2]);
-    let mut bench = Bench::mutated(3, restored, Mutant::NoLogCheck);
+    let _planted = Mutant::NoLogCheck.plant();
+    let mut bench = Bench::restored(3, restored);
     bench.wait(300);
     bench.receive(2, 3, vote((1, 1)));
     assert_eq!(granted(&bench.all_durable()), Some(true));

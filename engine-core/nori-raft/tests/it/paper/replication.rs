@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use nori_raft::{
-    AppendOutcome, Body, Error, Input, Misuse, Mutant, Output, PeerState, ProposalId, Refusal,
-    Restored, Role,
+    AppendOutcome, Body, Error, Input, Misuse, Output, PeerState, ProposalId, Refusal, Restored,
+    Role,
 };
-use norikv_types::{LogIndex, NodeId, Term};
+use norikv_types::{LogIndex, Mutant, NodeId, Term};
 
 use crate::bench::{
     Bench, accepted, append, appends_to, applied, at, entries, hard_state, rejected, reply, sent,
@@ -109,7 +109,8 @@ fn the_mutant_commits_an_old_term_by_counting() {
     restored.fresh = false;
     restored.hard_state = hard_state(2, None);
     restored.entries = entries(1, &[1, 2]);
-    let mut bench = Bench::mutated(3, restored, Mutant::CommitsOldTerm);
+    let _planted = Mutant::CommitsOldTerm.plant();
+    let mut bench = Bench::restored(3, restored);
     bench.lead();
     bench.receive(2, 3, accepted(1, 2, 2));
     assert_eq!(bench.commit_index(), 2);
