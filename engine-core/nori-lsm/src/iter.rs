@@ -71,6 +71,16 @@ impl Iter {
         self.settle(result)
     }
 
+    /// The lowest key behind the range of which the store has a record, be it one of its deletion;
+    /// `None`: it has none. So nothing lies between the range and this key, which costs nothing to
+    /// know here. To be asked when [`next`](Self::next) has given `None`, of a range that does not
+    /// end before it begins.
+    #[must_use]
+    pub fn behind(&self) -> Option<Bytes> {
+        let cursor = self.front.as_ref()?.current()?;
+        is_behind(cursor.key().user, &self.to).then(|| cursor.user_bytes())
+    }
+
     fn check(&self) -> Result<(), Error> {
         match &self.failed {
             Some(error) => Err(error.clone()),

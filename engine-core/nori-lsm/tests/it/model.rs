@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nori_lsm::{Job, JobState, Log, Lsm, Snapshot, WriteBatch};
+use nori_lsm::{Iter, Job, JobState, Log, Lsm, Snapshot, WriteBatch};
 use proptest::prelude::*;
 
 use crate::support::{backward, entries, forward, mem, open, tiny, work};
@@ -66,7 +66,32 @@ fn check(lsm: &Lsm, snapshot: &Snapshot, model: &Model, from: Bound<Bytes>, to: 
     };
     let iter = || lsm.iter((from.clone(), to.clone()), snapshot);
     assert_eq!(forward(iter()).unwrap(), expected);
+    if !matches!((&from, &to), (Bound::Included(from), Bound::Excluded(to)) if from > to) {
+        check_behind(iter(), model, &to);
+    }
     assert_eq!(backward(iter()).unwrap(), expected);
+}
+
+/// What an iterator says lies behind its range is at most the first key there.
+fn check_behind(mut iter: Iter, model: &Model, to: &Bound<Bytes>) {
+    while iter.next().unwrap().is_some() {}
+    let behind = iter.behind();
+    let first = match to {
+        Bound::Included(to) => model
+            .range((Bound::Excluded(to.clone()), Bound::Unbounded))
+            .next(),
+        Bound::Excluded(to) => model.range(to.clone()..).next(),
+        Bound::Unbounded => None,
+    };
+    match (to, &behind) {
+        (Bound::Included(to), Some(behind)) => assert!(behind > to),
+        (Bound::Excluded(to), Some(behind)) => assert!(behind >= to),
+        (Bound::Unbounded, behind) => assert_eq!(*behind, None),
+        (_, None) => {}
+    }
+    if let Some((first, _)) = first {
+        assert!(behind.is_some_and(|behind| behind <= *first));
+    }
 }
 
 fn check_all(lsm: &Lsm, model: &Model, snapshots: &[(Snapshot, Model)]) {

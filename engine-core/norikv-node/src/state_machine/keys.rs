@@ -54,6 +54,14 @@ pub(crate) fn user_key(stored: &Bytes) -> Bytes {
     stored.slice(DATA_PREFIX_BYTES.min(stored.len())..)
 }
 
+/// The shard of a stored key that [`data_key`] made; `None`: of another record.
+pub(crate) fn shard_in(stored: &[u8]) -> Option<ShardId> {
+    match stored {
+        [DATA, high, low, ..] => Some(ShardId(u16::from_be_bytes([*high, *low]))),
+        _ => None,
+    }
+}
+
 /// Every metadata record of `group`.
 pub(crate) fn metadata_range(group: GroupId) -> Range<Bytes> {
     let start = metadata(group, 0, &[]).slice(..METADATA_PREFIX_BYTES);

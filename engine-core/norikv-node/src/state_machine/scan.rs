@@ -12,7 +12,7 @@ use norikv_types::{ShardId, Version};
 
 use crate::{Answer, Item, Page, PortError};
 
-use super::keys::{data_key, successor, user_key};
+use super::keys::{data_key, shard_in, successor, user_key};
 use super::records::decode_value;
 use super::view::{Cursor, StateView};
 
@@ -46,7 +46,8 @@ pub(crate) fn get<V: StateView>(view: &V, key: &[u8]) -> Result<Answer, PortErro
 
 /// The page that `query` asks for: a merge of its shards, each in order already.
 ///
-/// Costs a seek a shard, and a step an item.
+/// Costs a seek a shard, and a step an item. Of shards without a key between two with keys only
+/// the first is looked into.
 ///
 /// # Errors
 /// As [`get`].
@@ -57,7 +58,10 @@ pub(crate) fn scan<V: StateView>(view: &V, query: &ScanQuery<'_>) -> Result<Page
     };
     let mut cursors = Vec::new();
     let mut heads = BinaryHeap::new();
-    for shard in query.shards.start.0..query.shards.end.0 {
+    let mut next = query.shards.start.0;
+    while next < query.shards.end.0 {
+        let shard = next;
+        next += 1;
         let end = match &to {
             Some(to) => data_key(ShardId(shard), to),
             None => data_key(ShardId(shard + 1), &[]),
@@ -66,6 +70,11 @@ pub(crate) fn scan<V: StateView>(view: &V, query: &ScanQuery<'_>) -> Result<Page
         if let Some(head) = Head::take(&mut cursor, cursors.len())? {
             heads.push(Reverse(head));
             cursors.push(cursor);
+        } else {
+            match cursor.behind().as_deref().and_then(shard_in) {
+                Some(behind) => next = next.max(behind.0),
+                None => break,
+            }
         }
     }
 

@@ -18,7 +18,10 @@ pub(super) const GROUP: GroupId = GroupId(5);
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct MapView(pub(super) BTreeMap<Bytes, Bytes>);
 
-pub(super) struct MapCursor(vec::IntoIter<(Bytes, Bytes)>);
+pub(super) struct MapCursor {
+    items: vec::IntoIter<(Bytes, Bytes)>,
+    behind: Option<Bytes>,
+}
 
 impl StateView for MapView {
     type Cursor = MapCursor;
@@ -28,15 +31,22 @@ impl StateView for MapView {
     }
 
     fn range(&self, from: Bytes, to: Bytes) -> MapCursor {
-        let range = self.0.range(from..to);
+        let range = self.0.range(from..to.clone());
         let items: Vec<_> = range.map(|(k, v)| (k.clone(), v.clone())).collect();
-        MapCursor(items.into_iter())
+        MapCursor {
+            items: items.into_iter(),
+            behind: self.0.range(to..).next().map(|(key, _)| key.clone()),
+        }
     }
 }
 
 impl Cursor for MapCursor {
     fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, PortError> {
-        Ok(self.0.next())
+        Ok(self.items.next())
+    }
+
+    fn behind(&self) -> Option<Bytes> {
+        self.behind.clone()
     }
 }
 

@@ -20,4 +20,8 @@ pub(crate) trait StateView {
 pub(crate) trait Cursor {
     /// The next key and value; `None` behind the last.
     fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, PortError>;
+
+    /// When [`next`](Self::next) has given `None`: a key behind the range such that no stored key
+    /// lies between the range and it; `None`: no stored key lies behind the range.
+    fn behind(&self) -> Option<Bytes>;
 }

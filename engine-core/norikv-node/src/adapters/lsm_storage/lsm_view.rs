@@ -46,6 +46,10 @@ impl Cursor for LsmCursor {
     fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, PortError> {
         self.0.next().map_err(fold)
     }
+
+    fn behind(&self) -> Option<Bytes> {
+        self.0.behind()
+    }
 }
 
 impl fmt::Debug for LsmCursor {

@@ -32,9 +32,22 @@ fn a_shard_holds_every_key_and_no_other_shard() {
     for key in [b"".as_slice(), b"\0", b"\xff\xff\xff\xff", b"hello"] {
         let stored = data_key(ShardId(1023), key);
         assert_eq!(user_key(&stored), key);
+        assert_eq!(shard_in(&stored), Some(ShardId(1023)));
         assert!(data_range(&(ShardId(1023)..ShardId(1024))).contains(&stored));
         assert!(!data_range(&(ShardId(0)..ShardId(1023))).contains(&stored));
     }
+}
+
+#[test]
+fn metadata_stands_in_no_shard() {
+    for stored in [
+        applied_key(GroupId(2)),
+        session_key(GroupId(1), b"n"),
+        slot_key(GroupId(0), 9),
+    ] {
+        assert_eq!(shard_in(&stored), None);
+    }
+    assert_eq!(shard_in(&[2, 1]), None);
 }
 
 #[test]

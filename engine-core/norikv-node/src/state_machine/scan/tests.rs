@@ -143,6 +143,38 @@ fn no_item_is_too_long_for_the_first_place_of_a_page() {
 }
 
 #[test]
+fn shards_without_keys_are_passed_over_and_those_behind_them_are_not() {
+    // Few keys, so that most shards have none, and some have only keys outside the prefix.
+    for seed in 0..50 {
+        let mut prng = Prng::new(seed);
+        let mut view = MapView::default();
+        let mut model = Vec::new();
+        for _ in 0..prng.below(6) {
+            let mut key = prng.next_u64().to_le_bytes();
+            key[0] = [b'a', b'b', b'c'][usize::try_from(prng.below(3)).unwrap()];
+            while !shards().contains(&shard_of(&key)) {
+                key[7] = key[7].wrapping_add(1);
+                key[6] = key[6].wrapping_add(u8::from(key[7] == 0));
+            }
+            model.push(Bytes::copy_from_slice(&key));
+        }
+        model.sort();
+        model.dedup();
+        view.apply(&log(model.iter().map(|key| put(key, b"v"))));
+        for prefix in [b"".as_slice(), b"a", b"b", b"c", b"d"] {
+            let page = page(&view, prefix, None, u32::MAX, u32::MAX);
+            let found: Vec<_> = page.items.into_iter().map(|item| item.key).collect();
+            let expected: Vec<_> = model
+                .iter()
+                .filter(|key| key.starts_with(prefix))
+                .cloned()
+                .collect();
+            assert_eq!(found, expected, "seed {seed}, prefix {prefix:?}");
+        }
+    }
+}
+
+#[test]
 fn a_view_of_other_groups_alone_is_an_empty_page() {
     let (view, _) = group(5);
     let query = ScanQuery {
