@@ -116,6 +116,28 @@ impl<K, I, O> History<K, I, O> {
         &self.operations[id.0 as usize]
     }
 
+    /// The same history told in other words: `f` gives each operation's new key and input.
+    #[must_use]
+    pub fn map<L, J>(&self, mut f: impl FnMut(&K, &I) -> (L, J)) -> History<L, J, O>
+    where
+        O: Clone,
+    {
+        let operations = self.operations.iter().map(|operation| {
+            let (key, input) = f(&operation.key, &operation.input);
+            Operation {
+                process: operation.process,
+                key,
+                input,
+                invoked: operation.invoked,
+                outcome: operation.outcome.clone(),
+            }
+        });
+        History {
+            operations: operations.collect(),
+            next_event: self.next_event,
+        }
+    }
+
     fn settle(&mut self, id: OperationId, outcome: Outcome<O>) {
         let operation = &mut self.operations[id.0 as usize];
         assert!(

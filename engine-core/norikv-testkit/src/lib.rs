@@ -25,8 +25,10 @@ pub use entropy::SimEntropy;
 pub use history::{History, Moment, Operation, OperationId, Outcome};
 pub use linearizability::{Limit, Verdict, Violation, linearizable, linearizable_within};
 pub use model::{
-    CasRegister, Expect, Model, RegisterInput, RegisterOutput, VersionedInput, VersionedKey,
-    VersionedOutput, VersionedState,
+    Action, AppendList, CasInput, CasOutput, CasRegister, Comparison, Expect, ListInput,
+    ListOutput, Lock, LockInput, LockOutput, Model, Queue, QueueInput, QueueOutput, Register,
+    RegisterInput, RegisterOutput, TextInput, TextKey, TextOutput, Together, Transaction,
+    TransactionOutput, Transactions, VersionedInput, VersionedKey, VersionedOutput, VersionedState,
 };
 pub use network::{Channel, Delay, LinkFaults, Message, Network, NetworkCounters};
 pub use schedule::{Schedule, Slot};

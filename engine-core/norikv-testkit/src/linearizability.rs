@@ -43,14 +43,14 @@ pub struct Limit {
 /// Judges a history, key by key, with the default [`Limit`].
 ///
 /// ```
-/// use norikv_testkit::{CasRegister, History, RegisterInput, RegisterOutput, Verdict, linearizable};
+/// use norikv_testkit::{CasRegister, History, CasInput, CasOutput, Verdict, linearizable};
 /// use norikv_types::Mono;
 ///
 /// let mut history = History::new();
-/// let write = history.invoke(1, "x", RegisterInput::Write(1), Mono::ZERO);
-/// history.returned(write, RegisterOutput::Done, Mono::ZERO);
-/// let read = history.invoke(2, "x", RegisterInput::Read, Mono::ZERO);
-/// history.returned(read, RegisterOutput::Holds(None), Mono::ZERO);
+/// let write = history.invoke(1, "x", CasInput::Write(1), Mono::ZERO);
+/// history.returned(write, CasOutput::Done, Mono::ZERO);
+/// let read = history.invoke(2, "x", CasInput::Read, Mono::ZERO);
+/// history.returned(read, CasOutput::Holds(None), Mono::ZERO);
 /// let Verdict::No(violation) = linearizable(&history, &CasRegister::new()) else { panic!() };
 /// assert_eq!(violation.key, "x");
 /// assert_eq!(violation.unexplained, read);

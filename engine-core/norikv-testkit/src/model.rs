@@ -3,13 +3,27 @@
 //! **Invariant: a model is a function.** Where reality leaves a choice open (an outcome that nobody
 //! saw), the state says what is not known, instead of the model guessing.
 
+mod cas_register;
+mod list;
+mod lock;
+mod queue;
 mod register;
+mod text;
+mod together;
+mod transaction;
 mod versioned;
 
 use core::fmt::Debug;
 use core::hash::Hash;
 
-pub use register::{CasRegister, RegisterInput, RegisterOutput};
+pub use cas_register::{CasInput, CasOutput, CasRegister};
+pub use list::{AppendList, ListInput, ListOutput};
+pub use lock::{Lock, LockInput, LockOutput};
+pub use queue::{Queue, QueueInput, QueueOutput};
+pub use register::{Register, RegisterInput, RegisterOutput};
+pub use text::{TextInput, TextKey, TextOutput};
+pub use together::Together;
+pub use transaction::{Action, Comparison, Transaction, TransactionOutput, Transactions};
 pub use versioned::{Expect, VersionedInput, VersionedKey, VersionedOutput, VersionedState};
 
 /// The sequential behaviour of one key.

@@ -3,25 +3,24 @@ use norikv_types::{Mono, Prng};
 use super::explain::{Sweep, sweep};
 use super::*;
 use crate::model::{
-    CasRegister, Expect, RegisterInput, RegisterOutput, VersionedInput, VersionedKey,
-    VersionedOutput,
+    CasInput, CasOutput, CasRegister, Expect, VersionedInput, VersionedKey, VersionedOutput,
 };
 
 type Register = CasRegister<u8>;
-type RegisterHistory = History<u8, RegisterInput<u8>, RegisterOutput<u8>>;
+type RegisterHistory = History<u8, CasInput<u8>, CasOutput<u8>>;
 
 fn write(history: &mut RegisterHistory, value: u8) -> OperationId {
-    history.invoke(0, 0, RegisterInput::Write(value), Mono::ZERO)
+    history.invoke(0, 0, CasInput::Write(value), Mono::ZERO)
 }
 
 fn read(history: &mut RegisterHistory, value: Option<u8>) -> OperationId {
-    let id = history.invoke(1, 0, RegisterInput::Read, Mono::ZERO);
-    history.returned(id, RegisterOutput::Holds(value), Mono::ZERO);
+    let id = history.invoke(1, 0, CasInput::Read, Mono::ZERO);
+    history.returned(id, CasOutput::Holds(value), Mono::ZERO);
     id
 }
 
 fn done(history: &mut RegisterHistory, id: OperationId) {
-    history.returned(id, RegisterOutput::Done, Mono::ZERO);
+    history.returned(id, CasOutput::Done, Mono::ZERO);
 }
 
 #[test]
@@ -79,11 +78,11 @@ fn a_stale_read_is_named_with_the_states_that_were_possible() {
 fn keys_are_judged_apart_and_the_bad_one_is_named() {
     let mut history = RegisterHistory::new();
     for key in 0..10 {
-        let id = history.invoke(0, key, RegisterInput::Write(key), Mono::ZERO);
+        let id = history.invoke(0, key, CasInput::Write(key), Mono::ZERO);
         done(&mut history, id);
-        let id = history.invoke(0, key, RegisterInput::Read, Mono::ZERO);
+        let id = history.invoke(0, key, CasInput::Read, Mono::ZERO);
         let value = if key == 7 { 8 } else { key };
-        history.returned(id, RegisterOutput::Holds(Some(value)), Mono::ZERO);
+        history.returned(id, CasOutput::Holds(Some(value)), Mono::ZERO);
     }
     let Verdict::No(violation) = linearizable(&history, &Register::new()) else {
         panic!("key 7 is broken");
@@ -113,9 +112,9 @@ fn a_long_history_of_many_clients_is_judged_quickly() {
     for _ in 0..20_000 {
         if open.len() < 8 && prng.chance_ppm(500_000) {
             let input = if prng.chance_ppm(500_000) {
-                RegisterInput::Read
+                CasInput::Read
             } else {
-                RegisterInput::Write(u8::try_from(prng.below(200)).unwrap())
+                CasInput::Write(u8::try_from(prng.below(200)).unwrap())
             };
             let id = history.invoke(0, 0, input.clone(), Mono::ZERO);
             open.push((id, input, None));
@@ -124,8 +123,8 @@ fn a_long_history_of_many_clients_is_judged_quickly() {
             let (_, input, effect) = &mut open[pick];
             if effect.is_none() {
                 let (after, answer) = match input {
-                    RegisterInput::Write(value) => (Some(*value), RegisterOutput::Done),
-                    _ => (state, RegisterOutput::Holds(state)),
+                    CasInput::Write(value) => (Some(*value), CasOutput::Done),
+                    _ => (state, CasOutput::Holds(state)),
                 };
                 state = after;
                 *effect = Some(answer);
@@ -143,15 +142,15 @@ fn a_long_history_of_many_clients_is_judged_quickly() {
 fn small_register_history(prng: &mut Prng) -> RegisterHistory {
     let mut draw = |bound: u64| u8::try_from(prng.below(bound)).unwrap();
     let mut history = RegisterHistory::new();
-    let mut open: Vec<(OperationId, RegisterInput<u8>)> = Vec::new();
+    let mut open: Vec<(OperationId, CasInput<u8>)> = Vec::new();
     let mut left = 2 + draw(5);
     while left > 0 || !open.is_empty() {
         if left > 0 && (open.is_empty() || (open.len() < 4 && draw(2) == 0)) {
             left -= 1;
             let input = match draw(3) {
-                0 => RegisterInput::Read,
-                1 => RegisterInput::Write(draw(3)),
-                _ => RegisterInput::Swap {
+                0 => CasInput::Read,
+                1 => CasInput::Write(draw(3)),
+                _ => CasInput::Swap {
                     from: Some(draw(3)),
                     to: draw(3),
                 },
@@ -166,12 +165,10 @@ fn small_register_history(prng: &mut Prng) -> RegisterHistory {
                     history.refused(id);
                     continue;
                 }
-                (_, RegisterInput::Read) => {
-                    RegisterOutput::Holds(Some(draw(4)).filter(|value| *value < 3))
-                }
-                (_, RegisterInput::Write(_)) => RegisterOutput::Done,
-                (nth, RegisterInput::Swap { .. }) if nth < 5 => RegisterOutput::Differs,
-                (_, RegisterInput::Swap { .. }) => RegisterOutput::Done,
+                (_, CasInput::Read) => CasOutput::Holds(Some(draw(4)).filter(|value| *value < 3)),
+                (_, CasInput::Write(_)) => CasOutput::Done,
+                (nth, CasInput::Swap { .. }) if nth < 5 => CasOutput::Differs,
+                (_, CasInput::Swap { .. }) => CasOutput::Done,
             };
             history.returned(id, output, Mono::ZERO);
         }

@@ -1,4 +1,4 @@
-//! A cell that is read, written, and swapped if it holds what was expected.
+//! A cell that is read and written.
 
 use core::fmt::Debug;
 use core::hash::Hash;
@@ -6,9 +6,9 @@ use core::marker::PhantomData;
 
 use super::Model;
 
-/// A register with compare-and-swap over values `V`; empty at first.
+/// A register over values `V`; empty at first.
 #[derive(Debug, Clone, Copy)]
-pub struct CasRegister<V>(PhantomData<V>);
+pub struct Register<V>(PhantomData<V>);
 
 /// What a register is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +17,6 @@ pub enum RegisterInput<V> {
     Read,
     /// Hold this.
     Write(V),
-    /// Hold `to` if you hold `from`.
-    Swap {
-        /// Expected; `None` is the empty register.
-        from: Option<V>,
-        /// The new value.
-        to: V,
-    },
 }
 
 /// What a register answers.
@@ -31,13 +24,11 @@ pub enum RegisterInput<V> {
 pub enum RegisterOutput<V> {
     /// To a read.
     Holds(Option<V>),
-    /// To a write, and to a swap that took place.
+    /// To a write.
     Done,
-    /// To a swap that met another value.
-    Differs,
 }
 
-impl<V> CasRegister<V> {
+impl<V> Register<V> {
     /// The model.
     #[must_use]
     pub const fn new() -> Self {
@@ -45,13 +36,13 @@ impl<V> CasRegister<V> {
     }
 }
 
-impl<V> Default for CasRegister<V> {
+impl<V> Default for Register<V> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<V: Clone + Eq + Hash + Debug> Model for CasRegister<V> {
+impl<V: Clone + Eq + Hash + Debug> Model for Register<V> {
     type Input = RegisterInput<V>;
     type Output = RegisterOutput<V>;
     type State = Option<V>;
@@ -66,19 +57,19 @@ impl<V: Clone + Eq + Hash + Debug> Model for CasRegister<V> {
         input: &RegisterInput<V>,
         output: Option<&RegisterOutput<V>>,
     ) -> Option<Option<V>> {
-        let (after, answer) = match input {
-            RegisterInput::Read => (state.clone(), RegisterOutput::Holds(state.clone())),
-            RegisterInput::Write(value) => (Some(value.clone()), RegisterOutput::Done),
-            RegisterInput::Swap { from, to } if from == state => {
-                (Some(to.clone()), RegisterOutput::Done)
+        let (after, explained) = match (input, output) {
+            (RegisterInput::Read, Some(RegisterOutput::Holds(seen))) => (state, seen == state),
+            (RegisterInput::Read, seen) => (state, seen.is_none()),
+            (RegisterInput::Write(value), None | Some(RegisterOutput::Done)) => {
+                return Some(Some(value.clone()));
             }
-            RegisterInput::Swap { .. } => (state.clone(), RegisterOutput::Differs),
+            (RegisterInput::Write(_), Some(RegisterOutput::Holds(_))) => (state, false),
         };
-        output.is_none_or(|seen| *seen == answer).then_some(after)
+        explained.then(|| after.clone())
     }
 
-    fn is_read(&self, input: &RegisterInput<V>, output: &RegisterOutput<V>) -> bool {
-        matches!(input, RegisterInput::Read) || matches!(output, RegisterOutput::Differs)
+    fn is_read(&self, input: &RegisterInput<V>, _: &RegisterOutput<V>) -> bool {
+        matches!(input, RegisterInput::Read)
     }
 }
 

@@ -1,24 +1,33 @@
 use super::*;
 
+const MODEL: Register<u8> = Register::new();
+
 #[test]
-fn a_swap_takes_place_only_over_the_expected_value() {
-    let model = CasRegister::<u8>::new();
-    let swap = RegisterInput::Swap {
-        from: Some(1),
-        to: 2,
+fn a_read_sees_the_last_write_and_nothing_else() {
+    let written = MODEL.step(&None, &RegisterInput::Write(1), Some(&RegisterOutput::Done));
+    assert_eq!(written, Some(Some(1)));
+    let read = |seen| {
+        MODEL.step(
+            &Some(1),
+            &RegisterInput::Read,
+            Some(&RegisterOutput::Holds(seen)),
+        )
     };
-    let done = Some(&RegisterOutput::Done);
-    assert_eq!(model.step(&Some(1), &swap, done), Some(Some(2)));
-    assert_eq!(model.step(&Some(3), &swap, done), None);
-    let differs = Some(&RegisterOutput::Differs);
-    assert_eq!(model.step(&Some(3), &swap, differs), Some(Some(3)));
-    assert_eq!(model.step(&Some(1), &swap, differs), None);
+    assert_eq!(read(Some(1)), Some(Some(1)));
+    assert_eq!(read(Some(2)), None);
+    assert_eq!(read(None), None);
 }
 
 #[test]
-fn an_unknown_outcome_does_what_the_state_says() {
-    let model = CasRegister::<u8>::new();
-    let swap = RegisterInput::Swap { from: None, to: 2 };
-    assert_eq!(model.step(&None, &swap, None), Some(Some(2)));
-    assert_eq!(model.step(&Some(3), &swap, None), Some(Some(3)));
+fn an_answer_to_another_question_is_no_answer() {
+    let held = RegisterOutput::Holds(Some(1));
+    assert_eq!(
+        MODEL.step(&Some(1), &RegisterInput::Write(1), Some(&held)),
+        None
+    );
+    let done = RegisterOutput::Done;
+    assert_eq!(
+        MODEL.step(&Some(1), &RegisterInput::Read, Some(&done)),
+        None
+    );
 }
