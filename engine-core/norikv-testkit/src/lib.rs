@@ -13,6 +13,7 @@ extern crate std;
 mod clock;
 mod disk;
 mod entropy;
+mod format;
 mod history;
 mod linearizability;
 mod model;
@@ -22,6 +23,9 @@ mod schedule;
 pub use clock::VirtualClock;
 pub use disk::{CrashReport, DiskCounters, DiskOptions, FailPoint, SimDisk};
 pub use entropy::SimEntropy;
+pub use format::{
+    FormatError, RegisterHistory, TextHistory, read_edn_register, read_edn_text, read_jepsen_log,
+};
 pub use history::{History, Moment, Operation, OperationId, Outcome};
 pub use linearizability::{Limit, Verdict, Violation, linearizable, linearizable_within};
 pub use model::{
