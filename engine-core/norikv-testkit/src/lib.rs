@@ -11,6 +11,7 @@ extern crate alloc;
 extern crate std;
 
 mod clock;
+mod counters;
 mod disk;
 mod entropy;
 mod format;
@@ -34,5 +35,5 @@ pub use model::{
     RegisterInput, RegisterOutput, TextInput, TextKey, TextOutput, Together, Transaction,
     TransactionOutput, Transactions, VersionedInput, VersionedKey, VersionedOutput, VersionedState,
 };
-pub use network::{Channel, Delay, LinkFaults, Message, Network, NetworkCounters};
+pub use network::{Channel, Delay, Harm, LinkFaults, Message, Network, NetworkCounters, Payload};
 pub use schedule::{Schedule, Slot};

@@ -208,6 +208,7 @@ impl SimConfig {
             loss_ppm: rare(prng, 20_000),
             duplicate_ppm: rare(prng, 20_000),
             reorder_ppm: rare(prng, 50_000),
+            ..LinkFaults::default()
         };
         config.faults = Faults {
             from: Duration::from_millis(500 + u64::from(draw(prng, 1_500))),

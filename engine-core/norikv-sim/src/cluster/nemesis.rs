@@ -178,6 +178,7 @@ impl Simulation {
             loss_ppm: draw(300_000),
             duplicate_ppm: draw(200_000),
             reorder_ppm: draw(300_000),
+            ..LinkFaults::default()
         });
     }
 

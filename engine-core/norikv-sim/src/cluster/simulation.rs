@@ -12,7 +12,7 @@ use bytes::Bytes;
 use norikv_node::adapters::PlacementRouter;
 use norikv_node::driver::{JobTask, Task, route};
 use norikv_node::{Event, Input, Lane, Output, Router};
-use norikv_testkit::{Channel, Message, Network, Schedule};
+use norikv_testkit::{Channel, Message, Network, Payload, Schedule};
 use norikv_types::{GroupId, Mono, NodeId, Prng};
 
 use crate::cluster::client::{ClientHappening, ClientSide};
@@ -98,6 +98,16 @@ pub(crate) struct Packet {
     pub(crate) bytes: Bytes,
     /// The start of the receiver that the connection was made to.
     pub(crate) to_life: u64,
+}
+
+impl Payload for Packet {
+    fn truncate(&mut self, prng: &mut Prng) -> bool {
+        Payload::truncate(&mut self.bytes, prng)
+    }
+
+    fn flip_bit(&mut self, prng: &mut Prng) -> bool {
+        self.bytes.flip_bit(prng)
+    }
 }
 
 /// What is scheduled.

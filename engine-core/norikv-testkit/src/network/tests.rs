@@ -2,6 +2,10 @@ use alloc::vec::Vec;
 
 use super::*;
 
+mod harm;
+mod held_back;
+mod topology;
+
 const A: NodeId = NodeId(1);
 const B: NodeId = NodeId(2);
 const C: NodeId = NodeId(3);
@@ -17,7 +21,7 @@ fn wild() -> LinkFaults {
         },
         loss_ppm: 100_000,
         duplicate_ppm: 100_000,
-        reorder_ppm: 0,
+        ..LinkFaults::default()
     }
 }
 
@@ -71,6 +75,7 @@ fn every_fault_fires_and_is_counted() {
     assert!((50..200).contains(&counters.lost), "{counters:?}");
     assert!((50..200).contains(&counters.duplicated), "{counters:?}");
     assert!((100..300).contains(&counters.reordered), "{counters:?}");
+    assert!((20..100).contains(&counters.tailed), "{counters:?}");
     assert_eq!(
         counters.delivered,
         counters.sent - counters.lost + counters.duplicated
@@ -81,7 +86,7 @@ fn every_fault_fires_and_is_counted() {
 #[test]
 fn a_partition_swallows_what_is_in_flight_and_a_one_way_cut_leaves_the_way_back() {
     let calm = LinkFaults::none(Delay::fixed(Duration::from_millis(1)));
-    let mut network = Network::new(calm, Prng::new(0));
+    let mut network = Network::<u32>::new(calm, Prng::new(0));
     network.send(Mono::ZERO, A, B, LANE, 1);
     network.partition(&[&[A], &[B, C]]);
     network.send(Mono::ZERO, B, C, LANE, 2);
@@ -101,7 +106,7 @@ fn a_partition_swallows_what_is_in_flight_and_a_one_way_cut_leaves_the_way_back(
 #[test]
 fn a_dead_node_takes_its_messages_with_it() {
     let calm = LinkFaults::none(Delay::fixed(Duration::from_millis(1)));
-    let mut network = Network::new(calm, Prng::new(0));
+    let mut network = Network::<u32>::new(calm, Prng::new(0));
     network.send(Mono::ZERO, A, B, LANE, 1);
     network.send(Mono::ZERO, B, C, LANE, 2);
     network.send(Mono::ZERO, C, A, LANE, 3);
@@ -117,7 +122,7 @@ fn a_strict_channel_neither_reorders_nor_doubles_and_no_channel_waits_for_anothe
         duplicate_ppm: 500_000,
         ..wild()
     };
-    let mut network = Network::new(faults, Prng::new(6));
+    let mut network = Network::<u32>::new(faults, Prng::new(6));
     for nth in 0..1_000 {
         for number in [1, 2] {
             network.send(Mono::ZERO, A, B, Channel::strict(number), nth);
