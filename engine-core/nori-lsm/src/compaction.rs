@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nori_sstable::{IterOptions, ValueKind};
+use norikv_types::{Mutant, breaks};
 
 use crate::Error;
 use crate::cursor::Cursor;
@@ -146,8 +147,9 @@ impl Compaction {
                 let decided = decided.get_or_insert_default();
                 decided.clear();
                 decided.extend_from_slice(key.user);
-                let needed =
-                    key.kind == ValueKind::Put || self.levels.is_below(self.output_level, key.user);
+                let needed = key.kind == ValueKind::Put
+                    || self.levels.is_below(self.output_level, key.user)
+                        && !breaks(Mutant::TombstoneDroppedEarly);
                 if needed {
                     out.add(engine, &key, value)?;
                 }

@@ -11,6 +11,7 @@ use nori_env::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Park, R
 use nori_env::{BlockStore, Clock, Entropy};
 use nori_sstable::{BlockCache, SeqNo, TableMeta};
 use nori_wal::Wal;
+use norikv_types::{Mutant, breaks};
 
 use crate::Error;
 use crate::jobs::Jobs;
@@ -141,6 +142,13 @@ impl Engine {
                 .map(|(level, table)| table.as_live(*level, if *level == 0 { run } else { 0 }))
                 .collect(),
         };
+        if breaks(Mutant::TablesDeletedBeforeEdit) {
+            let moved = |number| change.added.iter().any(|(_, table)| table.number == number);
+            let gone = change.removed.iter().map(|(_, table)| table.number);
+            for number in gone.filter(|number| !moved(*number)) {
+                self.store.delete(nori_env::ObjectId::table(number))?;
+            }
+        }
         let committed = manifest.commit(&edit);
         self.failed.store(manifest.is_failed(), Ordering::Release);
         committed?;
@@ -177,7 +185,11 @@ impl Engine {
     /// Lets go of the log of a flushed memtable. Failing to is no loss: the next flush tries again.
     pub(crate) fn release_log(&self, flushed: &Memtable) {
         if let Some(wal) = &self.wal {
-            let _ = wal.release_before(flushed.log_end());
+            let end = match breaks(Mutant::UnflushedLogReleased) {
+                true => self.view().active.log_end(),
+                false => flushed.log_end(),
+            };
+            let _ = wal.release_before(end);
         }
     }
 

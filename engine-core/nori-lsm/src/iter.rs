@@ -10,6 +10,7 @@ use core::ops::Bound;
 
 use bytes::Bytes;
 use nori_sstable::{SeqNo, ValueKind};
+use norikv_types::{Mutant, breaks};
 
 use crate::Error;
 use crate::merge::Merge;
@@ -120,7 +121,7 @@ impl Iter {
             if met || is_behind(key.user, &self.to) {
                 return Ok(None);
             }
-            let is_put = key.kind == ValueKind::Put;
+            let is_put = key.kind == ValueKind::Put || breaks(Mutant::IterGivesDeleted);
             let user = cursor.user_bytes();
             self.front_key = Some(user.clone());
             let value = is_put.then(|| cursor.value());

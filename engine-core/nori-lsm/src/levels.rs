@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_sstable::{Found, SeqNo};
+use norikv_types::{Mutant, breaks};
 
 use crate::table_file::TableFile;
 use crate::version_edit::{LiveSet, VersionEdit};
@@ -123,6 +124,9 @@ impl Levels {
             next.fresh.push(Arc::new(Run::new(group[0].0, tables)));
         }
         next.fresh.sort_by_key(|run| core::cmp::Reverse(run.id));
+        if breaks(Mutant::OldestRunFirst) {
+            next.fresh.reverse();
+        }
 
         for (level, run) in (1_u8..).zip(&mut next.sorted) {
             let added: Vec<_> = edit
@@ -160,7 +164,11 @@ impl Levels {
 
     /// The newest version of `key` at or below `at`.
     pub(crate) fn get(&self, key: &[u8], at: SeqNo) -> Result<Option<Found>, Error> {
-        for run in self.runs() {
+        let searched = match breaks(Mutant::LowerLevelsNotSearched) {
+            true => self.fresh.len() + 1,
+            false => usize::MAX,
+        };
+        for run in self.runs().take(searched) {
             if let Some(file) = run.table_of(key)
                 && let Some(found) = file.table.get(key, at)?
             {

@@ -9,6 +9,7 @@ use nori_env::sync::{AtomicBool, AtomicU64, Mutex, Ordering, Park, RwLock};
 use nori_env::{BlockStore, Clock, Entropy, ObjectId, ObjectKind, Owner};
 use nori_sstable::{BlockCache, SeqNo};
 use nori_wal::{Replayed, Wal};
+use norikv_types::{Mutant, breaks};
 
 use crate::batch::{self, WriteBatch};
 use crate::engine::Engine;
@@ -67,6 +68,9 @@ impl Lsm {
         live.next_table = stored
             .iter()
             .fold(live.next_table.max(1), |next, number| next.max(number + 1));
+        if breaks(Mutant::TableNumberReused) {
+            live.next_table = live.tables.len() as u64 + 1;
+        }
         let next_table = live.next_table;
         let (mut last, flushed) = (live.last_seqno, live.flushed_seqno);
         let live_tables: Vec<u64> = live.tables.values().map(|table| table.number).collect();

@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use norikv_types::{Mutant, breaks};
 
 use crate::compaction::Compaction;
 use crate::levels::Levels;
@@ -60,7 +61,12 @@ impl Picking {
         if self.fresh_busy {
             return None;
         }
-        self.with_overlap(levels, 0, levels.tables(0).cloned().collect())
+        let newest = levels.fresh.first().map(|run| run.tables.clone());
+        let chosen = match newest.filter(|_| breaks(Mutant::NewestRunCompactedAlone)) {
+            Some(tables) => tables,
+            None => levels.tables(0).cloned().collect(),
+        };
+        self.with_overlap(levels, 0, chosen)
     }
 
     /// The next table of `level` in turn that is free.

@@ -9,6 +9,7 @@ use core::ops::{Bound, Range};
 
 use bytes::Bytes;
 use nori_sstable::{InternalKeyRef, SeqNo, ValueKind};
+use norikv_types::{Mutant, breaks};
 
 use crate::Error;
 use crate::engine::{Engine, Install};
@@ -79,7 +80,9 @@ impl Engine {
                     (None, None) => break,
                     (Some(gone), new) if new.is_none_or(|(key, _)| gone < key) => {
                         let key = InternalKeyRef::new(gone, seqno, ValueKind::Tombstone);
-                        out.add(self, &key, &[])?;
+                        if !breaks(Mutant::ReplacedRangeKeepsKeys) {
+                            out.add(self, &key, &[])?;
+                        }
                         old = held.next()?.map(|(key, _)| key);
                     }
                     (_, Some((user, value))) => {

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_sstable::{Found, IterOptions, SeqNo, ValueKind};
+use norikv_types::{Mutant, breaks};
 
 use crate::Error;
 use crate::cursor::Cursor;
@@ -30,7 +31,14 @@ impl View {
     /// The value of `key` as of `at`.
     pub(crate) fn get(&self, key: &[u8], at: SeqNo) -> Result<Option<Bytes>, Error> {
         let value = |found: Found| (found.kind == ValueKind::Put).then_some(found.value);
+        let at = match breaks(Mutant::SnapshotSeesLater) {
+            true => SeqNo::MAX,
+            false => at,
+        };
         for memtable in self.memtables() {
+            if breaks(Mutant::WaitingMemtablesNotSearched) && memtable.id != self.active.id {
+                continue;
+            }
             if let Some(found) = memtable.get(key, at) {
                 return Ok(value(found));
             }

@@ -8,7 +8,7 @@
 
 use alloc::collections::VecDeque;
 
-use norikv_types::{LogIndex, NodeId, Term};
+use norikv_types::{LogIndex, Mutant, NodeId, Term, breaks};
 use serde::{Deserialize, Serialize};
 
 use crate::entry::SnapshotMeta;
@@ -242,6 +242,9 @@ impl Durability {
     /// Nothing above `keep` counts as stored any more.
     fn cut(&mut self, keep: LogIndex) {
         self.durable_index = self.durable_index.min(keep);
+        if breaks(Mutant::CutWritesCount) {
+            return;
+        }
         for pending in self.pending.iter_mut().rev() {
             if pending.last <= keep {
                 break;

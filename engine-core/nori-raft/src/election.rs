@@ -37,7 +37,7 @@ pub(crate) struct Tally {
 
 impl Election {
     pub(crate) fn new(config: &Config, fresh: bool, now: Mono) -> Self {
-        let guard = if fresh {
+        let guard = if fresh || breaks(Mutant::RestartForgetsTheLease) {
             now
         } else {
             now + config.election_timeout_max
@@ -67,9 +67,10 @@ impl Election {
     /// Whether a vote now could break a lease.
     pub(crate) fn must_ignore_candidates(&self, config: &Config, now: Mono) -> bool {
         now < self.guard_until
-            || self
-                .heard_at
-                .is_some_and(|heard| now < heard + config.election_timeout_min)
+            || !breaks(Mutant::VotesDuringALease)
+                && self
+                    .heard_at
+                    .is_some_and(|heard| now < heard + config.election_timeout_min)
     }
 
     pub(crate) const fn deadline(&self) -> Mono {
@@ -191,7 +192,7 @@ impl Raft {
     }
 
     pub(crate) fn receive_vote_reply(&mut self, from: NodeId, term: Term, granted: bool) {
-        if term == self.term
+        if (term == self.term || breaks(Mutant::CountsOldVotes))
             && let Standing::Candidate(tally) = &mut self.standing
         {
             tally.count(from, granted);

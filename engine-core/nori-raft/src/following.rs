@@ -114,7 +114,12 @@ impl Raft {
         let prev = append.prev;
         let start = self.log.start().index;
         // What is compacted here is committed, and so agrees.
-        if prev.index >= start && !self.log.contains(prev) {
+        let matches = if breaks(Mutant::PrevTermNotCompared) {
+            prev.index <= self.log.last_index()
+        } else {
+            self.log.contains(prev)
+        };
+        if prev.index >= start && !matches {
             let hint = self.log.agreement_before(prev);
             self.reply_append(AppendReply {
                 round: append.round,
@@ -129,7 +134,17 @@ impl Raft {
         let end = LogIndex(prev.index.0 + append.entries.len() as u64);
         self.take_entries(append.entries);
         self.following.received_index = self.following.received_index.max(end);
-        let committed = append.commit_index.min(self.following.received_index);
+        if breaks(Mutant::DelayedAppendCuts) && carries && end < self.log.last_index() {
+            let keep = end.max(self.commit_index);
+            self.log.truncate(keep.next());
+            self.following.received_index = keep;
+        }
+        let verified = if breaks(Mutant::CommitsUnverified) {
+            self.log.last_index()
+        } else {
+            self.following.received_index
+        };
+        let committed = append.commit_index.min(verified);
         if committed > self.commit_index {
             self.commit(committed);
         }
@@ -165,7 +180,11 @@ impl Raft {
         if !matches!(self.standing, Standing::Follower) {
             return;
         }
-        let received_index = self.following.received_index;
+        let received_index = if breaks(Mutant::AcksWholeLog) {
+            self.log.last_index()
+        } else {
+            self.following.received_index
+        };
         let durable_index = self.durability.durable_index();
         let early = breaks(Mutant::AckBeforeDurable);
         let wait = all && received_index > durable_index && !early;

@@ -359,6 +359,9 @@ impl Raft {
         self.scratch.push(self.durability.durable_index().0);
         self.scratch
             .extend(reign.peers.iter().map(|peer| peer.match_index.0));
+        if breaks(Mutant::LeaderCountsTwice) {
+            self.scratch.push(self.durability.durable_index().0);
+        }
         self.scratch.sort_unstable_by(|a, b| b.cmp(a));
         let index = LogIndex(self.scratch[self.config.quorum() - 1]);
         if index <= self.commit_index {

@@ -9,7 +9,7 @@
 
 use alloc::collections::VecDeque;
 
-use norikv_types::{LogIndex, Mono, NodeId};
+use norikv_types::{LogIndex, Mono, Mutant, NodeId, breaks};
 
 use crate::config::Config;
 use crate::status::{PeerState, PeerStatus};
@@ -178,8 +178,13 @@ impl Peer {
         };
         if !stale {
             // Where `prev_index` was refused only what is before it can agree.
-            let agreed = agreed.min(prev_index.prev());
-            self.probe_from(agreed.max(self.match_index).next(), false);
+            let agreed = if breaks(Mutant::NeverStepsBack) {
+                prev_index
+            } else {
+                agreed.min(prev_index.prev())
+            };
+            let waiting = breaks(Mutant::NeverStepsBack);
+            self.probe_from(agreed.max(self.match_index).next(), waiting);
         }
     }
 

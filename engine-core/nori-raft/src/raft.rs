@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use norikv_types::{LogIndex, Mono, NodeId, Term};
+use norikv_types::{LogIndex, Mono, Mutant, NodeId, Term, breaks};
 
 use crate::config::Config;
 use crate::durability::Durability;
@@ -309,7 +309,7 @@ impl Raft {
             Body::Append(append) => self.receive_append(from, term, append),
             Body::AppendReply(reply) => {
                 self.catch_up(term);
-                if term == self.term {
+                if term == self.term || breaks(Mutant::AckWithoutTermCheck) {
                     self.receive_append_reply(from, reply);
                 }
             }
@@ -455,7 +455,7 @@ impl Raft {
         };
         let hard_state = staged.hard_state.then(|| HardState {
             term: self.term,
-            voted_for: self.voted_for,
+            voted_for: self.voted_for.filter(|_| !breaks(Mutant::VoteNotStored)),
             commit_index: self.commit_index.min(self.durability.durable_index()),
         });
         let entries = match staged.entries_from {

@@ -39,7 +39,7 @@ impl Reads {
         self.waiting.push_back(Waiting {
             read,
             index,
-            round: self.round + 1,
+            round: self.round + u64::from(!breaks(Mutant::ReadJoinsRoundUnderWay)),
         });
     }
 
@@ -82,7 +82,7 @@ impl Reads {
 
     /// The next read that is confirmed.
     pub(crate) fn ready(&mut self) -> Option<(ReadId, LogIndex)> {
-        if self.waiting.front()?.round > self.confirmed {
+        if self.waiting.front()?.round > self.confirmed && !breaks(Mutant::ReadWithoutARound) {
             return None;
         }
         self.waiting
@@ -114,7 +114,7 @@ impl Raft {
             return;
         };
         // Only a commit of its own term shows a leader what is committed (dissertation §6.4).
-        if commit_index < reign.first_index {
+        if commit_index < reign.first_index && !breaks(Mutant::ReadBeforeFirstCommit) {
             reign.reads.ask_early(read);
         } else if mode == ReadMode::Lease && reign.lease.holds(now) {
             self.outputs.push_back(Output::ReadReady {
@@ -123,6 +123,9 @@ impl Raft {
             });
         } else {
             reign.reads.ask(read, commit_index);
+            if breaks(Mutant::ReadWithoutARound) {
+                self.confirm_rounds();
+            }
         }
     }
 

@@ -12,6 +12,7 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use norikv_types::{Mutant, breaks};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Damage;
@@ -45,7 +46,11 @@ impl FilterBuilder {
 
     pub(crate) fn add(&mut self, user: &[u8]) {
         if self.bits_per_key > 0 {
-            self.hashes.push(hash(user));
+            let cut = match breaks(Mutant::FilterHashesPrefix) {
+                true => user.len().min(16),
+                false => user.len(),
+            };
+            self.hashes.push(hash(&user[..cut]));
         }
     }
 

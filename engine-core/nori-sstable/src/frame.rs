@@ -21,6 +21,7 @@ use lz4_flex::block::{
     CompressTable, compress_into, compress_into_with_table, decompress_into,
     get_maximum_output_size,
 };
+use norikv_types::{Mutant, breaks};
 
 use crate::{Compression, Damage, handle::BlockHandle};
 
@@ -187,8 +188,11 @@ fn check(uid: u64, handle: BlockHandle, kind: BlockKind, framed: &[u8]) -> Resul
         u3,
     ] = header;
     let expected = u32::from_le_bytes([c0, c1, c2, c3]);
-    let got = checksum(uid, handle.offset, framed.get(4..).unwrap_or(&[]));
-    if expected != got {
+    let got = match breaks(Mutant::BlockNotVerified) && kind == BlockKind::Data {
+        true => handle.checksum,
+        false => checksum(uid, handle.offset, framed.get(4..).unwrap_or(&[])),
+    };
+    if expected != got && !breaks(Mutant::BlockNotVerified) {
         return Err(Damage::Checksum { expected, got });
     }
     if handle.checksum != got {

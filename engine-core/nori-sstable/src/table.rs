@@ -9,6 +9,7 @@ use alloc::vec;
 
 use bytes::Bytes;
 use nori_env::{BlockObject, ObjectId};
+use norikv_types::{Mutant, breaks};
 
 use crate::{
     BlockCache, Damage, Error, InternalKeyRef, IterOptions, Properties, SeqNo, TableIter,
@@ -135,7 +136,11 @@ impl Table {
             return Ok(None);
         };
         let index = self.block(partition, BlockKind::Index)?;
-        let Some(handle) = self.child(&index, user_key, bound, partition.offset)? else {
+        let boundary = match breaks(Mutant::BoundaryKeyMissed) {
+            true => 0,
+            false => bound,
+        };
+        let Some(handle) = self.child(&index, user_key, boundary, partition.offset)? else {
             return Ok(None);
         };
         let block = self.block(handle, BlockKind::Data)?;

@@ -7,7 +7,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use norikv_types::NodeId;
+use norikv_types::{Mutant, NodeId, breaks};
 
 use crate::scale::log2_ceil;
 
@@ -76,7 +76,7 @@ impl Gossip {
             };
             self.order.remove(&rumour.key(node));
             rumour.sent += 1;
-            if rumour.sent < bound {
+            if rumour.sent < bound && !breaks(Mutant::RumourSentOnce) {
                 self.rumours.insert(node, rumour);
                 self.order.insert(rumour.key(node));
             }

@@ -8,7 +8,7 @@
 use core::fmt;
 
 use bytes::Bytes;
-use norikv_types::NodeId;
+use norikv_types::{Mutant, NodeId, breaks};
 use serde::{Deserialize, Serialize};
 
 /// Which life of a member, and which refutation in it, a statement is about (SWIM §4.2). Only the
@@ -86,6 +86,10 @@ impl Member {
     /// Whether this statement is news to one who holds `known` about the same member.
     #[must_use]
     pub(crate) fn overrides(&self, known: &Self) -> bool {
+        let revives = self.state == MemberState::Alive && self.incarnation == known.incarnation;
+        if breaks(Mutant::OldAliveRevives) && revives {
+            return known.state != MemberState::Alive;
+        }
         (self.incarnation, self.state) > (known.incarnation, known.state)
     }
 }

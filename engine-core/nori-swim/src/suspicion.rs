@@ -6,7 +6,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
-use norikv_types::{Mono, NodeId};
+use norikv_types::{Mono, Mutant, NodeId, breaks};
 
 use crate::Config;
 use crate::scale::{confirmed_milli, log10_milli};
@@ -42,6 +42,12 @@ impl Timing {
     pub(crate) fn new(config: &Config, live: u32) -> Self {
         let scale = log10_milli(live).max(1_000);
         let min = config.probe_interval * config.suspicion_multiplier * scale / 1_000;
+        let min = min
+            * if breaks(Mutant::SuspicionNeverExpires) {
+                1_000
+            } else {
+                1
+            };
         let possible = live.saturating_sub(2);
         let wanted = config.suspicion_confirmations;
         Self {

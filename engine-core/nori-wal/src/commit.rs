@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use nori_env::sync::MutexGuard;
 use nori_env::{BlockObject, IoError, IoErrorKind};
+use norikv_types::{Mutant, breaks};
 
 use crate::format::{FRAME_HEADER_LEN, FrameBuf, Kind, aligned};
 use crate::wal::{Health, LINK_LEN, State};
@@ -100,13 +101,20 @@ impl Wal {
         mut frame: FrameBuf,
     ) -> Result<MutexGuard<'a, State>, Error> {
         let segment = Arc::clone(state.active());
-        let watermark = state.durable;
+        let watermark = match breaks(Mutant::WatermarkNotCarried) {
+            true => segment.base,
+            false => state.durable,
+        };
         let leader = self.lead(&mut state);
         drop(state);
         let offset = segment.offset(frame.lsn);
         frame.finish(segment.uid, offset, watermark, self.align);
         let written = append(segment.object.as_ref(), offset, frame.bytes());
-        let written = written.and_then(|()| segment.object.sync());
+        let unsynced = breaks(Mutant::CommitUnsynced) && frame.kind == Kind::Group;
+        let written = written.and_then(|()| match (!unsynced).then(|| segment.object.sync()) {
+            Some(synced) if !breaks(Mutant::SyncErrorSwallowed) => synced,
+            _ => Ok(()),
+        });
         let mut state = leader.done();
         let result = match written {
             Ok(()) => {

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nori_env::{BlockObject, BlockStore, IoError, IoErrorKind, ObjectId};
+use norikv_types::{Mutant, breaks};
 
 use crate::commit::append;
 use crate::format::{FRAME_HEADER_LEN, FrameBuf, HEADER_LEN, Kind, Name, SegmentHeader, aligned};
@@ -109,7 +110,11 @@ impl Wal {
         let bytes = self.options.segment_bytes;
         let next = begin(self.store.as_ref(), &self.options, bytes, spare, head)?;
         let linked = append(old.object.as_ref(), offset, link.bytes());
-        match linked.and_then(|()| old.object.sync()) {
+        let synced = || match breaks(Mutant::RotationUnsynced) {
+            true => Ok(()),
+            false => old.object.sync(),
+        };
+        match linked.and_then(|()| synced()) {
             Ok(()) => Ok(next),
             Err(error) => {
                 if error.kind == IoErrorKind::NoSpace {
@@ -150,7 +155,9 @@ impl Wal {
             // released later.
             self.state.lock().spares.extend(spare);
             // Each before the next: a gap in the middle means loss.
-            self.store.barrier()?;
+            if !breaks(Mutant::ReleaseWithoutBarrier) {
+                self.store.barrier()?;
+            }
             self.state.lock().segments.pop_front();
         }
     }

@@ -137,6 +137,147 @@ mutants! {
     AckBeforeDurable: "nori-raft", Cluster, "acknowledges entries before they are durable";
     /// Against Raft §5.4.1.
     NoLogCheck: "nori-raft", Cluster, "grants a vote to a candidate whose log is behind";
+    /// The term is kept, the vote is not: after a restart the node votes again. Upstream's servers
+    /// kept neither.
+    VoteNotStored: "nori-raft", Cluster, "stores the term without the vote";
+    /// A vote that was long under way elects a later candidacy of the same node.
+    CountsOldVotes: "nori-raft", Cluster, "counts votes of an earlier term";
+    /// Against dissertation §4.2.3 and §6.4.1: only a voter that is deaf to candidates while it
+    /// hears its leader makes a lease safe.
+    VotesDuringALease: "nori-raft", Cluster, "grants votes while it hears its leader";
+    /// A voter that restarted has forgotten that it just heard a leader.
+    RestartForgetsTheLease: "nori-raft", Cluster,
+        "votes right after a restart, though it may just have renewed a lease";
+    /// Raft §5.3: upstream's servers took any answer as one to their own term.
+    AckWithoutTermCheck: "nori-raft", Cluster, "takes acknowledgements of earlier terms for its own";
+    /// The ABA problem of asynchronous storage: a late report for entries that were cut and
+    /// appended anew.
+    CutWritesCount: "nori-raft", Cluster,
+        "counts a finished write for entries that a later write replaces";
+    /// Dissertation §6.4: a new leader does not know yet what is committed.
+    ReadBeforeFirstCommit: "nori-raft", Cluster,
+        "answers reads before an entry of its term is committed";
+    /// A round that was sent before the read came proves nothing about later moments: the trap of
+    /// having one counter for all reads.
+    ReadJoinsRoundUnderWay: "nori-raft", Cluster,
+        "confirms a read by a round that was sent before the read came";
+    /// Raft §8.
+    ReadWithoutARound: "nori-raft", Cluster, "answers reads without asking whether it still leads";
+    /// Raft §5.3: a majority of all, the leader once among them. A relative of the unsorted
+    /// progress table.
+    LeaderCountsTwice: "nori-raft", Cluster, "counts itself twice when it looks for a majority";
+    /// Raft §5.3 compares index and term.
+    PrevTermNotCompared: "nori-raft", Cluster,
+        "takes entries that follow on an index it has, whatever its term there";
+    /// Raft figure 2, receiver step 3: only a conflict cuts. Repeated and delayed messages then
+    /// take away what was acknowledged.
+    DelayedAppendCuts: "nori-raft", Cluster, "cuts its log behind the last entry of every append";
+    /// Raft figure 2, receiver step 5: "index of last new entry".
+    CommitsUnverified: "nori-raft", Cluster,
+        "commits up to the end of its log, not of what the leader verified";
+    /// An acknowledgement speaks of the leader's log, not of the follower's.
+    AcksWholeLog: "nori-raft", Cluster, "acknowledges entries that are not the leader's";
+    /// Raft §5.3: "decrements nextIndex and retries".
+    NeverStepsBack: "nori-raft", Cluster, "asks again at the place that the follower refused";
+
+    /// Upstream decided compare-and-set where it was proposed: 16 of 16 concurrent ones succeeded.
+    CasNotDecidedAtApply: "norikv-node", Cluster, "writes without looking at what was expected";
+    /// A repeated request is then a second write.
+    SessionsIgnored: "norikv-node", Cluster, "executes a named write again when it is repeated";
+    /// The repetition did not write, so its own version is nobody's.
+    RepeatAnsweredAnew: "norikv-node", Cluster,
+        "answers a repeated write with the version of the repetition";
+    /// The session table is part of the state machine.
+    SnapshotWithoutSessions: "norikv-node", Cluster, "leaves the sessions out of snapshots";
+    /// Dissertation §6.4, step 4: wait until the read index is applied.
+    ReadsBeforeApplied: "norikv-node", Cluster,
+        "reads before everything up to the read index is applied";
+    /// Upstream: concurrent proposals shared an index and all were acknowledged.
+    OutcomeByIndexAlone: "norikv-node", Cluster,
+        "takes the outcome of another term's entry at the same index for its own";
+    /// A write that bears no name must not be tried twice.
+    LostWriteProposedAgain: "norikv-node", Cluster,
+        "proposes a write anew though the first one may yet be applied";
+    /// Upstream's compaction dropped entries that were still needed.
+    LogReleasedUnflushed: "norikv-node", Cluster,
+        "releases log that is applied but not flushed";
+    /// Off by one in what was applied.
+    RestartAppliesLastAgain: "norikv-node", Cluster,
+        "executes the last applied entry again after a restart";
+    /// A table at the head of a segment takes the place of the segments before it.
+    TableForgetsVote: "norikv-node", Cluster,
+        "restates a group's term without its vote when the log rotates";
+    /// A rewritten entry is not a new one.
+    RewriteCuts: "norikv-node", Cluster,
+        "takes a relocated entry for an append that cuts what follows";
+
+    /// Written to the cache of the device is not written.
+    CommitUnsynced: "nori-wal", Cluster, "calls a group durable without a sync";
+    /// Failed syncs lose data; the next one that succeeds says nothing about it.
+    SyncErrorSwallowed: "nori-wal", Cluster, "calls a group durable although its sync failed";
+    /// The link that names the next segment.
+    RotationUnsynced: "nori-wal", Storage, "does not sync the end of a segment at rotation";
+    /// Creates and deletes reach the disk in any order.
+    ReleaseWithoutBarrier: "nori-wal", Storage,
+        "releases segments without a barrier between them";
+    /// What was read back is not thereby durable.
+    BridgeUnsynced: "nori-wal", Cluster, "does not sync what opening rewrites";
+    /// Found in other logs: a silent hole.
+    BadRecordSkipped: "nori-wal", Storage, "skips bad records and replays what follows";
+    /// Found in other logs.
+    OneSegmentReplayed: "nori-wal", Cluster, "replays only the first segment";
+    /// Rot in acknowledged bytes then looks like a torn tail.
+    WatermarkNotCarried: "nori-wal", Storage, "does not say in its frames how far it had synced";
+
+    /// The runs of level 0 overlap: moving down a newer one uncovers an older one.
+    NewestRunCompactedAlone: "nori-lsm", Storage,
+        "compacts the newest run of level 0 below the older ones";
+    /// The older of two versions wins.
+    OldestRunFirst: "nori-lsm", Storage, "searches level 0 from its oldest run on";
+    /// A deleted key is there again.
+    TombstoneDroppedEarly: "nori-lsm", Storage,
+        "drops tombstones though older versions lie further down";
+    /// Found in other engines: during a flush an acknowledged key is not found.
+    WaitingMemtablesNotSearched: "nori-lsm", Storage,
+        "does not search memtables that wait for their flush";
+    /// Found in other engines: the last level is not searched.
+    LowerLevelsNotSearched: "nori-lsm", Storage, "searches no level below the first";
+    /// A snapshot is a seqno.
+    SnapshotSeesLater: "nori-lsm", Storage, "shows a snapshot what was written after it";
+    /// Found in other engines.
+    IterGivesDeleted: "nori-lsm", Storage, "gives deleted keys in scans";
+    /// An edit counts once it is synced.
+    EditUnsynced: "nori-lsm", Storage, "does not sync the manifest";
+    /// Found in other engines.
+    TablesDeletedBeforeEdit: "nori-lsm", Storage,
+        "deletes the inputs of a compaction before the manifest names the outputs";
+    /// The log of what is only in memory is all there is of it.
+    UnflushedLogReleased: "nori-lsm", Storage,
+        "releases the log of the active memtable with that of the flushed one";
+    /// Found in other engines: after a crash a new file overwrites a live one.
+    TableNumberReused: "nori-lsm", Storage, "gives a table the number of another after a restart";
+    /// A snapshot of a group replaces all of it.
+    ReplacedRangeKeepsKeys: "nori-lsm", Cluster,
+        "keeps keys of a range that is replaced by a snapshot without them";
+
+    /// Found in other engines: one flipped byte is a wrong value.
+    BlockNotVerified: "nori-sstable", Storage, "reads blocks without looking at their checksums";
+    /// An index that is searched with "after" for "not before".
+    BoundaryKeyMissed: "nori-sstable", Storage, "looks for the last key of a block in the next";
+    /// A filter must be asked what it was told.
+    FilterHashesPrefix: "nori-sstable", Storage,
+        "hashes the first 16 bytes of a key into the filter";
+
+    /// SWIM §4.2: a suspect that does not refute is faulty.
+    SuspicionNeverExpires: "nori-swim", Gossip, "waits for ever for a suspect to refute";
+    /// SWIM §4.2: only a higher incarnation overrides a suspicion.
+    RefutationNotRaised: "nori-swim", Gossip, "refutes without raising its incarnation";
+    /// Upstream's indirect probes never came back.
+    IndirectAckDropped: "nori-swim", Gossip, "does not pass on what an indirect probe found";
+    /// Upstream sent every gossip message once.
+    RumourSentOnce: "nori-swim", Gossip, "sends each rumour once";
+    /// SWIM §4.2: what was said before a verdict does not undo it.
+    OldAliveRevives: "nori-swim", Gossip, "believes old news that a faulty member is alive";
 }
 
 #[cfg(all(test, feature = "mutants"))]

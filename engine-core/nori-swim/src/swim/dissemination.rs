@@ -1,6 +1,6 @@
 //! How news is taken in, contradicted and passed on (SWIM §4.1, §4.2).
 
-use norikv_types::{Mono, NodeId};
+use norikv_types::{Mono, Mutant, NodeId, breaks};
 
 use super::Swim;
 use super::exchange::Joining;
@@ -63,7 +63,10 @@ impl Swim {
             return;
         }
         let mut refuted = own.clone();
-        refuted.incarnation = said.incarnation.next();
+        refuted.incarnation = match breaks(Mutant::RefutationNotRaised) {
+            true => said.incarnation,
+            false => said.incarnation.next(),
+        };
         self.tell(Event::Refuted {
             state: said.state,
             incarnation: refuted.incarnation,

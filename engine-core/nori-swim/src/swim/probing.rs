@@ -1,6 +1,6 @@
 //! The failure detector: one probe a period (SWIM §3.1), judged at the period's end.
 
-use norikv_types::{Mono, NodeId};
+use norikv_types::{Mono, Mutant, NodeId, breaks};
 
 use super::Swim;
 use crate::packet::{Message, Record};
@@ -100,6 +100,9 @@ impl Swim {
 
     pub(super) fn acknowledged(&mut self, from: NodeId, sequence: u32) {
         if let Some(proxied) = self.proxies.acknowledged(sequence, from) {
+            if breaks(Mutant::IndirectAckDropped) {
+                return;
+            }
             self.send(
                 proxied.asker,
                 Message::Ack {

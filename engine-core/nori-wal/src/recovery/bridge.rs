@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use nori_env::{BlockStore, Entropy, IoError, ObjectId};
+use norikv_types::{Mutant, breaks};
 
 use crate::Options;
 use crate::commit::append;
@@ -91,7 +92,9 @@ pub(super) fn write(
     let active = begin(store, options, first, None, head)?;
     let object = store.create(ObjectId::log(number), None)?;
     append(object.as_ref(), 0, &bytes)?;
-    object.sync()?;
+    if !breaks(Mutant::BridgeUnsynced) {
+        object.sync()?;
+    }
     let len = bytes.len() as u64;
     let bridge = Segment::new(number, bridge.uid, base, data_start, object, len);
     bridge.advance(base, head.base);

@@ -3,6 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use norikv_types::{Mutant, breaks};
+
 use crate::format::{FrameBuf, Kind, Name, Records, link_target};
 use crate::segment::Segment;
 use crate::walker::Walker;
@@ -72,6 +74,9 @@ impl<'a> Replay<'a> {
         self.at = base.unwrap_or(0);
         let mut later = chain.iter().skip(1);
         for piece in &chain {
+            if breaks(Mutant::OneSegmentReplayed) && !self.pieces.is_empty() {
+                break;
+            }
             let next = later
                 .next()
                 .map(|next| next.item.and_then(|item| item.header));
@@ -338,7 +343,7 @@ impl<'a> Replay<'a> {
             lsns: LsnRange::new(self.at, lsn_end),
             damage,
         };
-        if self.mode == OpenMode::Strict {
+        if self.mode == OpenMode::Strict && !breaks(Mutant::BadRecordSkipped) {
             return Err(Error::Corrupt(range));
         }
         self.corrupt.push(range);

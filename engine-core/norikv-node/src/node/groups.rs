@@ -7,7 +7,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use nori_raft::{self as raft, Body, Raft};
-use norikv_types::{Applied, ErrorKind, GroupId, LogIndex, Mono, NodeId, Version};
+use norikv_types::{Applied, ErrorKind, GroupId, LogIndex, Mono, Mutant, NodeId, Version, breaks};
 
 use super::Node;
 use super::errand::{ErrandId, Stage};
@@ -216,7 +216,9 @@ impl Node {
             let decided = offset
                 .and_then(|offset| results.get(usize::try_from(offset).unwrap_or(usize::MAX)));
             match decided {
-                Some(decided) if decided.version.term == term => {
+                Some(decided)
+                    if decided.version.term == term || breaks(Mutant::OutcomeByIndexAlone) =>
+                {
                     self.finish(errand, outcome_of(&decided.outcome));
                 }
                 Some(_) => self.retry(errand),
@@ -266,7 +268,7 @@ impl Node {
         let again = match &errand.work {
             Work::Write { repeatable, .. } => {
                 errand.uncertain = true;
-                *repeatable
+                *repeatable || breaks(Mutant::LostWriteProposedAgain)
             }
             Work::Get { .. } | Work::Scan { .. } => true,
         };

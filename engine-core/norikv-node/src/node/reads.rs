@@ -5,7 +5,7 @@
 //! the read has not been answered yet.
 
 use nori_raft as raft;
-use norikv_types::{ErrorKind, LogIndex};
+use norikv_types::{ErrorKind, LogIndex, Mutant, breaks};
 
 use super::Node;
 use super::errand::{ErrandId, Stage};
@@ -21,7 +21,7 @@ impl Node {
         let Some(group) = self.groups.get_mut(&errand.group) else {
             return;
         };
-        if group.applied.index >= index {
+        if group.applied.index >= index || breaks(Mutant::ReadsBeforeApplied) {
             self.start_read(id);
         } else {
             group.reads.insert((index, id));

@@ -6,7 +6,7 @@
 use alloc::collections::VecDeque;
 
 use nori_raft::Entry;
-use norikv_types::{LogIndex, Version};
+use norikv_types::{LogIndex, Mutant, Version, breaks};
 
 /// Sizes of the entries that the log holds of one group.
 #[derive(Debug)]
@@ -83,7 +83,10 @@ impl Retention {
         keep_entries: u64,
         hold: Option<LogIndex>,
     ) -> Option<LogIndex> {
-        let floor = self.flushed.min(applied);
+        let floor = match breaks(Mutant::LogReleasedUnflushed) {
+            true => applied,
+            false => self.flushed.min(applied),
+        };
         let floor_end = self.end_of(floor);
         // The first index behind which no more than `keep_bytes` lie.
         let by_bytes = if floor_end.saturating_sub(self.base) <= keep_bytes {

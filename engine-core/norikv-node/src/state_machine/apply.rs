@@ -5,7 +5,7 @@ use core::ops::Range;
 use bytes::Bytes;
 use nori_raft::{Entry, Payload};
 use norikv_placement::shard_of;
-use norikv_types::{GroupId, ShardId, Version};
+use norikv_types::{GroupId, Mutant, ShardId, Version, breaks};
 
 use crate::{Command, Decided, Expect, Operation, Outcome, PortError};
 
@@ -127,7 +127,12 @@ impl<'a, V: StateView> StateMachine<'a, V> {
         let Some(idempotency) = &command.idempotency else {
             return Ok(self.write(command, version)?.into());
         };
-        if let Some(session) = self.session(&idempotency.key)? {
+        if let Some(session) = self.session(&idempotency.key)?
+            && !breaks(Mutant::SessionsIgnored)
+        {
+            if breaks(Mutant::RepeatAnsweredAnew) {
+                return Ok(Outcome::Written { version });
+            }
             return Ok(if session.fingerprint == idempotency.fingerprint {
                 session.kept.into()
             } else {
@@ -142,7 +147,7 @@ impl<'a, V: StateView> StateMachine<'a, V> {
     /// The compare-and-set itself.
     fn write(&mut self, command: &Command, version: Version) -> Result<Kept, PortError> {
         let key = keys::data_key(shard_of(&command.key), &command.key);
-        if command.expect != Expect::Any {
+        if command.expect != Expect::Any && !breaks(Mutant::CasNotDecidedAtApply) {
             let actual = match self.lookup(&key)? {
                 Some(stored) => Some(decode_value(&key, &stored)?.0),
                 None => None,

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use bytes::Bytes;
-use norikv_types::{GroupId, Version};
+use norikv_types::{GroupId, Mutant, Version, breaks};
 
 use crate::state_machine::{Cursor, StateView, applied_key};
 use crate::{Chunk, Export, PortError, PortErrorKind};
@@ -53,7 +53,7 @@ impl LsmExport {
             return Ok(Some(item));
         }
         while let Some((key, value)) = self.metadata.next()? {
-            if key != applied_key(self.group) {
+            if key != applied_key(self.group) && !breaks(Mutant::SnapshotWithoutSessions) {
                 return Ok(Some((key, value)));
             }
         }

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use nori_raft::HardState;
-use norikv_types::{GroupId, LogIndex, Term, Version};
+use norikv_types::{GroupId, LogIndex, Mutant, Term, Version, breaks};
 
 use super::record::Record;
 use super::table::Row;
@@ -54,8 +54,13 @@ impl GroupState {
     /// The group as a table states it.
     pub(super) fn row(&self, group: GroupId) -> Row {
         let Self {
-            hard_state, start, ..
+            mut hard_state,
+            start,
+            ..
         } = *self;
+        if breaks(Mutant::TableForgetsVote) {
+            hard_state.voted_for = None;
+        }
         Row {
             group,
             hard_state,

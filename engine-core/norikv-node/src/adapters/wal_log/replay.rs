@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use nori_raft::{Entry, HardState};
 use nori_wal::{Lsn, Replayed, SegmentInfo};
-use norikv_types::{GroupId, LogIndex, Version};
+use norikv_types::{GroupId, LogIndex, Mutant, Version, breaks};
 
 use super::group::GroupState;
 use super::record::{Owned, Record};
@@ -117,6 +117,10 @@ impl Replay {
             }
             Owned::Rewrite { group, entry } => {
                 let held = self.groups.entry(group).or_default();
+                if breaks(Mutant::RewriteCuts) {
+                    held.last = entry.index;
+                    let _cut = held.entries.split_off(&entry.index);
+                }
                 if entry.index > held.start.index {
                     held.entries.insert(entry.index, (lsn, entry));
                 }
