@@ -2,13 +2,17 @@
 //!
 //! **Invariant: `now` never goes back.** The wall clock may, and each node's may differ.
 
+mod drifting;
+
 use core::time::Duration;
 
 use nori_env::Clock;
 use nori_env::sync::{AtomicU64, Ordering};
 use norikv_types::{Mono, WallMs};
 
-/// The clock of one node: shared by everything on that node, set by the simulation.
+pub use self::drifting::DriftingClock;
+
+/// The clock of one node: read by everything on that node, set by the simulation alone.
 #[derive(Debug)]
 pub struct VirtualClock {
     now: AtomicU64,
@@ -31,11 +35,8 @@ impl VirtualClock {
     /// # Panics
     /// When `now` lies before the present reading.
     pub fn set(&self, now: Mono) {
-        let before = self.now.swap(now.as_nanos(), Ordering::Relaxed);
-        assert!(
-            before <= now.as_nanos(),
-            "a monotonic clock never goes back"
-        );
+        assert!(self.now() <= now, "a monotonic clock never goes back");
+        self.now.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// Moves the monotonic time on by `by`.

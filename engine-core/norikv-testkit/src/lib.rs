@@ -21,7 +21,7 @@ mod model;
 mod network;
 mod schedule;
 
-pub use clock::VirtualClock;
+pub use clock::{DriftingClock, VirtualClock};
 pub use disk::{CrashReport, DiskCounters, DiskOptions, FailPoint, SimDisk};
 pub use entropy::SimEntropy;
 pub use format::{
