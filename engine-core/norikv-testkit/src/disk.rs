@@ -1,4 +1,4 @@
-//! A disk in memory that loses what was not synced.
+//! A disk in memory that loses what was not synced, and, told to, lies and rots.
 //!
 //! **Invariant: what a crash takes away is exactly what the contract of `BlockStore` does not
 //! promise.** Each unit of an unsynced append is old, new or torn; a created object that was never
@@ -6,28 +6,35 @@
 //! between. Everything is drawn from the generator handed in, so a run repeats.
 
 mod crash;
+mod damage;
 mod fault;
 mod inode;
+mod lie;
 mod names;
 mod object;
+mod store;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use nori_env::sync::Mutex;
-use nori_env::{BlockObject, BlockStore, Geometry, IoError, IoErrorKind, IoOp, ObjectId, Owner};
+use nori_env::{IoError, IoOp, ObjectId, Owner};
 use norikv_types::Prng;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use self::crash::CrashReport;
+pub use self::damage::{Damage, DamageKind, Scope};
 pub use self::fault::FailPoint;
 use self::fault::{Fate, Faults};
-use self::inode::{Inode, InodeRef};
+use self::inode::InodeRef;
+use self::lie::Lies;
+pub use self::lie::{Lie, LieKind};
 use self::names::Names;
 use self::object::SimObject;
+use crate::counters::counters;
 
-/// A [`BlockStore`] in memory with faults. A clone is another handle on the same disk, so that the
+/// A [`BlockStore`](nori_env::BlockStore) in memory with faults. A clone is another handle on the same disk, so that the
 /// test keeps one while the store under test holds the other.
 ///
 /// ```
@@ -61,37 +68,60 @@ pub struct DiskOptions {
     pub psow: bool,
     /// Whether objects can be recycled.
     pub recycle: bool,
-    /// Bytes that fit.
+    /// Bytes that fit at first.
     pub capacity: Option<u64>,
 }
 
-/// What a disk has done and suffered since it was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DiskCounters {
-    /// Appends asked for.
-    pub appends: u64,
-    /// Bytes in them.
-    pub appended_bytes: u64,
-    /// Syncs asked for.
-    pub syncs: u64,
-    /// Reads asked for.
-    pub reads: u64,
-    /// Bytes in them.
-    pub read_bytes: u64,
-    /// Operations that change the disk: create, recycle, delete, link, barrier, append, sync.
-    pub mutations: u64,
-    /// Operations that failed because a fail point said so or the power was off.
-    pub injected_failures: u64,
-    /// Crashes so far, and what they did.
-    pub crashes: u64,
-    /// Unsynced units that survived a crash whole.
-    pub units_kept: u64,
-    /// Unsynced units that a crash undid.
-    pub units_lost: u64,
-    /// Unsynced units that a crash left torn or zeroed.
-    pub units_torn: u64,
-    /// Unsynced creates, recycles, links and deletes that a crash undid.
-    pub names_lost: u64,
+counters! {
+    /// What a disk has done and suffered since it was made.
+    pub struct DiskCounters {
+        work {
+            /// Appends asked for.
+            appends,
+            /// Bytes in them.
+            appended_bytes,
+            /// Syncs asked for.
+            syncs,
+            /// Reads asked for.
+            reads,
+            /// Bytes in them.
+            read_bytes,
+            /// Operations that change the disk: create, recycle, delete, link, barrier, append, sync.
+            mutations,
+            /// Unsynced units that survived a crash whole.
+            units_kept,
+        }
+        faults {
+            /// Operations that failed because a fail point said so or the power was off.
+            injected_failures,
+            /// Syncs among them that poisoned their object.
+            syncs_failed,
+            /// Crashes.
+            crashes,
+            /// Unsynced units that a crash undid.
+            units_lost,
+            /// Unsynced units that a crash left torn or zeroed.
+            units_torn,
+            /// Unsynced creates, recycles, links and deletes that a crash undid.
+            names_lost,
+            /// Syncs that said yes and did nothing.
+            syncs_lied,
+            /// Appends that said yes and wrote nothing.
+            writes_lost,
+            /// Appends that said yes and wrote elsewhere.
+            writes_misdirected,
+            /// Bits that flipped.
+            bits_flipped,
+            /// Sectors that became unreadable.
+            sectors_broken,
+            /// Reads that such a sector failed.
+            media_errors,
+            /// Operations refused because the disk was full.
+            refused_full,
+            /// Times the disk was replaced by an empty one.
+            wipes,
+        }
+    }
 }
 
 /// Everything behind the lock of one disk.
@@ -101,7 +131,11 @@ struct Platter {
     owner: Option<Owner>,
     names: Names,
     used: u64,
+    /// Bytes that fit now.
+    capacity: Option<u64>,
     faults: Faults,
+    lies: Lies,
+    damage: Vec<Damage>,
     counters: DiskCounters,
 }
 
@@ -123,7 +157,10 @@ impl SimDisk {
                 owner: None,
                 names: Names::default(),
                 used: 0,
+                capacity: options.capacity,
                 faults: Faults::default(),
+                lies: Lies::default(),
+                damage: Vec::new(),
                 counters: DiskCounters::default(),
             })),
         }
@@ -149,15 +186,18 @@ impl SimDisk {
         platter.begin_generation();
     }
 
-    /// Forgets everything, as a replaced disk has.
+    /// Forgets everything, as a replaced disk has: lies and damage too.
     pub fn wipe(&self) {
         let mut platter = self.platter.lock();
         platter.names = Names::default();
         platter.used = 0;
+        platter.lies = Lies::default();
+        platter.damage.clear();
+        platter.counters.wipes += 1;
         platter.begin_generation();
     }
 
-    /// A disk of its own with the same content, unsynced state and fail points.
+    /// A disk of its own with the same content, unsynced state, fail points, lies and damage.
     #[must_use]
     pub fn fork(&self) -> Self {
         let platter = self.platter.lock();
@@ -168,7 +208,10 @@ impl SimDisk {
                 owner: None,
                 names: platter.names.fork(),
                 used: platter.used,
+                capacity: platter.capacity,
                 faults: platter.faults.clone(),
+                lies: platter.lies.clone(),
+                damage: platter.damage.clone(),
                 counters: platter.counters,
             })),
         }
@@ -203,28 +246,10 @@ impl SimDisk {
         self.platter.lock().faults.is_off()
     }
 
-    /// Flips one bit of what the platter holds; `false` when the object is not that long.
-    #[must_use]
-    pub fn flip_bit(&self, id: ObjectId, bit: u64) -> bool {
-        let platter = self.platter.lock();
-        platter
-            .names
-            .live(id)
-            .is_some_and(|inode| inode.lock().flip_bit(bit))
-    }
-
-    /// Makes every read that touches byte `offset` of the object fail with `Media`; `false` when
-    /// there is no such object.
-    #[must_use]
-    pub fn break_sector(&self, id: ObjectId, offset: u64) -> bool {
-        let unit = u64::from(self.options.unit);
-        let platter = self.platter.lock();
-        let Some(inode) = platter.names.live(id) else {
-            return false;
-        };
-        let start = offset / unit * unit;
-        inode.lock().bad.push(start..start + unit);
-        true
+    /// Lets so many bytes fit from now on; `None`: no bound. Below what is taken, nothing can grow
+    /// any more until enough is deleted.
+    pub fn set_capacity(&self, capacity: Option<u64>) {
+        self.platter.lock().capacity = capacity;
     }
 
     /// What the disk has done and suffered.
@@ -284,6 +309,16 @@ impl Platter {
         self.faults = Faults::default();
     }
 
+    /// Whether `more` bytes fit; counts when they do not.
+    fn fits(&mut self, more: u64) -> bool {
+        let fits = more == 0
+            || self
+                .capacity
+                .is_none_or(|capacity| self.used.saturating_add(more) <= capacity);
+        self.counters.refused_full += u64::from(!fits);
+        fits
+    }
+
     /// Counts the operation and asks the fail points about it.
     fn enter(&mut self, op: IoOp, id: Option<ObjectId>, offset: u64) -> Result<Fate, IoError> {
         let fate = self.faults.meet(op, id);
@@ -323,130 +358,6 @@ impl Fate {
                 offset,
             }),
         }
-    }
-}
-
-impl BlockStore for SimDisk {
-    fn geometry(&self) -> Geometry {
-        Geometry {
-            unit: self.options.unit,
-            psow: self.options.psow,
-            recycle: self.options.recycle,
-            capacity: self.options.capacity,
-        }
-    }
-
-    fn acquire(&self, owner: Owner) -> Result<(), IoError> {
-        let mut platter = self.platter.lock();
-        platter.enter(IoOp::Acquire, None, 0)?;
-        match platter.owner {
-            Some(holder) if holder != owner => {
-                Err(IoError::store(IoErrorKind::Fenced, IoOp::Acquire))
-            }
-            _ => {
-                platter.owner = Some(owner);
-                Ok(())
-            }
-        }
-    }
-
-    fn list(&self) -> Result<Vec<ObjectId>, IoError> {
-        let mut platter = self.platter.lock();
-        platter.enter(IoOp::List, None, 0)?;
-        Ok(platter.names.iter().map(|(id, _)| id).collect())
-    }
-
-    fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
-        let mut platter = self.platter.lock();
-        let fate = platter.enter(IoOp::Create, Some(id), 0)?;
-        if platter.names.live(id).is_some() {
-            return Err(id.error(IoErrorKind::Exists, IoOp::Create, 0));
-        }
-        let size = reserve.unwrap_or(0);
-        if !self.fits(&platter, size) {
-            return Err(id.error(IoErrorKind::NoSpace, IoOp::Create, 0));
-        }
-        platter.used += size;
-        let inode: InodeRef = Arc::new(Mutex::new(Inode::new(reserve)));
-        platter.names.add(id, Arc::clone(&inode));
-        let object = Arc::new(self.handle(&platter, id, inode, 0));
-        fate.finish(object as Arc<dyn BlockObject>, IoOp::Create, Some(id), 0)
-    }
-
-    fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        let mut platter = self.platter.lock();
-        platter.enter(IoOp::Open, Some(id), 0)?;
-        let inode = platter
-            .names
-            .live(id)
-            .ok_or_else(|| id.error(IoErrorKind::NotFound, IoOp::Open, 0))?;
-        let floor = inode.lock().extent;
-        Ok(Arc::new(self.handle(&platter, id, inode, floor)))
-    }
-
-    fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        let mut platter = self.platter.lock();
-        let fate = platter.enter(IoOp::Recycle, Some(old), 0)?;
-        if !self.options.recycle {
-            return Err(old.error(IoErrorKind::Unsupported, IoOp::Recycle, 0));
-        }
-        if platter.names.live(new).is_some() {
-            return Err(new.error(IoErrorKind::Exists, IoOp::Recycle, 0));
-        }
-        let inode = platter
-            .names
-            .live(old)
-            .ok_or_else(|| old.error(IoErrorKind::NotFound, IoOp::Recycle, 0))?;
-        if inode.lock().links > 1 {
-            return Err(old.error(IoErrorKind::Unsupported, IoOp::Recycle, 0));
-        }
-        inode.lock().begin_life();
-        platter.names.rename(old, new, Arc::clone(&inode));
-        let object = Arc::new(self.handle(&platter, new, inode, 0));
-        fate.finish(object as Arc<dyn BlockObject>, IoOp::Recycle, Some(new), 0)
-    }
-
-    fn delete(&self, id: ObjectId) -> Result<(), IoError> {
-        let mut platter = self.platter.lock();
-        let fate = platter.enter(IoOp::Delete, Some(id), 0)?;
-        let inode = platter
-            .names
-            .remove(id)
-            .ok_or_else(|| id.error(IoErrorKind::NotFound, IoOp::Delete, 0))?;
-        let inode = inode.lock();
-        if inode.links == 0 {
-            platter.used -= inode.extent;
-        }
-        fate.finish((), IoOp::Delete, Some(id), 0)
-    }
-
-    fn link(&self, from: ObjectId, to: ObjectId) -> Result<(), IoError> {
-        let mut platter = self.platter.lock();
-        let fate = platter.enter(IoOp::Link, Some(from), 0)?;
-        if platter.names.live(to).is_some() {
-            return Err(to.error(IoErrorKind::Exists, IoOp::Link, 0));
-        }
-        let inode = platter
-            .names
-            .live(from)
-            .ok_or_else(|| from.error(IoErrorKind::NotFound, IoOp::Link, 0))?;
-        platter.names.add(to, inode);
-        fate.finish((), IoOp::Link, Some(to), 0)
-    }
-
-    fn barrier(&self) -> Result<(), IoError> {
-        let mut platter = self.platter.lock();
-        let fate = platter.enter(IoOp::Barrier, None, 0)?;
-        platter.names.barrier();
-        fate.finish((), IoOp::Barrier, None, 0)
-    }
-}
-
-impl SimDisk {
-    fn fits(&self, platter: &Platter, more: u64) -> bool {
-        self.options
-            .capacity
-            .is_none_or(|capacity| platter.used.saturating_add(more) <= capacity)
     }
 }
 

@@ -22,7 +22,10 @@ mod network;
 mod schedule;
 
 pub use clock::{DriftingClock, VirtualClock};
-pub use disk::{CrashReport, DiskCounters, DiskOptions, FailPoint, SimDisk};
+pub use disk::{
+    CrashReport, Damage, DamageKind, DiskCounters, DiskOptions, FailPoint, Lie, LieKind, Scope,
+    SimDisk,
+};
 pub use entropy::SimEntropy;
 pub use format::{
     FormatError, RegisterHistory, TextHistory, read_edn_register, read_edn_text, read_jepsen_log,

@@ -125,6 +125,7 @@ fn settle(
     inode.extent = extent;
     inode.durable_extent = extent;
     inode.end = extent;
+    inode.written = inode.written.min(extent);
     inode.digest = xxh3_64(&inode.content);
 }
 

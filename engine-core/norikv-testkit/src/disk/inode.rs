@@ -4,6 +4,7 @@
 //! gives what the platter surely holds.**
 
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -22,6 +23,8 @@ pub(super) struct Inode {
     pub(super) durable_extent: u64,
     /// End of the last append of this life.
     pub(super) end: u64,
+    /// End of what was written in this life; less than `end` after a crash with a reserve.
+    pub(super) written: u64,
     /// Grows when the object is recycled.
     pub(super) life: u64,
     /// Names that point here.
@@ -58,6 +61,7 @@ impl Inode {
             },
             durable_extent: 0,
             end: 0,
+            written: 0,
             life: 0,
             links: 0,
             poisoned: false,
@@ -71,6 +75,7 @@ impl Inode {
     pub(super) const fn begin_life(&mut self) {
         self.life += 1;
         self.end = 0;
+        self.written = 0;
     }
 
     /// Bytes by which an append of `len` at `at` lets the object grow.
@@ -97,8 +102,35 @@ impl Inode {
         }
         debug_assert_eq!(place, to);
         self.digest ^= at;
-        self.end = at + len;
-        self.extent = self.extent.max(self.end);
+        self.move_end(at + len);
+    }
+
+    /// Takes note of an append that reached the platter nowhere.
+    pub(super) fn skip(&mut self, at: u64, len: u64) {
+        self.digest = xxh3_64_with_seed(&at.to_le_bytes(), self.digest);
+        self.move_end(at + len);
+    }
+
+    /// Lets bytes that were meant for another place replace what is here, as far as the object
+    /// reaches: durably, so that what a crash would bring back is replaced too.
+    pub(super) fn stamp(&mut self, at: u64, bytes: &[u8]) {
+        let to = at + bytes.len() as u64;
+        debug_assert!(to <= self.extent);
+        if self.content.len() < index(to) {
+            self.content.resize(index(to), 0);
+        }
+        self.content[index(at)..index(to)].copy_from_slice(bytes);
+        for piece in &mut self.unsynced {
+            let (from, end) = (at.max(piece.range.start), to.min(piece.range.end));
+            if from >= end {
+                continue;
+            }
+            let len = piece.range.end - piece.range.start;
+            let part = index(from - piece.range.start)..index(end - piece.range.start);
+            let part_of_bytes = &bytes[index(from - at)..index(end - at)];
+            piece.old.bytes(len)[part].copy_from_slice(part_of_bytes);
+        }
+        self.digest = xxh3_64_with_seed(bytes, self.digest) ^ at;
     }
 
     pub(super) fn sync(&mut self) {
@@ -127,6 +159,12 @@ impl Inode {
         true
     }
 
+    fn move_end(&mut self, end: u64) {
+        self.end = end;
+        self.written = end;
+        self.extent = self.extent.max(end);
+    }
+
     /// Keeps what `range` holds now, joined to the range before where the two touch.
     fn remember(&mut self, range: Range<u64>) {
         let fresh = index(range.start) >= self.content.len();
@@ -152,6 +190,19 @@ impl Inode {
                 };
                 self.unsynced.push(Unsynced { range, old });
             }
+        }
+    }
+}
+
+impl Old {
+    /// The bytes, spelt out.
+    fn bytes(&mut self, len: u64) -> &mut Vec<u8> {
+        if matches!(self, Self::Zero) {
+            *self = Self::Bytes(vec![0; index(len)]);
+        }
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Zero => unreachable!("they were just spelt out"),
         }
     }
 }

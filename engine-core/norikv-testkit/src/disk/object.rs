@@ -3,10 +3,11 @@
 use core::fmt;
 
 use nori_env::{BlockObject, IoError, IoErrorKind, IoOp, ObjectId};
+use norikv_types::Prng;
 
 use super::fault::{Fate, harmless};
 use super::inode::InodeRef;
-use super::{Platter, SimDisk};
+use super::{Damage, DamageKind, LieKind, Platter, SimDisk};
 
 pub(super) struct SimObject {
     pub(super) disk: SimDisk,
@@ -24,6 +25,29 @@ impl SimObject {
             return Err(self.id.error(IoErrorKind::Fenced, op, offset));
         }
         platter.enter(op, Some(self.id), offset)
+    }
+
+    /// What becomes of an append whose range has only been taken note of.
+    fn write_wrong(&self, platter: &mut Platter, lie: LieKind, at: u64, bufs: &[&[u8]]) {
+        let len = bufs.iter().map(|buf| buf.len() as u64).sum();
+        platter.damage.push(Damage {
+            kind: DamageKind::LostWrite,
+            object: self.id,
+            offset: at,
+            len,
+        });
+        let landed = match lie {
+            LieKind::MisdirectedWrite { seed } => {
+                let prng = &mut Prng::new(seed ^ platter.counters.appends);
+                platter.misdirect(self.id, at, bufs, self.disk.options.unit, prng)
+            }
+            LieKind::LostWrite | LieKind::EmptySync => false,
+        };
+        if landed {
+            platter.counters.writes_misdirected += 1;
+        } else {
+            platter.counters.writes_lost += 1;
+        }
     }
 }
 
@@ -52,7 +76,7 @@ impl BlockObject for SimObject {
         }
         let len: u64 = bufs.iter().map(|buf| buf.len() as u64).sum();
         let growth = inode.growth(at, len);
-        if growth > 0 && !self.disk.fits(&platter, growth) {
+        if !platter.fits(growth) {
             return Err(self.id.error(IoErrorKind::NoSpace, IoOp::Append, at));
         }
         if inode.links > 0 {
@@ -60,8 +84,14 @@ impl BlockObject for SimObject {
         }
         platter.counters.appends += 1;
         platter.counters.appended_bytes += len;
-        let shared_unit = (!self.disk.options.psow).then_some(self.disk.options.unit);
-        inode.append(at, bufs, shared_unit);
+        if let Some(lie) = platter.lies.meet(false, self.id) {
+            inode.skip(at, len);
+            drop(inode);
+            self.write_wrong(&mut platter, lie, at, bufs);
+        } else {
+            let shared_unit = (!self.disk.options.psow).then_some(self.disk.options.unit);
+            inode.append(at, bufs, shared_unit);
+        }
         fate.finish((), IoOp::Append, Some(self.id), at)
     }
 
@@ -72,6 +102,10 @@ impl BlockObject for SimObject {
         let mut inode = self.inode.lock();
         match entered {
             Ok(Fate::Proceed) if !inode.poisoned => {
+                if platter.lies.meet(true, self.id).is_some() {
+                    platter.counters.syncs_lied += 1;
+                    return Ok(());
+                }
                 inode.sync();
                 drop(inode);
                 platter.names.make_durable(self.id);
@@ -84,7 +118,10 @@ impl BlockObject for SimObject {
                 Err(self.id.error(IoErrorKind::SyncFailed, IoOp::Sync, 0))
             }
             Err(error) => {
-                inode.poisoned |= !harmless(error.kind);
+                if !harmless(error.kind) {
+                    inode.poisoned = true;
+                    platter.counters.syncs_failed += 1;
+                }
                 Err(error)
             }
         }
@@ -101,6 +138,7 @@ impl BlockObject for SimObject {
             return Err(self.id.error(IoErrorKind::ShortRead, IoOp::Read, offset));
         }
         if inode.is_bad(&(offset..end)) {
+            platter.counters.media_errors += 1;
             return Err(self.id.error(IoErrorKind::Media, IoOp::Read, offset));
         }
         inode.read(offset, dst);

@@ -2,9 +2,14 @@ use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use nori_env::ObjectKind;
+use nori_env::{BlockStore, IoErrorKind, ObjectKind};
 
 use super::*;
+
+mod damage;
+mod full;
+mod lie;
+mod model;
 
 fn disk(unit: u32, psow: bool) -> SimDisk {
     SimDisk::new(DiskOptions {
