@@ -12,10 +12,13 @@ extern crate alloc;
 extern crate std;
 
 mod cluster;
+mod scenario;
 mod trace;
 
 pub use cluster::{
-    ClientCounters, Clients, DiskView, EventView, FaultKind, Faults, Happened, LogCell, LogColumn,
-    MessageView, NodeView, Report, SimConfig, Simulation, Sizes, Step, StepKind, View, Violation,
-    Weights, Worker, run, run_seed,
+    Action, ClientCounters, Clients, Coverage, Disk, DiskView, Entry, EventView, FaultKind, Goal,
+    Happened, LogCell, LogColumn, MessageView, Minimised, NodeView, Phase, Report, SimConfig,
+    Simulation, Sizes, Step, StepKind, Summary, View, Violation, Wanted, Worker, minimise, run,
+    run_seed,
 };
+pub use scenario::{Scenario, ScenarioError};

@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub(crate) struct Trace {
     hash: Xxh3,
     body: Vec<u8>,
+    events: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,7 @@ impl Trace {
         Self {
             hash,
             body: Vec::new(),
+            events: 0,
         }
     }
 
@@ -57,6 +59,11 @@ impl Trace {
         self.record(Record::Stopped, at, node, &());
     }
 
+    /// Records so far.
+    pub(crate) const fn events(&self) -> u64 {
+        self.events
+    }
+
     pub(crate) fn value(&self) -> u64 {
         self.hash.digest()
     }
@@ -75,6 +82,7 @@ impl Trace {
         bytes[9..17].copy_from_slice(&node.0.to_le_bytes());
         bytes[17..HEAD].copy_from_slice(&len.to_le_bytes());
         self.hash.update(&bytes);
+        self.events += 1;
         self.body = bytes;
     }
 }

@@ -18,7 +18,7 @@ impl Guest for Simulator {
             seed,
             trace_hash: report.hash,
             steps: report.steps,
-            violation: report.violation,
+            violation: report.violation.map(|violation| violation.to_string()),
         }
     }
 }

@@ -24,6 +24,6 @@ pub fn run_seed(seed: u64) -> String {
         seed: report.seed.to_string(),
         trace_hash: format!("{:016x}", report.hash),
         steps: report.steps,
-        violation: report.violation,
+        violation: report.violation.map(|violation| violation.to_string()),
     })
 }

@@ -14,6 +14,8 @@ use norikv_node::{Answer, Call, Consistency, Expect, Failure, Input, RequestId};
 use norikv_testkit::OperationId;
 use norikv_types::{Applied, ErrorKind, GroupId, Mono, Prng, Remedy, Version};
 
+use crate::cluster::draw::draw_operation;
+use crate::cluster::plan::{Action, Wanted};
 use crate::cluster::simulation::Happening;
 use crate::cluster::value::ValueId;
 use crate::cluster::view::Happened;
@@ -26,6 +28,7 @@ pub(crate) struct ClientSide {
     prng: Prng,
     pub(crate) history: OpHistory,
     clients: Vec<Client>,
+    free: bool,
     asked: BTreeMap<RequestId, Asked>,
     next_request: u64,
     next_value: u64,
@@ -49,11 +52,22 @@ pub struct ClientCounters {
     pub calls: u64,
 }
 
+impl ClientCounters {
+    /// Adds what another run counted.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.invoked += other.invoked;
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.unknown += other.unknown;
+        self.calls += other.calls;
+    }
+}
+
 #[derive(Debug, Default)]
 struct Client {
     active: Option<Active>,
-    /// What it does before it does what it likes.
-    script: VecDeque<Op>,
+    /// What it has to do before it may rest.
+    script: VecDeque<Action>,
 }
 
 /// An operation under way.
@@ -114,6 +128,7 @@ impl ClientSide {
             clients: (0..config.clients.count)
                 .map(|_| Client::default())
                 .collect(),
+            free: config.clients.free,
             asked: BTreeMap::new(),
             next_request: 1,
             next_value: 1,
@@ -129,29 +144,43 @@ impl ClientSide {
             .all(|client| client.active.is_none() && client.script.is_empty())
     }
 
-    fn draw_op(&mut self, config: &SimConfig) -> Op {
-        let prng = &mut self.prng;
-        let key = u32::try_from(prng.below(u64::from(config.clients.keys))).unwrap_or(0);
-        let consistency = match prng.below(20) {
-            0 => Consistency::StaleOk,
-            1..=9 => Consistency::Lease,
-            _ => Consistency::Linearizable,
+    /// What a client asks to carry out an entry of the plan.
+    fn op(&mut self, action: &Action) -> Option<Op> {
+        let expect = |key: &u32, wanted: &Wanted| match (wanted, self.versions.get(key)) {
+            (Wanted::Any, _) | (Wanted::Seen, None) => Expect::Any,
+            (Wanted::Absent, _) => Expect::Absent,
+            (Wanted::Seen, Some(version)) => Expect::Version(*version),
         };
-        let expect = match (prng.below(6), self.versions.get(&key)) {
-            (0, _) => Expect::Absent,
-            (1, Some(version)) => Expect::Version(*version),
-            _ => Expect::Any,
-        };
-        match prng.below(100) {
-            0..=44 => {
+        Some(match action {
+            Action::Put {
+                key, expect: want, ..
+            } => {
                 let value = ValueId(self.next_value);
+                let expect = expect(key, want);
                 self.next_value += 1;
-                Op::Put { key, value, expect }
+                Op::Put {
+                    key: *key,
+                    value,
+                    expect,
+                }
             }
-            45..=54 => Op::Delete { key, expect },
-            55..=94 => Op::Get { key, consistency },
-            _ => Op::Scan { consistency },
-        }
+            Action::Delete {
+                key, expect: want, ..
+            } => Op::Delete {
+                key: *key,
+                expect: expect(key, want),
+            },
+            Action::Get {
+                key, consistency, ..
+            } => Op::Get {
+                key: *key,
+                consistency: *consistency,
+            },
+            Action::Scan { consistency, .. } => Op::Scan {
+                consistency: *consistency,
+            },
+            _ => return None,
+        })
     }
 
     fn request(&mut self, asked: Asked) -> RequestId {
@@ -166,6 +195,9 @@ impl ClientSide {
 impl Simulation {
     pub(crate) fn begin_clients(&mut self) {
         for client in 0..self.clients.clients.len() {
+            if !self.clients.free {
+                return;
+            }
             let at = self.now + Duration::from_millis(100 + self.clients.prng.below(400));
             self.wake(client, at);
         }
@@ -175,12 +207,29 @@ impl Simulation {
     pub(crate) fn read_everything(&mut self) {
         let keys = self.config.clients.keys;
         if let Some(client) = self.clients.clients.first_mut() {
-            client.script.extend((0..keys).map(|key| Op::Get {
+            client.script.extend((0..keys).map(|key| Action::Get {
+                client: 0,
                 key,
                 consistency: Consistency::Linearizable,
             }));
             self.wake(0, self.now);
         }
+    }
+
+    /// A client is told to do something. One that has too much to do already lets it be.
+    pub(crate) fn instruct(&mut self, client: u32, action: Action) {
+        let nth = client as usize;
+        if let Some(client) = self.clients.clients.get_mut(nth)
+            && client.script.len() < SCRIPT_MAX
+        {
+            client.script.push_back(action);
+            self.wake(nth, self.now);
+        }
+    }
+
+    /// Lets free clients do only what they are told from now on.
+    pub(crate) fn end_free_will(&mut self) {
+        self.clients.free = false;
     }
 
     /// A visitor of the page writes. What comes of it is among the events of the view.
@@ -250,8 +299,9 @@ impl Simulation {
             let checked = self.invariants.acknowledged(group, replicas, *version);
             self.check(checked);
         }
-        let lost = self.config.faults.client_loss_ppm;
-        if self.now < Mono::ZERO + self.config.faults.until && self.clients.prng.chance_ppm(lost) {
+        let lost = self.config.clients.answer_loss_ppm;
+        let end = Duration::from_millis(self.config.faults_end_ms());
+        if self.now < Mono::ZERO + end && self.clients.prng.chance_ppm(lost) {
             return;
         }
         self.hear_later(request, Heard::Answered(result));
@@ -266,15 +316,18 @@ impl Simulation {
 
     fn client_goes_on(&mut self, client: usize) {
         if self.clients.clients[client].active.is_none() {
-            let until = self.config.clients.until;
-            let over = until.is_some_and(|until| self.now >= Mono::ZERO + until);
-            let scripted = self.clients.clients[client].script.pop_front();
-            let op = match scripted {
-                Some(op) => op,
-                None if over => return,
-                None => self.clients.draw_op(&self.config),
+            let side = &mut self.clients;
+            let action = match side.clients[client].script.pop_front() {
+                Some(action) => action,
+                None if side.free => {
+                    let own = u32::try_from(client).unwrap_or(0);
+                    draw_operation(&mut side.prng, own, self.config.clients.keys)
+                }
+                None => return,
             };
-            self.begin(client, op);
+            if let Some(op) = side.op(&action) {
+                self.begin(client, op);
+            }
         }
         let value_bytes_max = self.config.clients.value_bytes_max;
         let Some(active) = &mut self.clients.clients[client].active else {
@@ -324,16 +377,16 @@ impl Simulation {
         call: Call,
         writes: Option<GroupId>,
     ) -> RequestId {
-        let patience = match call.is_write() {
-            true => self.config.clients.patience,
-            false => self.config.clients.read_patience,
-        };
+        let patience = Duration::from_millis(match call.is_write() {
+            true => self.config.clients.patience_ms,
+            false => self.config.clients.read_patience_ms,
+        });
         let request = self.clients.request(Asked {
             client,
             host,
             writes,
         });
-        let arrives = self.now + self.config.network.delay.draw(&mut self.clients.prng);
+        let arrives = self.now + self.config.links.delay.draw(&mut self.clients.prng);
         let arrive = ClientHappening::Arrive {
             host,
             request,
@@ -352,7 +405,7 @@ impl Simulation {
     }
 
     fn hear_later(&mut self, request: RequestId, heard: Heard) {
-        let at = self.now + self.config.network.delay.draw(&mut self.clients.prng);
+        let at = self.now + self.config.links.delay.draw(&mut self.clients.prng);
         let hear = ClientHappening::Hear { request, heard };
         self.schedule.push(at, Happening::Client(hear));
     }
@@ -452,6 +505,8 @@ impl Simulation {
                 }
                 self.rest(client);
             }
+            // Who lost what no restart brings back may say so.
+            ErrorKind::Corrupt if !self.nemesis.harmed.is_empty() => self.try_again(client),
             kind if kind.remedy() == Remedy::Fix || kind == ErrorKind::Corrupt => {
                 self.break_off(Violation::UnexpectedFailure {
                     kind,
@@ -494,9 +549,12 @@ impl Simulation {
 
     fn rest(&mut self, client: usize) {
         let side = &mut self.clients;
-        let pause = side
-            .prng
-            .duration(Duration::ZERO, self.config.clients.think_max);
+        let idle = side.clients[client].script.is_empty();
+        let think = match idle && side.free {
+            true => Duration::from_millis(self.config.clients.think_max_ms),
+            false => Duration::from_millis(1),
+        };
+        let pause = side.prng.duration(Duration::ZERO, think);
         self.wake(client, self.now + pause);
     }
 
@@ -521,5 +579,7 @@ impl ClientHappening {
     }
 }
 
+/// What a client has before it at most.
+const SCRIPT_MAX: usize = 4;
 const ATTEMPTS_MAX: u32 = 40;
 const PATIENCE_MORE: Duration = Duration::from_millis(200);

@@ -1,14 +1,18 @@
-//! What a run consists of: cluster, clients, faults, and how long.
+//! What a run consists of: cluster, clients, network, sizes, and the plan.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use norikv_testkit::{Delay, LinkFaults};
-use norikv_types::Prng;
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::plan::Entry;
 
 /// A run, whole: the same configuration gives the same run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SimConfig {
-    /// Seeds every random choice.
+    /// Seeds what the plan leaves open: delays, losses, elections, what a power cut takes.
     pub seed: u64,
     /// Nodes of the cluster; their ids are 1 to `nodes`.
     pub nodes: u32,
@@ -16,88 +20,60 @@ pub struct SimConfig {
     pub groups: u32,
     /// Replicas of a group.
     pub replication: u32,
-    /// What clients do.
+    /// When every fault has ended, in virtual milliseconds; 0: when the last one of the plan has.
+    pub until_ms: u64,
+    /// Largest drift of a node's clock, parts per million either way.
+    pub drift_ppm_max: u32,
+    /// Whether at the end of the faults a majority alone is healed first, and must serve while the
+    /// rest stays broken.
+    pub heal_majority_first: bool,
+    /// Who asks.
     pub clients: Clients,
     /// How links behave when no fault is on.
-    pub network: LinkFaults,
-    /// What goes wrong.
-    pub faults: Faults,
+    pub links: LinkFaults,
     /// Bounds of logs and tables: small, so that short runs rotate, flush, compact and send
     /// snapshots.
     pub storage: Sizes,
-    /// Whether events are kept for [`view`](crate::cluster::Simulation::view).
+    /// What is done, and when.
+    pub plan: Vec<Entry>,
+    /// Whether events are kept for [`view`](crate::Simulation::view).
+    #[serde(skip)]
     pub watched: bool,
+    /// Whether the trace is kept whole, for [`take_trace`](crate::Simulation::take_trace).
+    #[serde(skip)]
+    pub recorded: bool,
     /// A byte to flip: in the how-manieth delivered frame or packet. For the test of the trace.
+    #[serde(skip)]
     pub flip: Option<u64>,
 }
 
-/// The workload.
-#[derive(Debug, Clone, PartialEq)]
+/// Who asks, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Clients {
     /// How many clients, each with one operation at a time; 0 for none.
     pub count: u32,
-    /// Longest pause between two operations of a client.
-    pub think_max: Duration,
+    /// Whether they also do what they like, for ever, beside what the plan tells them.
+    pub free: bool,
+    /// Longest pause between two operations of a free client.
+    pub think_max_ms: u64,
     /// How many keys they share.
     pub keys: u32,
     /// Longest value in bytes, at least 8.
     pub value_bytes_max: u32,
     /// How long a client waits for the answer to a write.
-    pub patience: Duration,
+    pub patience_ms: u64,
     /// How long it waits for the answer to a read.
-    pub read_patience: Duration,
-    /// When they stop; `None`: never.
-    pub until: Option<Duration>,
+    pub read_patience_ms: u64,
+    /// Answers in a million that get lost on their way.
+    pub answer_loss_ppm: u32,
     /// Whether every operation is kept and judged at the end.
     pub judged: bool,
 }
 
-/// What goes wrong, when, and how often. A kind with weight 0 never happens.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Faults {
-    /// When the first may happen.
-    pub from: Duration,
-    /// When everything is healed.
-    pub until: Duration,
-    /// Longest pause between two faults.
-    pub pause_max: Duration,
-    /// How long a fault that ends by itself lasts at most.
-    pub duration_max: Duration,
-    /// How likely each kind is.
-    pub weights: Weights,
-    /// Answers to clients in a million that get lost.
-    pub client_loss_ppm: u32,
-    /// Largest drift of a node's clock, parts per million either way.
-    pub drift_ppm_max: u32,
-}
-
-/// How likely each kind of fault is, relative to the others.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Weights {
-    /// A process dies; its disk keeps what was not synced.
-    pub kill: u32,
-    /// The power of one node goes: unsynced writes are lost or torn.
-    pub power_cut: u32,
-    /// The power of all nodes goes at once.
-    pub blackout: u32,
-    /// The nodes fall into two halves that do not hear each other.
-    pub partition: u32,
-    /// One node is cut off.
-    pub isolate: u32,
-    /// One direction of one link is cut.
-    pub one_way: u32,
-    /// A process stands still and goes on as if nothing had happened.
-    pub pause: u32,
-    /// A disk becomes slow.
-    pub slow_disk: u32,
-    /// The network loses, doubles, reorders and delays.
-    pub storm: u32,
-    /// A sync fails; the node halts and is started again.
-    pub sync_failure: u32,
-}
-
 /// Bounds of logs and tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Sizes {
     /// A segment of the log.
     pub segment_bytes: u64,
@@ -122,28 +98,9 @@ impl SimConfig {
         Self {
             seed,
             nodes,
-            groups: 8,
             replication: 3.min(nodes),
-            clients: Clients {
-                count: 0,
-                think_max: Duration::from_millis(200),
-                keys: 64,
-                value_bytes_max: 128,
-                patience: Duration::from_secs(2),
-                read_patience: Duration::from_secs(2),
-                until: None,
-                judged: false,
-            },
-            network: LinkFaults::none(Delay {
-                min: Duration::from_micros(200),
-                max: Duration::from_micros(1_200),
-                tail_ppm: 0,
-                tail_max: Duration::ZERO,
-            }),
-            faults: Faults::none(),
-            storage: Sizes::small(),
             watched: true,
-            flip: None,
+            ..Self::default()
         }
     }
 
@@ -154,11 +111,10 @@ impl SimConfig {
     pub fn demo(seed: u64, nodes: u32) -> Self {
         let mut config = Self::calm(seed, nodes);
         config.replication = nodes;
-        config.network.delay.min = Duration::from_millis(20);
-        config.network.delay.max = Duration::from_millis(60);
+        config.links = calm_links(20_000, 60_000);
         config.clients.count = 6;
-        config.clients.think_max = Duration::from_millis(150);
-        config.clients.keys = 64;
+        config.clients.free = true;
+        config.clients.think_max_ms = 150;
         config.clients.value_bytes_max = 512;
         config.storage = Sizes {
             segment_bytes: 64 << 10,
@@ -172,136 +128,72 @@ impl SimConfig {
         config
     }
 
-    /// The standard swarm: three nodes, eight groups, clients, and faults that the seed draws, some
-    /// kinds on and some off in each run, since faults hide each other when all are always on.
+    /// When every fault has ended, in virtual milliseconds; 0 when there is none.
     #[must_use]
-    pub fn standard(seed: u64) -> Self {
-        let prng = &mut Prng::new(seed ^ 0x5157_4152_4d00_0001);
-        let mut config = Self::calm(seed, 3);
-        let until = Duration::from_secs(16);
-        config.watched = false;
-        let patience = |prng: &mut Prng| Duration::from_millis(300 + u64::from(draw(prng, 2_000)));
-        config.clients = Clients {
-            count: 4 + draw(prng, 5),
-            think_max: Duration::from_millis(20 + u64::from(draw(prng, 200))),
-            keys: 3 + draw(prng, 30),
-            value_bytes_max: [16, 200, 3_000, 20_000][draw(prng, 4) as usize],
-            patience: patience(prng),
-            read_patience: patience(prng),
-            until: Some(until + Duration::from_secs(1)),
-            judged: true,
-        };
-        let rare = |prng: &mut Prng, max: u32| {
-            if prng.below(2) == 0 {
-                draw(prng, max)
-            } else {
-                0
-            }
-        };
-        config.network = LinkFaults {
-            delay: Delay {
-                min: Duration::from_micros(100),
-                max: Duration::from_micros(500 + u64::from(draw(prng, 4_000))),
-                tail_ppm: rare(prng, 20_000),
-                tail_max: Duration::from_millis(200),
-            },
-            loss_ppm: rare(prng, 20_000),
-            duplicate_ppm: rare(prng, 20_000),
-            reorder_ppm: rare(prng, 50_000),
-            ..LinkFaults::default()
-        };
-        config.faults = Faults {
-            from: Duration::from_millis(500 + u64::from(draw(prng, 1_500))),
-            until,
-            pause_max: Duration::from_millis(200 + u64::from(draw(prng, 2_500))),
-            duration_max: Duration::from_millis(200 + u64::from(draw(prng, 3_500))),
-            weights: Weights {
-                kill: rare(prng, 10),
-                power_cut: rare(prng, 10),
-                blackout: rare(prng, 4),
-                partition: rare(prng, 10),
-                isolate: rare(prng, 10),
-                one_way: rare(prng, 6),
-                pause: rare(prng, 6),
-                slow_disk: rare(prng, 6),
-                storm: rare(prng, 6),
-                sync_failure: rare(prng, 4),
-            },
-            client_loss_ppm: rare(prng, 50_000),
-            drift_ppm_max: rare(prng, 4_500),
-        };
-        let bits = |prng: &mut Prng, low: u32, span: u32| 1_u64 << (low + draw(prng, span));
-        config.storage = Sizes {
-            segment_bytes: bits(prng, 17, 3),
-            memtable_bytes: bits(prng, 15, 5),
-            table_bytes: bits(prng, 15, 4),
-            keep_log_bytes: bits(prng, 12, 8),
-            keep_log_entries: bits(prng, 4, 8),
-            unflushed_bytes_max: bits(prng, 15, 6),
-            append_bytes_max: [1, 4 << 10, 512 << 10][draw(prng, 3) as usize],
-        };
-        config
+    pub fn faults_end_ms(&self) -> u64 {
+        let faults = self
+            .plan
+            .iter()
+            .filter(|entry| entry.action.fault().is_some());
+        let end = faults
+            .map(|entry| entry.at_ms + entry.action.for_ms())
+            .max();
+        match self.until_ms {
+            0 => end.unwrap_or(0),
+            until => until,
+        }
+    }
+
+    /// When the last thing of the plan has begun and every fault has ended.
+    #[must_use]
+    pub fn plan_end_ms(&self) -> u64 {
+        let last = self.plan.iter().map(|entry| entry.at_ms).max();
+        last.unwrap_or(0).max(self.faults_end_ms())
     }
 }
 
-impl Faults {
-    /// Nothing goes wrong.
-    #[must_use]
-    pub fn none() -> Self {
+impl Default for SimConfig {
+    /// Three calm nodes with eight groups, and nobody who asks.
+    fn default() -> Self {
         Self {
-            from: Duration::MAX,
-            until: Duration::MAX,
-            pause_max: Duration::from_secs(1),
-            duration_max: Duration::from_secs(1),
-            weights: Weights::default(),
-            client_loss_ppm: 0,
+            seed: 0,
+            nodes: 3,
+            groups: 8,
+            replication: 3,
+            until_ms: 0,
             drift_ppm_max: 0,
+            heal_majority_first: false,
+            clients: Clients::default(),
+            links: calm_links(200, 1_200),
+            storage: Sizes::default(),
+            plan: Vec::new(),
+            watched: false,
+            recorded: false,
+            flip: None,
         }
     }
 }
 
-impl Weights {
-    /// Each kind with its weight, in the order of the fields.
-    pub(crate) const fn list(&self) -> [(FaultKind, u32); 10] {
-        [
-            (FaultKind::Kill, self.kill),
-            (FaultKind::PowerCut, self.power_cut),
-            (FaultKind::Blackout, self.blackout),
-            (FaultKind::Partition, self.partition),
-            (FaultKind::Isolate, self.isolate),
-            (FaultKind::OneWay, self.one_way),
-            (FaultKind::Pause, self.pause),
-            (FaultKind::SlowDisk, self.slow_disk),
-            (FaultKind::Storm, self.storm),
-            (FaultKind::SyncFailure, self.sync_failure),
-        ]
+impl Default for Clients {
+    /// None, who would be patient.
+    fn default() -> Self {
+        Self {
+            count: 0,
+            free: false,
+            think_max_ms: 200,
+            keys: 64,
+            value_bytes_max: 128,
+            patience_ms: 2_000,
+            read_patience_ms: 2_000,
+            answer_loss_ppm: 0,
+            judged: false,
+        }
     }
 }
 
-/// A kind of fault; see [`Weights`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(
-    missing_docs,
-    reason = "each is the field of `Weights` of the same name"
-)]
-pub enum FaultKind {
-    Kill,
-    PowerCut,
-    Blackout,
-    Partition,
-    Isolate,
-    OneWay,
-    Pause,
-    SlowDisk,
-    Storm,
-    SyncFailure,
-}
-
-impl Sizes {
+impl Default for Sizes {
     /// 256 KiB segments and memtables, and little log kept.
-    #[must_use]
-    pub const fn small() -> Self {
+    fn default() -> Self {
         Self {
             segment_bytes: 256 << 10,
             memtable_bytes: 256 << 10,
@@ -314,6 +206,12 @@ impl Sizes {
     }
 }
 
-fn draw(prng: &mut Prng, bound: u32) -> u32 {
-    u32::try_from(prng.below(u64::from(bound))).unwrap_or(0)
+/// Every message takes `min` to `max` microseconds and arrives.
+const fn calm_links(min: u64, max: u64) -> LinkFaults {
+    LinkFaults::none(Delay {
+        min: Duration::from_micros(min),
+        max: Duration::from_micros(max),
+        tail_ppm: 0,
+        tail_max: Duration::ZERO,
+    })
 }

@@ -98,6 +98,21 @@ impl Simulation {
         }
     }
 
+    /// Something unreadable came in: both ends give the connection up and dial again.
+    pub(crate) fn connection_breaks(&mut self, host: usize, peer: NodeId) {
+        let id = self.hosts[host].id;
+        let Some(other) = self.host_of(peer) else {
+            return;
+        };
+        for (own, peer) in [(host, peer), (other, id)] {
+            if self.hosts[own].connected.remove(&peer).is_some() {
+                self.feed(own, Input::PeerDown(peer));
+            }
+            let delay = self.prng.duration(CONNECT_MIN, REDIAL_MAX);
+            self.connection_later(own, peer, true, delay);
+        }
+    }
+
     fn connection_later(&mut self, host: usize, peer: NodeId, up: bool, delay: Duration) {
         self.schedule
             .push(self.now + delay, Happening::Connection { host, peer, up });

@@ -7,6 +7,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use nori_observe::Meter;
@@ -23,6 +24,7 @@ use norikv_testkit::{DiskOptions, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{GroupId, Mono, NodeId, Prng, WallMs};
 
 use crate::cluster::SimConfig;
+use crate::cluster::plan::Disk;
 
 /// A machine. It outlives its processes.
 #[derive(Debug)]
@@ -38,8 +40,14 @@ pub(crate) struct Host {
     pub(crate) life: u64,
     /// The process stands still until then.
     pub(crate) paused_until: Mono,
-    /// How many times slower than usual its disks are.
+    /// How many times slower than usual its disks are, and until when.
     pub(crate) disk_slowness: u32,
+    pub(crate) disk_slow_until: Mono,
+    /// What an input costs the process, and until when.
+    pub(crate) input_cost: Duration,
+    pub(crate) cpu_slow_until: Mono,
+    /// Never starts again: its disks lost what the others must not take it to have.
+    pub(crate) retired: bool,
     /// A disk was told to fail: a halt of the node is no surprise.
     pub(crate) disk_failing: bool,
     /// When the node wants to hear of the time, in the world's time.
@@ -105,7 +113,7 @@ pub(crate) type Found = Vec<(GroupId, Option<GroupLog>, nori_raft::Restored)>;
 
 impl Host {
     pub(crate) fn new(id: NodeId, config: &SimConfig, prng: &mut Prng) -> Self {
-        let span = u64::from(config.faults.drift_ppm_max);
+        let span = u64::from(config.drift_ppm_max);
         let drift = i64::try_from(prng.below(2 * span + 1)).unwrap_or(0);
         let disk = DiskOptions {
             unit: 4096,
@@ -124,6 +132,10 @@ impl Host {
             life: 0,
             paused_until: Mono::ZERO,
             disk_slowness: 1,
+            disk_slow_until: Mono::ZERO,
+            input_cost: Duration::ZERO,
+            cpu_slow_until: Mono::ZERO,
+            retired: false,
             disk_failing: false,
             deadline: None,
             connected: BTreeMap::new(),
@@ -199,6 +211,19 @@ impl Host {
         });
         self.life += 1;
         Ok(found)
+    }
+
+    /// Lets its wall clock jump.
+    pub(crate) fn jump_wall(&self, by_ms: i64) {
+        self.clock.jump_wall(by_ms);
+    }
+
+    /// One of its disks.
+    pub(crate) const fn disk(&self, disk: Disk) -> &SimDisk {
+        match disk {
+            Disk::Log => &self.log_disk,
+            Disk::Data => &self.data_disk,
+        }
     }
 
     /// Sets the node's clock to what it shows at `now`, and reads it.

@@ -1,38 +1,65 @@
-//! What goes wrong, drawn from the seed.
+//! Carries out what goes wrong by plan.
 //!
-//! **Invariant: every fault ends by itself, and at the end of the faults everything is healed**: the
-//! links mended, the disks well, every process running. What a power cut took stays lost.
+//! **Invariant: every fault ends by itself, and at the end of the faults everything is healed that
+//! can be**: the links mended, the disks well, every process running. What a power cut took stays
+//! lost. Harm that no restart mends is kept from striking where it would leave too few good copies
+//! of what was acknowledged.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use nori_env::{IoErrorKind, IoOp};
 use norikv_node::PortError;
-use norikv_testkit::{Delay, FailPoint, LinkFaults};
+use norikv_testkit::{FailPoint, LinkFaults};
 use norikv_types::{Mono, NodeId, Prng};
 
-use crate::cluster::config::FaultKind;
+use crate::cluster::coverage::Coverage;
+use crate::cluster::plan::{Action, FaultKind};
 use crate::cluster::simulation::Happening;
 use crate::cluster::view::Happened;
 use crate::cluster::{Simulation, Violation};
 
-/// Who lets things go wrong.
+/// What is wrong at the moment, and what was.
 #[derive(Debug)]
 pub(crate) struct Nemesis {
     prng: Prng,
-    pub(crate) struck: BTreeMap<FaultKind, u64>,
+    pub(crate) coverage: Coverage,
+    /// Cut directions, and until when.
+    cuts: Vec<(Mono, NodeId, NodeId)>,
+    /// Flapping directions: until when, and in which period.
+    flaps: Vec<(Mono, NodeId, NodeId, Duration)>,
+    /// How the whole network behaves, and until when; the last one counts.
+    storms: Vec<(Mono, LinkFaults)>,
+    /// Nodes whose disks lost what no restart brings back.
+    pub(crate) harmed: BTreeSet<NodeId>,
+    /// Nodes that are left broken while the others must serve.
+    pub(crate) left_broken: BTreeSet<NodeId>,
+    /// Strikes that would have left too few good copies.
+    pub(crate) held_back: u64,
+    /// Nodes that found their harm and stopped.
+    pub(crate) detected: u64,
 }
 
-/// A fault begins or ends.
+/// A fault ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum NemesisHappening {
-    Strike,
-    Mend,
-    Calm,
-    Unslow { host: usize },
-    Restart { host: usize },
+    /// Some fault of the links may be over.
+    Links,
+    DiskQuick {
+        host: usize,
+    },
+    CpuQuick {
+        host: usize,
+    },
+    ReceiverQuick {
+        node: NodeId,
+    },
+    Restart {
+        host: usize,
+    },
+    /// The last fault is over.
     End,
 }
 
@@ -40,217 +67,365 @@ impl Nemesis {
     pub(crate) const fn new(prng: Prng) -> Self {
         Self {
             prng,
-            struck: BTreeMap::new(),
+            coverage: Coverage::new(),
+            cuts: Vec::new(),
+            flaps: Vec::new(),
+            storms: Vec::new(),
+            harmed: BTreeSet::new(),
+            left_broken: BTreeSet::new(),
+            held_back: 0,
+            detected: 0,
         }
     }
 }
 
 impl Simulation {
-    pub(crate) fn begin_faults(&mut self) {
-        let faults = &self.config.faults;
-        if faults.weights.list().iter().all(|(_, weight)| *weight == 0) {
-            return;
+    /// Puts the plan into the schedule.
+    pub(crate) fn begin_plan(&mut self) {
+        for (nth, entry) in self.config.plan.iter().enumerate() {
+            let at = Mono::ZERO + Duration::from_millis(entry.at_ms);
+            self.schedule.push(at, Happening::Entry(nth));
         }
-        let (from, until) = (Mono::ZERO + faults.from, Mono::ZERO + faults.until);
-        self.nemesis_at(from, NemesisHappening::Strike);
-        self.nemesis_at(until, NemesisHappening::End);
+        let end = self.config.faults_end_ms();
+        if end > 0 {
+            self.nemesis_at(Duration::from_millis(end), NemesisHappening::End);
+        }
     }
 
     pub(crate) fn nemesis(&mut self, happening: NemesisHappening) {
         match happening {
-            NemesisHappening::Strike => self.strike(),
-            NemesisHappening::Mend => self.heal(),
-            NemesisHappening::Calm => self.network.set_faults(self.config.network),
-            NemesisHappening::Unslow { host } => self.hosts[host].disk_slowness = 1,
+            NemesisHappening::Links => self.links_expire(),
+            NemesisHappening::DiskQuick { host } => {
+                if self.now >= self.hosts[host].disk_slow_until {
+                    self.hosts[host].disk_slowness = 1;
+                }
+            }
+            NemesisHappening::CpuQuick { host } => {
+                if self.now >= self.hosts[host].cpu_slow_until {
+                    self.hosts[host].input_cost = Duration::ZERO;
+                }
+            }
+            NemesisHappening::ReceiverQuick { node } => {
+                self.network.slow_receiver(node, Duration::ZERO);
+            }
             NemesisHappening::Restart { host } => self.start_again(host),
             NemesisHappening::End => self.end_faults(),
         }
     }
 
-    /// Starts the process again after a while.
-    pub(crate) fn restart_later(&mut self, host: usize) {
-        let at = self.now + self.fault_duration();
-        self.nemesis_at(at, NemesisHappening::Restart { host });
+    /// Lets an entry of the plan happen that no client does.
+    pub(crate) fn strike(&mut self, action: &Action) {
+        let Some(kind) = action.fault() else {
+            return;
+        };
+        let host = match action.node() {
+            Some(node) => match self.host_of(NodeId(u64::from(node))) {
+                Some(host) => host,
+                // A plan for more nodes than there are.
+                None => return,
+            },
+            None => 0,
+        };
+        if kind.is_lasting() && !self.may_harm(self.hosts[host].id) {
+            self.nemesis.held_back += 1;
+            return;
+        }
+        let phases = self.phases(action.node().map(|_| host));
+        self.nemesis.coverage.struck(kind, phases);
+        self.events.push(self.now, || Happened::Fault { kind });
+        match action {
+            Action::Kill { for_ms, .. } => self.take_down(host, false, *for_ms),
+            Action::PowerCut { for_ms, .. } => self.take_down(host, true, *for_ms),
+            Action::Blackout { for_ms } => {
+                for host in 0..self.hosts.len() {
+                    self.take_down(host, true, *for_ms);
+                }
+            }
+            Action::CrashAtWrite {
+                disk,
+                writes,
+                for_ms,
+                ..
+            } => {
+                if self.hosts[host].process.is_some() {
+                    self.hosts[host].disk_failing = true;
+                    self.hosts[host]
+                        .disk(*disk)
+                        .power_off_after(u64::from(*writes));
+                    self.restart_after(host, *for_ms);
+                }
+            }
+            Action::Pause { for_ms, .. } => {
+                if self.hosts[host].process.is_some() {
+                    self.hosts[host].paused_until = self.now + ms(*for_ms);
+                }
+            }
+            Action::SlowCpu {
+                input_us, for_ms, ..
+            } => {
+                let until = self.now + ms(*for_ms);
+                let machine = &mut self.hosts[host];
+                machine.input_cost = Duration::from_micros(u64::from(*input_us));
+                machine.cpu_slow_until = until;
+                self.nemesis_after(*for_ms, NemesisHappening::CpuQuick { host });
+            }
+            Action::JumpWall { by_ms, .. } => self.hosts[host].jump_wall(*by_ms),
+            Action::SlowDisk { times, for_ms, .. } => {
+                let until = self.now + ms(*for_ms);
+                let machine = &mut self.hosts[host];
+                machine.disk_slowness = (*times).max(1);
+                machine.disk_slow_until = until;
+                self.nemesis_after(*for_ms, NemesisHappening::DiskQuick { host });
+            }
+            Action::SyncFailure {
+                disk,
+                syncs,
+                for_ms,
+                ..
+            } => {
+                let machine = &mut self.hosts[host];
+                if machine.process.is_some() {
+                    machine.disk_failing = true;
+                    let nth = u64::from(*syncs);
+                    let point = FailPoint::nth(IoOp::Sync, nth, IoErrorKind::SyncFailed);
+                    machine.disk(*disk).fail(point);
+                    self.restart_after(host, *for_ms);
+                }
+            }
+            Action::Wipe { .. } => self.wipe(host),
+            _ => self.strike_links(action),
+        }
+    }
+
+    /// A node that was taken down starts again after a while.
+    pub(crate) fn restart_after(&mut self, host: usize, for_ms: u64) {
+        self.nemesis_after(for_ms, NemesisHappening::Restart { host });
     }
 
     /// A node stopped for a failure of its disk. That is right if its disk was made to fail.
     pub(crate) fn halted(&mut self, host: usize, error: &PortError) {
-        if !self.hosts[host].disk_failing {
+        let machine = &self.hosts[host];
+        let id = machine.id;
+        if self.nemesis.harmed.contains(&id) {
+            self.nemesis.detected += 1;
+            self.hosts[host].retired = true;
+        } else if !machine.disk_failing {
             self.break_off(Violation::Halted {
-                node: self.hosts[host].id,
+                node: id,
                 error: error.to_string(),
             });
         }
     }
 
-    fn strike(&mut self) {
-        if self.now >= Mono::ZERO + self.config.faults.until {
-            return;
-        }
-        let pause = self
-            .nemesis
-            .prng
-            .duration(Duration::from_millis(20), self.config.faults.pause_max);
-        self.nemesis_at(self.now + pause, NemesisHappening::Strike);
-        let kind = self.draw_fault();
-        *self.nemesis.struck.entry(kind).or_default() += 1;
-        self.events.push(self.now, || Happened::Fault { kind });
-        let host = self.draw_host();
-        let until = self.now + self.fault_duration();
-        match kind {
-            FaultKind::Kill => self.take_down(host, false),
-            FaultKind::PowerCut => self.take_down(host, true),
-            FaultKind::Blackout => {
-                for host in 0..self.hosts.len() {
-                    self.take_down(host, true);
-                }
-            }
-            FaultKind::Partition => {
-                let (mut left, mut right) = (Vec::new(), Vec::new());
-                for host in &self.hosts {
-                    let half = self.nemesis.prng.below(2) == 0;
-                    if half { &mut left } else { &mut right }.push(host.id);
-                }
-                self.partition(&[&left, &right]);
-                self.nemesis_at(until, NemesisHappening::Mend);
-            }
-            FaultKind::Isolate => {
-                let alone = self.hosts[host].id;
-                let others: Vec<NodeId> = self.others(alone);
-                self.partition(&[&[alone], &others]);
-                self.nemesis_at(until, NemesisHappening::Mend);
-            }
-            FaultKind::OneWay => {
-                let from = self.hosts[host].id;
-                for to in self.others(from) {
-                    if self.nemesis.prng.below(2) == 0 {
-                        self.cut(from, to);
-                    } else if self.nemesis.prng.below(2) == 0 {
-                        self.cut(to, from);
-                    }
-                }
-                self.nemesis_at(until, NemesisHappening::Mend);
-            }
-            FaultKind::Pause => {
-                if self.hosts[host].process.is_some() {
-                    self.hosts[host].paused_until = until;
-                }
-            }
-            FaultKind::SlowDisk => {
-                let slowness = [5, 20, 100, 300];
-                let pick = usize::try_from(self.nemesis.prng.below(4)).unwrap_or(0);
-                self.hosts[host].disk_slowness = slowness[pick];
-                self.nemesis_at(until, NemesisHappening::Unslow { host });
-            }
-            FaultKind::Storm => {
-                self.storm();
-                self.nemesis_at(until, NemesisHappening::Calm);
-            }
-            FaultKind::SyncFailure => {
-                let point = FailPoint::nth(
-                    IoOp::Sync,
-                    self.nemesis.prng.below(8),
-                    IoErrorKind::SyncFailed,
-                );
-                let machine = &mut self.hosts[host];
-                if machine.process.is_some() {
-                    machine.disk_failing = true;
-                    if self.nemesis.prng.below(2) == 0 {
-                        machine.log_disk.fail(point);
-                    } else {
-                        machine.data_disk.fail(point);
-                    }
-                    self.nemesis_at(until, NemesisHappening::Restart { host });
-                }
-            }
-        }
+    /// Mends every cut, and has the network behave as it does without faults.
+    pub(crate) fn heal_links(&mut self) {
+        self.nemesis.cuts.clear();
+        self.nemesis.flaps.clear();
+        self.nemesis.storms.clear();
+        self.links_expire();
     }
 
-    fn storm(&mut self) {
-        let prng = &mut self.nemesis.prng;
-        let mut draw = |bound: u64| u32::try_from(prng.below(bound)).unwrap_or(0);
-        self.network.set_faults(LinkFaults {
-            delay: Delay {
-                max: Duration::from_millis(1 + u64::from(draw(60))),
-                tail_ppm: draw(100_000),
-                ..self.config.network.delay
-            },
-            loss_ppm: draw(300_000),
-            duplicate_ppm: draw(200_000),
-            reorder_ppm: draw(300_000),
-            ..LinkFaults::default()
-        });
+    /// Cuts directions of links until `until`.
+    pub(crate) fn cut_until(
+        &mut self,
+        until: Mono,
+        cuts: impl IntoIterator<Item = (NodeId, NodeId)>,
+    ) {
+        let cuts = cuts.into_iter().map(|(from, to)| (until, from, to));
+        self.nemesis.cuts.extend(cuts);
+        self.links_expire();
     }
 
-    fn take_down(&mut self, host: usize, power_cut: bool) {
+    /// Heals what was left broken while the majority had to serve.
+    pub(crate) fn heal_rest(&mut self) {
+        self.nemesis.left_broken.clear();
+        self.heal_all();
+    }
+
+    fn strike_links(&mut self, action: &Action) {
+        let all: Vec<u32> = (1..=self.config.nodes).collect();
+        let (cuts, for_ms) = match action {
+            Action::Partition { nodes, for_ms } => {
+                let others = all.iter().filter(|node| !nodes.contains(node));
+                let others: Vec<u32> = others.copied().collect();
+                (between(nodes, &others), *for_ms)
+            }
+            Action::Cut { from, to, for_ms } => (alloc::vec![(id(*from), id(*to))], *for_ms),
+            Action::Bridge { node, for_ms } => {
+                let others = all.into_iter().filter(|other| other != node);
+                let mut left: Vec<u32> = others.collect();
+                let right = left.split_off(left.len() / 2);
+                (between(&left, &right), *for_ms)
+            }
+            Action::Clog { from, to, for_ms } => {
+                let until = self.now + ms(*for_ms);
+                self.network.clog(id(*from), id(*to), until);
+                return;
+            }
+            Action::Flap {
+                from,
+                to,
+                period_ms,
+                for_ms,
+            } => {
+                let until = self.now + ms(*for_ms);
+                let period = ms((*period_ms).max(1));
+                let flap = (until, id(*from), id(*to), period);
+                self.nemesis.flaps.push(flap);
+                (Vec::new(), *for_ms)
+            }
+            Action::SlowReceiver {
+                node,
+                message_us,
+                for_ms,
+            } => {
+                let service = Duration::from_micros(u64::from(*message_us));
+                let node = id(*node);
+                self.network.slow_receiver(node, service);
+                self.nemesis_after(*for_ms, NemesisHappening::ReceiverQuick { node });
+                return;
+            }
+            Action::Storm { links, for_ms } => {
+                self.nemesis.storms.push((self.now + ms(*for_ms), *links));
+                (Vec::new(), *for_ms)
+            }
+            _ => return,
+        };
+        self.cut_until(self.now + ms(for_ms), cuts);
+        self.nemesis_after(for_ms, NemesisHappening::Links);
+    }
+
+    /// Brings the network in line with the faults that are still on.
+    fn links_expire(&mut self) {
+        let now = self.now;
+        self.nemesis.cuts.retain(|(until, ..)| *until > now);
+        self.nemesis.flaps.retain(|(until, ..)| *until > now);
+        self.nemesis.storms.retain(|(until, _)| *until > now);
+        self.network.heal();
+        for (_, from, to) in &self.nemesis.cuts {
+            self.network.cut(*from, *to);
+        }
+        for (until, from, to, period) in &self.nemesis.flaps {
+            self.network.flap(*from, *to, *period, *until);
+        }
+        let storm = self.nemesis.storms.last().map(|(_, links)| *links);
+        self.network.set_faults(storm.unwrap_or(self.config.links));
+        self.links_changed();
+    }
+
+    /// Whether enough good copies of everything are left if `node` loses its own.
+    fn may_harm(&self, node: NodeId) -> bool {
+        let harmed = &self.nemesis.harmed;
+        let after = harmed.len() + usize::from(!harmed.contains(&node));
+        after <= (self.config.replication as usize - 1) / 2
+    }
+
+    fn wipe(&mut self, host: usize) {
+        self.stop(host, true);
+        let machine = &mut self.hosts[host];
+        machine.retired = true;
+        machine.log_disk.wipe();
+        machine.data_disk.wipe();
+        let id = machine.id;
+        self.nemesis.harmed.insert(id);
+        self.nemesis.detected += 1;
+    }
+
+    fn take_down(&mut self, host: usize, power_cut: bool, for_ms: u64) {
         self.stop(host, power_cut);
-        self.restart_later(host);
+        self.restart_after(host, for_ms);
     }
 
-    /// Starts a process; one that still runs, since its disk failed, is ended before. Now and then
-    /// the power goes again while it recovers.
+    /// Starts a process; one that still runs, since its disk failed, is ended before.
     fn start_again(&mut self, host: usize) {
         let machine = &self.hosts[host];
-        if machine.process.is_some() && !machine.disk_failing {
+        if self.nemesis.left_broken.contains(&machine.id)
+            || (machine.process.is_some() && !machine.disk_failing && !machine.retired)
+        {
             return;
         }
-        let power_cut = self.nemesis.prng.below(2) == 0;
+        let lost_power = machine.log_disk.is_off() || machine.data_disk.is_off();
+        let power_cut = lost_power || self.nemesis.prng.below(2) == 0;
         self.stop(host, power_cut);
-        let faults = &self.config.faults;
-        let more = self.now < Mono::ZERO + faults.until && faults.weights.power_cut > 0;
-        if more && self.nemesis.prng.below(4) == 0 {
-            let mutations = self.nemesis.prng.below(12);
-            let machine = &self.hosts[host];
-            if self.nemesis.prng.below(2) == 0 {
-                machine.log_disk.power_off_after(mutations);
-            } else {
-                machine.data_disk.power_off_after(mutations);
-            }
-        }
         self.start(host);
     }
 
+    /// The last fault is over. Where the plan says so, a majority is healed first.
     fn end_faults(&mut self) {
-        self.heal();
-        self.network.set_faults(self.config.network);
+        if self.config.heal_majority_first {
+            let spare = (self.config.replication as usize - 1) / 2;
+            let mut ids: Vec<NodeId> = self.hosts.iter().map(|host| host.id).collect();
+            self.nemesis.prng.shuffle(&mut ids);
+            ids.sort_by_key(|id| !self.nemesis.harmed.contains(id));
+            ids.truncate(spare);
+            self.nemesis.left_broken = ids.into_iter().collect();
+        }
+        self.heal_all();
+        let broken: Vec<NodeId> = self.nemesis.left_broken.iter().copied().collect();
+        for node in broken {
+            if self.nemesis.prng.below(2) == 0 {
+                self.kill(node);
+            } else {
+                let others = self.others(node);
+                let cuts = others
+                    .into_iter()
+                    .flat_map(|other| [(node, other), (other, node)]);
+                self.cut_until(Mono::MAX, cuts);
+            }
+        }
+    }
+
+    /// Heals everything but what is left broken.
+    fn heal_all(&mut self) {
+        self.heal_links();
         for host in 0..self.hosts.len() {
             let machine = &mut self.hosts[host];
             machine.paused_until = Mono::ZERO;
             machine.disk_slowness = 1;
+            machine.input_cost = Duration::ZERO;
+            self.network.slow_receiver(machine.id, Duration::ZERO);
             self.start_again(host);
         }
     }
 
-    fn draw_fault(&mut self) -> FaultKind {
-        let list = self.config.faults.weights.list();
-        let total: u64 = list.iter().map(|(_, weight)| u64::from(*weight)).sum();
-        let mut pick = self.nemesis.prng.below(total);
-        for (kind, weight) in list {
-            match pick.checked_sub(u64::from(weight)) {
-                Some(rest) => pick = rest,
-                None => return kind,
-            }
-        }
-        FaultKind::Kill
-    }
-
-    fn draw_host(&mut self) -> usize {
-        let bound = self.hosts.len() as u64;
-        usize::try_from(self.nemesis.prng.below(bound)).unwrap_or(0)
-    }
-
-    fn fault_duration(&mut self) -> Duration {
-        let max = self.config.faults.duration_max;
-        let min = Duration::from_millis(20).min(max);
-        self.nemesis.prng.duration(min, max)
-    }
-
-    fn others(&self, node: NodeId) -> Vec<NodeId> {
+    pub(crate) fn others(&self, node: NodeId) -> Vec<NodeId> {
         let ids = self.hosts.iter().map(|host| host.id);
         ids.filter(|id| *id != node).collect()
     }
 
-    fn nemesis_at(&mut self, at: Mono, happening: NemesisHappening) {
+    fn nemesis_after(&mut self, for_ms: u64, happening: NemesisHappening) {
+        let at = self.now + ms(for_ms);
         self.schedule.push(at, Happening::Nemesis(happening));
     }
+
+    fn nemesis_at(&mut self, at: Duration, happening: NemesisHappening) {
+        self.schedule
+            .push(Mono::ZERO + at, Happening::Nemesis(happening));
+    }
+}
+
+impl FaultKind {
+    /// Whether no restart mends it.
+    const fn is_lasting(self) -> bool {
+        matches!(self, Self::Wipe)
+    }
+}
+
+fn between(left: &[u32], right: &[u32]) -> Vec<(NodeId, NodeId)> {
+    let mut cuts = Vec::new();
+    for from in left {
+        for to in right {
+            cuts.push((id(*from), id(*to)));
+            cuts.push((id(*to), id(*from)));
+        }
+    }
+    cuts
+}
+
+fn id(node: u32) -> NodeId {
+    NodeId(u64::from(node))
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }

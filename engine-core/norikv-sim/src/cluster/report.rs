@@ -13,9 +13,8 @@ use norikv_types::{GroupId, Mono, NodeId};
 use serde::Serialize;
 
 use crate::cluster::client::ClientCounters;
-use crate::cluster::config::FaultKind;
 use crate::cluster::workload::{KeyModel, describe};
-use crate::cluster::{SimConfig, Simulation, Violation};
+use crate::cluster::{Coverage, SimConfig, Simulation, Violation};
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,20 +25,26 @@ pub struct Report {
     pub hash: u64,
     /// Steps.
     pub steps: u64,
+    /// What went into nodes and what came out of them.
+    pub trace_events: u64,
     /// Virtual time, in nanoseconds.
     pub at: Mono,
     /// How operations ended.
     pub clients: ClientCounters,
-    /// Faults that struck.
-    pub faults: Vec<(FaultKind, u64)>,
-    /// Messages delivered, lost, doubled, reordered, cut.
-    pub messages: [u64; 5],
+    /// Faults that struck, and in which states.
+    pub coverage: Coverage,
+    /// Strikes that were held back, since too few good copies would have been left.
+    pub held_back: u64,
+    /// Nodes that found that their disks had lost something for good.
+    pub detected: u64,
+    /// What the network did.
+    pub network: NetworkCounters,
     /// Unsynced units that power cuts kept, took and tore.
     pub units: [u64; 3],
     /// A key at which the checker met its limit: neither right nor wrong.
     pub undecided_key: Option<u32>,
     /// The promise that was broken, if one was.
-    pub violation: Option<String>,
+    pub violation: Option<Violation>,
 }
 
 /// Runs the standard swarm of a seed to its end. The one function that every host calls.
@@ -48,26 +53,32 @@ pub fn run_seed(seed: u64) -> Report {
     run(SimConfig::standard(seed))
 }
 
-/// Runs a configuration whose clients stop: through its faults, until the cluster has come to rest,
-/// and judges it.
+/// Runs a configuration to its end: through its plan, until the cluster has come to rest, and
+/// judges it. Clients do what they like only as long as the plan goes.
 #[must_use]
 pub fn run(config: SimConfig) -> Report {
     let mut world = Simulation::new(config);
-    let clients_until = world.config.clients.until.unwrap_or_default();
-    let faults_until = match world.config.faults.until {
-        Duration::MAX => Duration::ZERO,
-        until => until,
-    };
-    world.run_until(Mono::ZERO + clients_until.max(faults_until));
-    world.come_to_rest();
-    world.read_everything();
-    world.come_to_rest();
-    world.compare_replicas();
-    world.judge();
+    world.run_to_the_end();
     world.report()
 }
 
 impl Simulation {
+    /// Goes through the plan, until the cluster has come to rest, and judges what happened.
+    pub fn run_to_the_end(&mut self) {
+        let end = Duration::from_millis(self.config.plan_end_ms());
+        self.run_until(Mono::ZERO + end);
+        self.end_free_will();
+        self.come_to_rest();
+        if !self.nemesis.left_broken.is_empty() {
+            self.heal_rest();
+            self.come_to_rest();
+        }
+        self.read_everything();
+        self.come_to_rest();
+        self.compare_replicas();
+        self.judge();
+    }
+
     /// Runs until every client is done and every replica of every group has applied the same.
     fn come_to_rest(&mut self) {
         let began = self.now;
@@ -95,6 +106,9 @@ impl Simulation {
         }
         let mut reached = BTreeMap::<GroupId, (NodeId, u64)>::new();
         for host in &self.hosts {
+            if host.retired || self.nemesis.left_broken.contains(&host.id) {
+                continue;
+            }
             let Some(process) = &host.process else {
                 return Some(format!("{} is down", host.id));
             };
@@ -135,6 +149,7 @@ impl Simulation {
                 let items = match process.storage.query(&query) {
                     Ok(Answer::Page(page)) => page.items,
                     Ok(_) => Vec::new(),
+                    Err(_) if self.nemesis.harmed.contains(&host.id) => continue,
                     Err(error) => {
                         differ = Some(Violation::CannotOpen {
                             node: host.id,
@@ -161,7 +176,7 @@ impl Simulation {
     }
 
     /// Judges the history. Also after another violation: the first one stands.
-    fn judge(&mut self) {
+    pub(crate) fn judge(&mut self) {
         match linearizable(&self.clients.history, &KeyModel::new()) {
             Verdict::Yes => {}
             Verdict::Unknown { key } => self.undecided_key = Some(key),
@@ -175,8 +190,9 @@ impl Simulation {
         }
     }
 
-    fn report(&self) -> Report {
-        let network: NetworkCounters = self.network.counters();
+    /// What came of the run so far.
+    #[must_use]
+    pub fn report(&self) -> Report {
         let mut units = [0; 3];
         for host in &self.hosts {
             for disk in [&host.log_disk, &host.data_disk] {
@@ -190,24 +206,16 @@ impl Simulation {
             seed: self.config.seed,
             hash: self.trace_hash(),
             steps: self.steps,
+            trace_events: self.trace.events(),
             at: self.now,
             clients: self.clients.counters,
-            faults: self
-                .nemesis
-                .struck
-                .iter()
-                .map(|(kind, count)| (*kind, *count))
-                .collect(),
-            messages: [
-                network.delivered,
-                network.lost,
-                network.duplicated,
-                network.reordered,
-                network.cut,
-            ],
+            coverage: self.nemesis.coverage.clone(),
+            held_back: self.nemesis.held_back,
+            detected: self.nemesis.detected,
+            network: self.network.counters(),
             units,
             undecided_key: self.undecided_key,
-            violation: self.violation.as_ref().map(ToString::to_string),
+            violation: self.violation.clone(),
         }
     }
 }
@@ -226,18 +234,14 @@ impl fmt::Display for Report {
             self.clients.refused,
             self.clients.unknown
         )?;
-        for (kind, count) in &self.faults {
+        for (kind, count) in &self.coverage.faults {
             write!(f, ", {count} {kind:?}")?;
         }
         if let Some(key) = self.undecided_key {
             write!(f, "; key {key} undecided")?;
         }
         if let Some(violation) = &self.violation {
-            write!(
-                f,
-                "\nVIOLATION: {violation}\nrun again: cargo run --release -p norikv-sim --example run -- {}",
-                self.seed
-            )?;
+            write!(f, "\nVIOLATION: {violation}")?;
         }
         Ok(())
     }

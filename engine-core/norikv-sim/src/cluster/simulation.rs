@@ -106,7 +106,7 @@ impl Payload for Packet {
     }
 
     fn flip_bit(&mut self, prng: &mut Prng) -> bool {
-        self.bytes.flip_bit(prng)
+        Payload::flip_bit(&mut self.bytes, prng)
     }
 }
 
@@ -127,6 +127,8 @@ pub(crate) enum Happening {
         up: bool,
     },
     Client(ClientHappening),
+    /// An entry of the plan, by its place.
+    Entry(usize),
     Nemesis(NemesisHappening),
 }
 
@@ -151,7 +153,7 @@ impl Simulation {
             now: Mono::ZERO,
             steps: 0,
             hosts,
-            network: Network::new(config.network, prng.fork()),
+            network: Network::new(config.links, prng.fork()),
             schedule: Schedule::new(),
             router,
             invariants: Invariants::default(),
@@ -169,7 +171,7 @@ impl Simulation {
             world.start(host);
         }
         world.begin_clients();
-        world.begin_faults();
+        world.begin_plan();
         world
     }
 
@@ -274,20 +276,24 @@ impl Simulation {
 
     /// Cuts every link between nodes of different groups.
     pub fn partition(&mut self, groups: &[&[NodeId]]) {
-        self.network.partition(groups);
-        self.links_changed();
+        for group in groups {
+            let apart = groups.iter().filter(|other| *other != group);
+            let others: Vec<NodeId> = apart.flat_map(|other| other.iter().copied()).collect();
+            let cuts = group
+                .iter()
+                .flat_map(|from| others.iter().map(|to| (*from, *to)));
+            self.cut_until(Mono::MAX, cuts);
+        }
     }
 
     /// Cuts one direction of one link.
     pub fn cut(&mut self, from: NodeId, to: NodeId) {
-        self.network.cut(from, to);
-        self.links_changed();
+        self.cut_until(Mono::MAX, [(from, to)]);
     }
 
     /// Mends every cut.
     pub fn heal(&mut self) {
-        self.network.heal();
-        self.links_changed();
+        self.heal_links();
     }
 
     pub(crate) fn host_of(&self, node: NodeId) -> Option<usize> {
@@ -315,6 +321,10 @@ impl Simulation {
             self.invariants.installed(id, *session);
         }
         process.node.handle_input(local, input);
+        if !machine.input_cost.is_zero() {
+            let busy_until = self.now + machine.input_cost;
+            machine.paused_until = machine.paused_until.max(busy_until);
+        }
         self.drain(host);
     }
 
@@ -322,13 +332,21 @@ impl Simulation {
     pub(crate) fn start(&mut self, host: usize) {
         let boot = self.prng.next_u64();
         let machine = &mut self.hosts[host];
+        if machine.retired {
+            return;
+        }
         let found = machine.start(self.now, &self.config, &self.router, boot);
         let lost_power = machine.log_disk.is_off() || machine.data_disk.is_off();
         let id = machine.id;
         match found {
             _ if lost_power => {
                 self.stop(host, true);
-                self.restart_later(host);
+                let again_ms = 20 + self.prng.below(1_000);
+                self.restart_after(host, again_ms);
+            }
+            Err(_) if self.nemesis.harmed.contains(&id) => {
+                self.nemesis.detected += 1;
+                self.hosts[host].retired = true;
             }
             Err(error) => self.break_off(Violation::CannotOpen {
                 node: id,
@@ -418,6 +436,7 @@ impl Simulation {
             Happening::Deliver(message) => self.deliver(message),
             Happening::Connection { host, peer, up } => self.connection_changes(host, peer, up),
             Happening::Client(happening) => self.client(happening),
+            Happening::Entry(nth) => self.carry_out_entry(nth),
             Happening::Nemesis(happening) => self.nemesis(happening),
         }
         (node, kind)
@@ -454,6 +473,14 @@ impl Simulation {
         if machine.process.is_none() || (lane.is_some() && machine.life != to_life) {
             return;
         }
+        let from = message.from;
+        if message.harmed.is_some() {
+            // The transport proves what it carries: a packet is dropped, a connection ends.
+            if lane.is_some() {
+                self.connection_breaks(host, from);
+            }
+            return;
+        }
         self.delivered += 1;
         if self.config.flip == Some(self.delivered) {
             let mut flipped = bytes.to_vec();
@@ -462,7 +489,6 @@ impl Simulation {
             }
             bytes = flipped.into();
         }
-        let from = message.from;
         self.feed(
             host,
             match lane {
@@ -549,6 +575,14 @@ impl Simulation {
                 .iter()
                 .try_for_each(|(group, message)| self.invariants.said(node, *to, *group, message)),
             _ => Ok(()),
+        }
+    }
+
+    fn carry_out_entry(&mut self, nth: usize) {
+        let action = self.config.plan[nth].action.clone();
+        match action.client() {
+            Some(client) => self.instruct(client, action),
+            None => self.strike(&action),
         }
     }
 
@@ -644,7 +678,7 @@ impl Happening {
             Self::Work { host, .. } | Self::Connection { host, .. } => Some(*host),
             Self::Deliver(message) => usize::try_from(message.to.0.checked_sub(1)?).ok(),
             Self::Client(happening) => happening.host(),
-            Self::Nemesis(_) => None,
+            Self::Entry(_) | Self::Nemesis(_) => None,
         }
     }
 
@@ -654,7 +688,7 @@ impl Happening {
             Self::Deliver(_) => StepKind::Delivered,
             Self::Connection { .. } => StepKind::Connection,
             Self::Client(_) => StepKind::Client,
-            Self::Nemesis(_) => StepKind::Fault,
+            Self::Entry(_) | Self::Nemesis(_) => StepKind::Fault,
         }
     }
 }

@@ -14,7 +14,7 @@ use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term};
 use serde::Serialize;
 
 use crate::cluster::client::ClientCounters;
-use crate::cluster::config::FaultKind;
+use crate::cluster::plan::FaultKind;
 use crate::cluster::{Simulation, frame};
 
 /// The world at one moment.

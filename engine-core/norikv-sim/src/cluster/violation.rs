@@ -5,7 +5,7 @@ use alloc::string::String;
 use norikv_types::{ErrorKind, GroupId, LogIndex, NodeId, Term, Version};
 
 /// A promise that was broken. A run ends at the first.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
     /// Election safety (Raft §5.2).

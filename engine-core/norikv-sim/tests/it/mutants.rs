@@ -21,7 +21,9 @@ fn caught(mutant: Mutant) {
             continue;
         };
         // Standing still and a disk that cannot be read prove nothing about votes and logs.
-        if !violation.starts_with("not converged") && !violation.contains("does not open") {
+        if !violation.to_string().starts_with("not converged")
+            && !violation.contains("does not open")
+        {
             println!("{mutant:?} caught after {seed} seeds\n{report}");
             return;
         }

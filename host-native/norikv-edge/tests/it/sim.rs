@@ -14,7 +14,11 @@ fn twenty_seeds_give_the_native_hashes_under_wasmtime() {
         let native = norikv_sim::run_seed(seed);
         assert_eq!(
             (here.trace_hash, here.steps, here.violation),
-            (native.hash, native.steps, native.violation),
+            (
+                native.hash,
+                native.steps,
+                native.violation.map(|violation| violation.to_string())
+            ),
             "seed {seed}: {:016x} under wasmtime, {:016x} natively",
             here.trace_hash,
             native.hash

@@ -51,7 +51,7 @@ fn swarm(seed: u64) -> Run {
         seed,
         trace_hash: format!("{:016x}", report.hash),
         steps: report.steps,
-        violation: report.violation,
+        violation: report.violation.as_ref().map(ToString::to_string),
     }
 }
 

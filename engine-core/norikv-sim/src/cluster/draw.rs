@@ -1,0 +1,310 @@
+//! The standard swarm: what a seed makes of a plan.
+//!
+//! **Invariant: each seed switches some faults on and leaves others off**, since faults hide each
+//! other when all are always on, and draws how strong they are.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use norikv_node::Consistency;
+use norikv_testkit::{Delay, LinkFaults};
+use norikv_types::Prng;
+
+use crate::cluster::plan::{Action, Disk, Entry, FaultKind, Wanted};
+use crate::cluster::{Clients, SimConfig, Sizes};
+
+impl SimConfig {
+    /// Three nodes, eight groups, clients that ask about a hundred times a second, and whatever
+    /// faults the seed draws.
+    #[must_use]
+    pub fn standard(seed: u64) -> Self {
+        Self::drawn(seed, 3, UNTIL_MS)
+    }
+
+    /// The same for another number of nodes and another length, in virtual milliseconds of faults.
+    #[must_use]
+    pub fn drawn(seed: u64, nodes: u32, until_ms: u64) -> Self {
+        let prng = &mut Prng::new(seed ^ SWARM);
+        let mut config = Self {
+            watched: false,
+            until_ms,
+            ..Self::calm(seed, nodes)
+        };
+        config.clients = draw_clients(prng);
+        config.links = draw_links(prng);
+        config.storage = draw_sizes(prng);
+        config.drift_ppm_max = rare(prng, 4_500);
+        config.heal_majority_first = draw(prng, 2) == 0;
+        config.plan = Deck::draw(prng, nodes).deal(prng, until_ms);
+        draw_operations(prng, &mut config);
+        config.plan.sort_by_key(|entry| entry.at_ms);
+        config
+    }
+}
+
+fn draw_clients(prng: &mut Prng) -> Clients {
+    Clients {
+        count: 4 + draw(prng, 5),
+        keys: 3 + draw(prng, 30),
+        value_bytes_max: [16, 200, 3_000, 20_000][draw(prng, 4) as usize],
+        patience_ms: 300 + u64::from(draw(prng, 2_000)),
+        read_patience_ms: 300 + u64::from(draw(prng, 2_000)),
+        answer_loss_ppm: rare(prng, 50_000),
+        judged: true,
+        ..Clients::default()
+    }
+}
+
+fn draw_links(prng: &mut Prng) -> LinkFaults {
+    LinkFaults {
+        delay: Delay {
+            min: Duration::from_micros(100),
+            max: Duration::from_micros(500 + u64::from(draw(prng, 4_000))),
+            tail_ppm: rare(prng, 20_000),
+            tail_max: Duration::from_millis(200),
+        },
+        loss_ppm: rare(prng, 20_000),
+        duplicate_ppm: rare(prng, 20_000),
+        reorder_ppm: rare(prng, 50_000),
+        replay_ppm: rare(prng, 20_000),
+        truncate_ppm: rare(prng, 500),
+        flip_ppm: rare(prng, 500),
+    }
+}
+
+fn draw_sizes(prng: &mut Prng) -> Sizes {
+    let bits = |prng: &mut Prng, low: u32, span: u32| 1_u64 << (low + draw(prng, span));
+    Sizes {
+        segment_bytes: bits(prng, 17, 3),
+        memtable_bytes: bits(prng, 15, 5),
+        table_bytes: bits(prng, 15, 4),
+        keep_log_bytes: bits(prng, 12, 8),
+        keep_log_entries: bits(prng, 4, 8),
+        unflushed_bytes_max: bits(prng, 15, 6),
+        append_bytes_max: [1, 4 << 10, 512 << 10][draw(prng, 3) as usize],
+    }
+}
+
+fn draw_operations(prng: &mut Prng, config: &mut SimConfig) {
+    let per_second = 100 + u64::from(draw(prng, 100));
+    let end = config.until_ms + 1_000;
+    let clients = &config.clients;
+    for _ in 0..end * per_second / 1_000 {
+        let at_ms = 100 + prng.below(end);
+        let client = draw(prng, clients.count);
+        let action = draw_operation(prng, client, clients.keys);
+        config.plan.push(Entry { at_ms, action });
+    }
+}
+
+/// One operation of a client that does what it likes.
+pub(crate) fn draw_operation(prng: &mut Prng, client: u32, keys: u32) -> Action {
+    let key = draw(prng, keys);
+    let consistency = match prng.below(20) {
+        0 => Consistency::StaleOk,
+        1..=9 => Consistency::Lease,
+        _ => Consistency::Linearizable,
+    };
+    let expect = match prng.below(6) {
+        0 => Wanted::Absent,
+        1 => Wanted::Seen,
+        _ => Wanted::Any,
+    };
+    match prng.below(100) {
+        0..=44 => Action::Put {
+            client,
+            key,
+            expect,
+        },
+        45..=54 => Action::Delete {
+            client,
+            key,
+            expect,
+        },
+        55..=94 => Action::Get {
+            client,
+            key,
+            consistency,
+        },
+        _ => Action::Scan {
+            client,
+            consistency,
+        },
+    }
+}
+
+/// The faults of one run: kinds with weights, how often and for how long.
+struct Deck {
+    nodes: u32,
+    weights: Vec<(FaultKind, u32)>,
+    pause_max_ms: u32,
+    for_max_ms: u32,
+}
+
+impl Deck {
+    fn draw(prng: &mut Prng, nodes: u32) -> Self {
+        let weights = FaultKind::ALL
+            .into_iter()
+            .map(|kind| (kind, rare(prng, weight_max(kind))))
+            .collect();
+        Self {
+            nodes,
+            weights,
+            pause_max_ms: 200 + draw(prng, 2_500),
+            for_max_ms: 200 + draw(prng, 3_500),
+        }
+    }
+
+    fn deal(&self, prng: &mut Prng, until_ms: u64) -> Vec<Entry> {
+        let mut plan = Vec::new();
+        let total = self.weights.iter().map(|(_, weight)| weight).sum();
+        if total == 0 {
+            return plan;
+        }
+        let mut at_ms = 500 + u64::from(draw(prng, 1_500));
+        while at_ms < until_ms {
+            let mut pick = draw(prng, total);
+            for (kind, weight) in &self.weights {
+                match pick.checked_sub(*weight) {
+                    Some(rest) => pick = rest,
+                    None => {
+                        let action = self.fault(prng, *kind);
+                        plan.push(Entry { at_ms, action });
+                        break;
+                    }
+                }
+            }
+            at_ms += 20 + u64::from(draw(prng, self.pause_max_ms));
+        }
+        plan
+    }
+
+    fn fault(&self, prng: &mut Prng, kind: FaultKind) -> Action {
+        let node = 1 + draw(prng, self.nodes);
+        let other = 1 + (node + draw(prng, self.nodes.max(2) - 1)) % self.nodes;
+        let for_ms = 20 + u64::from(draw(prng, self.for_max_ms));
+        let disk = match draw(prng, 2) {
+            0 => Disk::Log,
+            _ => Disk::Data,
+        };
+        match kind {
+            FaultKind::Kill => Action::Kill { node, for_ms },
+            FaultKind::PowerCut => Action::PowerCut { node, for_ms },
+            FaultKind::CrashAtWrite => Action::CrashAtWrite {
+                node,
+                disk,
+                writes: draw(prng, 30),
+                for_ms,
+            },
+            FaultKind::Blackout => Action::Blackout { for_ms },
+            FaultKind::Pause => Action::Pause { node, for_ms },
+            FaultKind::SlowCpu => Action::SlowCpu {
+                node,
+                input_us: 50 + draw(prng, 2_000),
+                for_ms,
+            },
+            FaultKind::JumpWall => Action::JumpWall {
+                node,
+                by_ms: i64::from(draw(prng, 20_000_000)) - 10_000_000,
+            },
+            FaultKind::Partition => {
+                let mut nodes: Vec<u32> = (1..=self.nodes).collect();
+                prng.shuffle(&mut nodes);
+                nodes.truncate(1 + draw(prng, self.nodes.max(2) - 1) as usize);
+                nodes.sort_unstable();
+                Action::Partition { nodes, for_ms }
+            }
+            FaultKind::Cut => Action::Cut {
+                from: node,
+                to: other,
+                for_ms,
+            },
+            FaultKind::Bridge => Action::Bridge { node, for_ms },
+            FaultKind::Clog => Action::Clog {
+                from: node,
+                to: other,
+                for_ms,
+            },
+            FaultKind::Flap => Action::Flap {
+                from: node,
+                to: other,
+                period_ms: 10 + u64::from(draw(prng, 400)),
+                for_ms,
+            },
+            FaultKind::SlowReceiver => Action::SlowReceiver {
+                node,
+                message_us: 100 + draw(prng, 5_000),
+                for_ms,
+            },
+            FaultKind::Storm => Action::Storm {
+                links: draw_storm(prng),
+                for_ms,
+            },
+            FaultKind::SlowDisk => Action::SlowDisk {
+                node,
+                times: [5, 20, 100, 300][draw(prng, 4) as usize],
+                for_ms,
+            },
+            FaultKind::SyncFailure => Action::SyncFailure {
+                node,
+                disk,
+                syncs: draw(prng, 8),
+                for_ms,
+            },
+            FaultKind::Wipe => Action::Wipe { node },
+        }
+    }
+}
+
+fn draw_storm(prng: &mut Prng) -> LinkFaults {
+    LinkFaults {
+        delay: Delay {
+            min: Duration::from_micros(100),
+            max: Duration::from_millis(1 + u64::from(draw(prng, 60))),
+            tail_ppm: draw(prng, 100_000),
+            tail_max: Duration::from_millis(200),
+        },
+        loss_ppm: draw(prng, 300_000),
+        duplicate_ppm: draw(prng, 200_000),
+        reorder_ppm: draw(prng, 300_000),
+        replay_ppm: draw(prng, 200_000),
+        truncate_ppm: rare(prng, 5_000),
+        flip_ppm: rare(prng, 5_000),
+    }
+}
+
+/// How likely a kind is at most, beside the others. What ends a node for good is rarest.
+const fn weight_max(kind: FaultKind) -> u32 {
+    match kind {
+        FaultKind::Kill | FaultKind::PowerCut | FaultKind::CrashAtWrite | FaultKind::Partition => {
+            10
+        }
+        FaultKind::Cut
+        | FaultKind::Pause
+        | FaultKind::SlowCpu
+        | FaultKind::SlowDisk
+        | FaultKind::Storm
+        | FaultKind::Bridge
+        | FaultKind::Clog
+        | FaultKind::Flap
+        | FaultKind::SlowReceiver => 6,
+        FaultKind::Blackout | FaultKind::SyncFailure | FaultKind::JumpWall => 4,
+        FaultKind::Wipe => 2,
+    }
+}
+
+/// Half of the time nothing, else up to `max`.
+fn rare(prng: &mut Prng, max: u32) -> u32 {
+    if prng.below(2) == 0 {
+        draw(prng, max)
+    } else {
+        0
+    }
+}
+
+fn draw(prng: &mut Prng, bound: u32) -> u32 {
+    u32::try_from(prng.below(u64::from(bound.max(1)))).unwrap_or(0)
+}
+
+const UNTIL_MS: u64 = 16_000;
+const SWARM: u64 = 0x5157_4152_4d00_0001;

@@ -1,0 +1,308 @@
+//! What clients do and what goes wrong, as data.
+//!
+//! **Invariant: a plan says everything that is done to a cluster, and when.** What the network and
+//! the disks then make of it is drawn from the seed of the run; an entry that is taken out of the
+//! plan takes nothing else with it.
+
+use alloc::vec::Vec;
+
+use norikv_node::Consistency;
+use norikv_testkit::LinkFaults;
+use serde::{Deserialize, Serialize};
+
+/// One thing that is done, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Milliseconds after the machines are switched on.
+    pub at_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// What can be done to a cluster. Nodes count from 1, clients and keys from 0. What has `for_ms`
+/// ends by itself after that time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+#[expect(
+    missing_docs,
+    reason = "the fields say what they are: a node, a client, a key, how long, how much"
+)]
+#[non_exhaustive]
+pub enum Action {
+    /// A client writes a new value.
+    Put {
+        client: u32,
+        key: u32,
+        #[serde(default, skip_serializing_if = "Wanted::is_any")]
+        expect: Wanted,
+    },
+    /// A client deletes.
+    Delete {
+        client: u32,
+        key: u32,
+        #[serde(default, skip_serializing_if = "Wanted::is_any")]
+        expect: Wanted,
+    },
+    /// A client reads.
+    Get {
+        client: u32,
+        key: u32,
+        consistency: Consistency,
+    },
+    /// A client reads every key.
+    Scan {
+        client: u32,
+        consistency: Consistency,
+    },
+    /// A process dies; its disks keep what was not synced, as a page cache does.
+    Kill { node: u32, for_ms: u64 },
+    /// The power of a node goes: unsynced writes are lost or torn.
+    PowerCut { node: u32, for_ms: u64 },
+    /// The power goes in the middle of a write: the one after `writes` more on that disk.
+    CrashAtWrite {
+        node: u32,
+        disk: Disk,
+        writes: u32,
+        for_ms: u64,
+    },
+    /// The power of all nodes goes at once.
+    Blackout { for_ms: u64 },
+    /// A process stands still and goes on as if nothing had happened.
+    Pause { node: u32, for_ms: u64 },
+    /// A process gets a small part of its processor.
+    SlowCpu {
+        node: u32,
+        /// What every input costs it.
+        input_us: u32,
+        for_ms: u64,
+    },
+    /// A node's wall clock jumps, forward or back.
+    JumpWall { node: u32, by_ms: i64 },
+    /// The nodes named do not hear the others, nor the others them.
+    Partition { nodes: Vec<u32>, for_ms: u64 },
+    /// One direction of one link is cut.
+    Cut { from: u32, to: u32, for_ms: u64 },
+    /// Two halves hear each other only through one node: the lower ids, the higher ids, and it.
+    Bridge { node: u32, for_ms: u64 },
+    /// Nothing passes for a while, then all of it at once.
+    Clog { from: u32, to: u32, for_ms: u64 },
+    /// A link goes up and down.
+    Flap {
+        from: u32,
+        to: u32,
+        period_ms: u64,
+        for_ms: u64,
+    },
+    /// A node takes its time over each message that arrives.
+    SlowReceiver {
+        node: u32,
+        message_us: u32,
+        for_ms: u64,
+    },
+    /// The whole network behaves badly.
+    Storm { links: LinkFaults, for_ms: u64 },
+    /// A disk becomes slow.
+    SlowDisk { node: u32, times: u32, for_ms: u64 },
+    /// A sync fails: the one after `syncs` more. The node halts, and is started again in the end.
+    SyncFailure {
+        node: u32,
+        disk: Disk,
+        syncs: u32,
+        for_ms: u64,
+    },
+    /// A disk is replaced by an empty one. The node stays down: it cannot know what it voted.
+    Wipe { node: u32 },
+}
+
+/// Which disk of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disk {
+    /// The one of the log.
+    Log,
+    /// The one of the tables.
+    Data,
+}
+
+/// What a write wants to find.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Anything.
+    #[default]
+    Any,
+    /// Nothing.
+    Absent,
+    /// The version that was last seen under the key, by whichever client.
+    Seen,
+}
+
+/// The kinds of faults; each is the [`Action`] of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each is an action, and documented there")]
+pub enum FaultKind {
+    Kill,
+    PowerCut,
+    CrashAtWrite,
+    Blackout,
+    Pause,
+    SlowCpu,
+    JumpWall,
+    Partition,
+    Cut,
+    Bridge,
+    Clog,
+    Flap,
+    SlowReceiver,
+    Storm,
+    SlowDisk,
+    SyncFailure,
+    Wipe,
+}
+
+impl Action {
+    /// Which fault it is; `None` for what a client does.
+    #[must_use]
+    pub const fn fault(&self) -> Option<FaultKind> {
+        Some(match self {
+            Self::Put { .. } | Self::Delete { .. } | Self::Get { .. } | Self::Scan { .. } => {
+                return None;
+            }
+            Self::Kill { .. } => FaultKind::Kill,
+            Self::PowerCut { .. } => FaultKind::PowerCut,
+            Self::CrashAtWrite { .. } => FaultKind::CrashAtWrite,
+            Self::Blackout { .. } => FaultKind::Blackout,
+            Self::Pause { .. } => FaultKind::Pause,
+            Self::SlowCpu { .. } => FaultKind::SlowCpu,
+            Self::JumpWall { .. } => FaultKind::JumpWall,
+            Self::Partition { .. } => FaultKind::Partition,
+            Self::Cut { .. } => FaultKind::Cut,
+            Self::Bridge { .. } => FaultKind::Bridge,
+            Self::Clog { .. } => FaultKind::Clog,
+            Self::Flap { .. } => FaultKind::Flap,
+            Self::SlowReceiver { .. } => FaultKind::SlowReceiver,
+            Self::Storm { .. } => FaultKind::Storm,
+            Self::SlowDisk { .. } => FaultKind::SlowDisk,
+            Self::SyncFailure { .. } => FaultKind::SyncFailure,
+            Self::Wipe { .. } => FaultKind::Wipe,
+        })
+    }
+
+    /// The client that does it; `None` for a fault.
+    #[must_use]
+    pub const fn client(&self) -> Option<u32> {
+        match self {
+            Self::Put { client, .. }
+            | Self::Delete { client, .. }
+            | Self::Get { client, .. }
+            | Self::Scan { client, .. } => Some(*client),
+            _ => None,
+        }
+    }
+
+    /// Whether a client writes.
+    #[must_use]
+    pub const fn is_write(&self) -> bool {
+        matches!(self, Self::Put { .. } | Self::Delete { .. })
+    }
+
+    /// The key that a client names.
+    #[must_use]
+    pub const fn key(&self) -> Option<u32> {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key, .. } | Self::Get { key, .. } => Some(*key),
+            _ => None,
+        }
+    }
+
+    /// How long it lasts; 0 for what is done at once or for good.
+    #[must_use]
+    pub const fn for_ms(&self) -> u64 {
+        match self {
+            Self::Kill { for_ms, .. }
+            | Self::PowerCut { for_ms, .. }
+            | Self::CrashAtWrite { for_ms, .. }
+            | Self::Blackout { for_ms }
+            | Self::Pause { for_ms, .. }
+            | Self::SlowCpu { for_ms, .. }
+            | Self::Partition { for_ms, .. }
+            | Self::Cut { for_ms, .. }
+            | Self::Bridge { for_ms, .. }
+            | Self::Clog { for_ms, .. }
+            | Self::Flap { for_ms, .. }
+            | Self::SlowReceiver { for_ms, .. }
+            | Self::Storm { for_ms, .. }
+            | Self::SlowDisk { for_ms, .. }
+            | Self::SyncFailure { for_ms, .. } => *for_ms,
+            Self::Put { .. }
+            | Self::Delete { .. }
+            | Self::Get { .. }
+            | Self::Scan { .. }
+            | Self::JumpWall { .. }
+            | Self::Wipe { .. } => 0,
+        }
+    }
+
+    /// The node at which it strikes, where it strikes at one.
+    #[must_use]
+    pub const fn node(&self) -> Option<u32> {
+        match self {
+            Self::Kill { node, .. }
+            | Self::PowerCut { node, .. }
+            | Self::CrashAtWrite { node, .. }
+            | Self::Pause { node, .. }
+            | Self::SlowCpu { node, .. }
+            | Self::JumpWall { node, .. }
+            | Self::Bridge { node, .. }
+            | Self::SlowReceiver { node, .. }
+            | Self::SlowDisk { node, .. }
+            | Self::SyncFailure { node, .. }
+            | Self::Wipe { node, .. } => Some(*node),
+            Self::Cut { from, .. } | Self::Clog { from, .. } | Self::Flap { from, .. } => {
+                Some(*from)
+            }
+            Self::Put { .. }
+            | Self::Delete { .. }
+            | Self::Get { .. }
+            | Self::Scan { .. }
+            | Self::Blackout { .. }
+            | Self::Partition { .. }
+            | Self::Storm { .. } => None,
+        }
+    }
+}
+
+impl FaultKind {
+    /// Every kind.
+    pub const ALL: [Self; 17] = [
+        Self::Kill,
+        Self::PowerCut,
+        Self::CrashAtWrite,
+        Self::Blackout,
+        Self::Pause,
+        Self::SlowCpu,
+        Self::JumpWall,
+        Self::Partition,
+        Self::Cut,
+        Self::Bridge,
+        Self::Clog,
+        Self::Flap,
+        Self::SlowReceiver,
+        Self::Storm,
+        Self::SlowDisk,
+        Self::SyncFailure,
+        Self::Wipe,
+    ];
+}
+
+impl Wanted {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it by reference"
+    )]
+    const fn is_any(&self) -> bool {
+        matches!(self, Self::Any)
+    }
+}

@@ -1,0 +1,135 @@
+//! Many runs told in one page.
+//!
+//! **Invariant: it only adds up**, so that the order of the runs does not matter.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use norikv_testkit::NetworkCounters;
+
+use crate::cluster::{ClientCounters, Coverage, FaultKind, Phase, Report};
+
+/// What came of a swarm.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Runs.
+    pub runs: u64,
+    /// Runs that broke a promise.
+    pub broken: u64,
+    /// Runs with a key at which the checker met its limit.
+    pub undecided: u64,
+    /// Steps.
+    pub steps: u64,
+    /// What went into nodes and what came out of them.
+    pub trace_events: u64,
+    /// Virtual time in milliseconds.
+    pub virtual_ms: u64,
+    /// How operations ended.
+    pub clients: ClientCounters,
+    /// Faults that struck, and in which states.
+    pub coverage: Coverage,
+    /// Strikes that were held back.
+    pub held_back: u64,
+    /// Nodes that found lasting harm.
+    pub detected: u64,
+    /// What networks did.
+    pub network: NetworkCounters,
+    /// Unsynced units that power cuts kept, took and tore.
+    pub units: [u64; 3],
+}
+
+impl Summary {
+    /// Adds a run.
+    pub fn add(&mut self, report: &Report) {
+        self.runs += 1;
+        self.broken += u64::from(report.violation.is_some());
+        self.undecided += u64::from(report.undecided_key.is_some());
+        self.steps += report.steps;
+        self.trace_events += report.trace_events;
+        self.virtual_ms += report.at.as_nanos() / 1_000_000;
+        self.clients.add(&report.clients);
+        self.coverage.add(&report.coverage);
+        self.held_back += report.held_back;
+        self.detected += report.detected;
+        self.network += report.network;
+        for (sum, units) in self.units.iter_mut().zip(report.units) {
+            *sum += units;
+        }
+    }
+
+    /// Every count that shows that something happened at all, with its name.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let mut counts = alloc::vec![
+            ("operations begun", self.clients.invoked),
+            ("operations answered", self.clients.answered),
+            ("operations refused", self.clients.refused),
+            ("operations of unknown outcome", self.clients.unknown),
+            ("strikes held back", self.held_back),
+            ("lasting harm found by its node", self.detected),
+        ];
+        counts.extend(self.network.faults());
+        counts
+    }
+}
+
+impl fmt::Display for Summary {
+    /// Markdown: what happened, the faults, the pairs of faults and states, and the pairs that never
+    /// came about.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} runs, {} broken, {} undecided; {} steps, {} trace events, {} s of virtual time.\n",
+            self.runs,
+            self.broken,
+            self.undecided,
+            self.steps,
+            self.trace_events,
+            self.virtual_ms / 1_000
+        )?;
+        writeln!(f, "| what | count |\n|---|--:|")?;
+        for (what, count) in self.counts() {
+            writeln!(f, "| {what} | {count} |")?;
+        }
+        write!(f, "\n| fault |")?;
+        for phase in Phase::ALL {
+            write!(f, " {} |", words(phase))?;
+        }
+        write!(
+            f,
+            " struck |\n|---|{}\n",
+            "--:|".repeat(Phase::ALL.len() + 1)
+        )?;
+        for kind in FaultKind::ALL {
+            write!(f, "| {} |", words(kind))?;
+            for phase in Phase::ALL {
+                let count = self.coverage.pairs.get(&(kind, phase)).unwrap_or(&0);
+                write!(f, " {count} |")?;
+            }
+            let struck = self.coverage.faults.get(&kind).unwrap_or(&0);
+            writeln!(f, " {struck} |")?;
+        }
+        let missing = self.coverage.missing();
+        if missing.is_empty() {
+            return writeln!(f, "\nEvery pair of fault and state came about.");
+        }
+        write!(f, "\nNever hit:")?;
+        for (kind, phase) in missing {
+            write!(f, " ({}, {})", words(kind), words(phase))?;
+        }
+        writeln!(f)
+    }
+}
+
+/// `CrashAtWrite` as `crash at write`.
+fn words(name: impl fmt::Debug) -> String {
+    let mut words = String::new();
+    for letter in alloc::format!("{name:?}").chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
