@@ -10,7 +10,7 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use norikv_api::{
-    CURSOR, ClusterBody, ErrorBody, IDEMPOTENCY_KEY, ItemBody, WrittenBody, etag, path,
+    CURSOR, ClusterBody, ErrorBody, IDEMPOTENCY_KEY, ItemBody, WrittenBody, etag, next_step, path,
 };
 use norikv_node::{Consistency, Expect, Page};
 use norikv_types::{Applied, ErrorKind, Remedy, Version};
@@ -38,6 +38,12 @@ struct Call {
     path_and_query: String,
     headers: Vec<(&'static str, String)>,
     body: Bytes,
+}
+
+impl Call {
+    fn is_write(&self) -> bool {
+        self.method != Method::GET
+    }
 }
 
 impl Client {
@@ -101,6 +107,20 @@ impl Client {
     /// See [`put`](Self::put).
     pub async fn delete(&self, key: &[u8], expect: Expect) -> Result<Version, Error> {
         self.write(Method::DELETE, key, Bytes::new(), expect, &fresh_name())
+            .await
+    }
+
+    /// The same as [`delete`](Self::delete) under an idempotency key of the caller's.
+    ///
+    /// # Errors
+    /// See [`put_named`](Self::put_named).
+    pub async fn delete_named(
+        &self,
+        key: &[u8],
+        expect: Expect,
+        name: &str,
+    ) -> Result<Version, Error> {
+        self.write(Method::DELETE, key, Bytes::new(), expect, name)
             .await
     }
 
@@ -249,8 +269,13 @@ impl Client {
             {
                 Ok(answer) if answer.status.is_success() => return Ok((endpoint.clone(), answer)),
                 Ok(answer) => {
-                    let body = error_body(endpoint, &answer)?;
+                    let mut body = error_body(endpoint, &answer)?;
                     maybe_applied |= body.applied == Applied::Unknown;
+                    // This attempt had no effect; an earlier one without an answer may have one yet.
+                    if maybe_applied && call.is_write() && body.applied == Applied::No {
+                        body.applied = Applied::Unknown;
+                        body.next = next_step(body.code, body.applied).to_owned();
+                    }
                     if body.code.remedy() != Remedy::Retry {
                         return Err(Error::Refused(Box::new(body)));
                     }
@@ -336,3 +361,6 @@ fn fresh_name() -> String {
     let draw = || getrandom::u64().expect("the system has random bytes");
     format!("{:016x}{:016x}", draw(), draw())
 }
+
+#[cfg(test)]
+mod tests;
