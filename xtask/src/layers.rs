@@ -54,7 +54,7 @@ const ENGINE: [(&str, &[&str]); 13] = [
 ];
 
 /// What each native crate may depend on besides the engine.
-const NATIVE: [(&str, &[&str]); 10] = [
+const NATIVE: [(&str, &[&str]); 11] = [
     ("norikv-api", &[]),
     ("norikv-transport-quic", &[]),
     ("norikv-transport-grpc", &["norikv-api"]),
@@ -65,6 +65,7 @@ const NATIVE: [(&str, &[&str]); 10] = [
         &["norikv-transport-quic", "norikv-transport-grpc"],
     ),
     ("norikv-client", &["norikv-api"]),
+    ("norikv-chaos", &["norikv-api", "norikv-client"]),
     ("norikv-edge", &[]),
     ("norikv-server", &["*native"]),
     ("norikv-bench", &["*native"]),

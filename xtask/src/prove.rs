@@ -35,6 +35,9 @@ pub(crate) fn run(shell: &Shell, only: Option<&str>, list: bool) -> Result<()> {
     steps.add("unit, model, crash and simulation tests", || {
         let components = tools::target_dir(shell).join("components");
         let _env = shell.push_env("NORIKV_COMPONENTS", components);
+        // Built before the tests run, as everything of the workspace is.
+        let binary = tools::target_dir(shell).join("ci/norikv");
+        let _binary = shell.push_env("NORIKV_BIN", binary);
         Ok(cmd!(
             shell,
             "cargo test --profile ci --no-fail-fast --workspace --exclude xtask"
