@@ -11,6 +11,7 @@
 mod component;
 #[cfg(test)]
 mod layers;
+mod mutants;
 mod page;
 mod prove;
 mod steps;
@@ -48,6 +49,17 @@ enum Command {
     },
     /// Build the WebAssembly components into target/components.
     Component,
+    /// Break one rule after the other on purpose and count the seeds until a simulated run shows it.
+    Mutants {
+        /// Only these mutants, or those of these crates or worlds.
+        names: Vec<String>,
+        /// Seeds after which a mutant has survived.
+        #[arg(long, default_value_t = 2_000)]
+        max: u64,
+        /// Put the table into docs/mutants.md.
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -61,6 +73,7 @@ fn main() -> anyhow::Result<()> {
             build_only: false,
             port,
         } => page::serve(&shell, port),
+        Command::Mutants { names, max, write } => mutants::run(&shell, &names, max, write),
         Command::Component => component::build(&shell).map(|built| {
             for path in built {
                 println!("{}", path.display());

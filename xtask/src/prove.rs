@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::steps::Steps;
-use crate::{component, page, tools};
+use crate::{component, mutants, page, tools};
 
 /// Runs the steps, or those whose name contains `only`.
 pub(crate) fn run(shell: &Shell, only: Option<&str>, list: bool) -> Result<()> {
@@ -44,13 +44,7 @@ pub(crate) fn run(shell: &Shell, only: Option<&str>, list: bool) -> Result<()> {
         )
         .run()?)
     });
-    steps.add("mutants", || {
-        Ok(cmd!(
-            shell,
-            "cargo test --profile ci -p norikv-sim --features mutants --test it mutants"
-        )
-        .run()?)
-    });
+    steps.add("mutants", || mutants::check(shell));
     steps.add("page in Chromium", || in_chromium(shell));
     if let Some(part) = only {
         steps.keep(part);

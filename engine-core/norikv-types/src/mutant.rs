@@ -198,6 +198,8 @@ mutants! {
     /// A write that bears no name must not be tried twice.
     LostWriteProposedAgain: "norikv-node", Cluster,
         "proposes a write anew though the first one may yet be applied";
+    /// Networks double messages, and hosts send them again.
+    ForwardedTwice: "norikv-node", Cluster, "executes a forwarded request as often as it comes";
     /// Upstream's compaction dropped entries that were still needed.
     LogReleasedUnflushed: "norikv-node", Cluster,
         "releases log that is applied but not flushed";
