@@ -10,6 +10,7 @@
     reason = "measures runs from outside, several at a time"
 )]
 
+use std::fmt::{Debug, Display};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -26,10 +27,18 @@ struct Hunt {
     /// Seeds run, the one that caught it included.
     seeds: u64,
     /// The promise that was broken; `None`: it survived.
-    caught: Option<String>,
+    caught: Option<Broken>,
     /// Seeds that broke a promise without the mutant too.
     unsound: Vec<u64>,
     took: Duration,
+}
+
+/// A broken promise.
+struct Broken {
+    /// Which.
+    check: String,
+    /// How it showed.
+    text: String,
 }
 
 struct Arguments {
@@ -119,16 +128,38 @@ fn hunt(mutant: Mutant, seeds_max: u64) -> Hunt {
 }
 
 /// The promise that a standard run of `world` breaks.
-fn broken_by(world: World, seed: u64) -> Option<String> {
+fn broken_by(world: World, seed: u64) -> Option<Broken> {
     let run = AssertUnwindSafe(|| match world {
-        _ => run(SimConfig::standard(seed)).violation,
+        _ => run(SimConfig::standard(seed))
+            .violation
+            .map(|violation| Broken::new(&violation)),
     });
     match panic::catch_unwind(run) {
         Ok(violation) => violation,
         Err(payload) => {
             let text = (payload.downcast_ref::<String>().map(String::as_str))
                 .or_else(|| payload.downcast_ref::<&str>().copied());
-            Some(format!("an assertion: {}", text.unwrap_or("without words")))
+            Some(Broken {
+                check: String::from("an assertion"),
+                text: String::from(text.unwrap_or("without words")),
+            })
+        }
+    }
+}
+
+impl Broken {
+    /// The check is called as the variant of the violation that it reports.
+    fn new(violation: &(impl Debug + Display)) -> Self {
+        let variant = format!("{violation:?}");
+        let end = variant.find(|letter: char| !letter.is_alphanumeric());
+        Self {
+            check: variant[..end.unwrap_or(variant.len())].into(),
+            text: violation
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .into(),
         }
     }
 }
@@ -139,8 +170,10 @@ impl Hunt {
             [] => String::new(),
             seeds => format!("; without it seeds {seeds:?} fail too"),
         };
-        let check = self.caught.as_deref().unwrap_or("SURVIVES");
-        let check = check.lines().next().unwrap_or_default();
+        let check = match &self.caught {
+            Some(Broken { check, text }) => format!("{check}: {text}"),
+            None => String::from("SURVIVES"),
+        };
         let (name, millis) = (self.mutant.name(), self.took.as_millis());
         format!(
             "{name}: {} seeds, {millis} ms: {check}{unsound}",
@@ -157,14 +190,10 @@ fn table(hunts: &[Hunt]) -> String {
     );
     for hunt in hunts {
         let mutant = hunt.mutant;
-        let check = hunt.caught.as_deref().unwrap_or("**survives**");
-        let check: String = check
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .take(90)
-            .collect();
+        let check = match &hunt.caught {
+            Some(broken) => &broken.check,
+            None => "**survives**",
+        };
         text += &format!(
             "| {} | {} | {} | {} | {} | {} | {} |\n",
             mutant.name(),
@@ -172,7 +201,7 @@ fn table(hunts: &[Hunt]) -> String {
             mutant.home(),
             format!("{:?}", mutant.world()).to_lowercase(),
             hunt.seeds,
-            check.replace('|', "/"),
+            check,
             hunt.took.as_millis()
         );
     }
