@@ -12,7 +12,6 @@ mod receiver;
 mod topology;
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use norikv_types::{Mono, NodeId, Prng};
@@ -266,20 +265,13 @@ impl<T> Network<T> {
         let clogged = self.clogs.entry((from, to)).or_default();
         *clogged = until.max(*clogged);
         // One that arrives just then has to stay behind those that are held back until then.
-        let held: Vec<Slot> = self
-            .in_flight
-            .iter()
-            .filter(|(slot, own)| {
-                let link = (own.message.from, own.message.to);
-                slot.at <= until && !own.arrived && link == (from, to)
-            })
-            .map(|(slot, _)| slot)
-            .collect();
-        for slot in held {
-            if let Some(own) = self.in_flight.remove(slot) {
-                self.counters.clogged += u64::from(slot.at < until);
-                self.in_flight.push(until, own);
-            }
+        let held = self.in_flight.extract(|slot, own| {
+            let link = (own.message.from, own.message.to);
+            slot.at <= until && !own.arrived && link == (from, to)
+        });
+        for (slot, own) in held {
+            self.counters.clogged += u64::from(slot.at < until);
+            self.in_flight.push(until, own);
         }
     }
 
