@@ -1,5 +1,5 @@
 //! What a node finds after a crash is what was called durable, and then some prefix of what was
-//! still being written, in order.
+//! still being written, in order: a write of many entries may have reached the disk in part.
 
 use alloc::collections::VecDeque;
 
@@ -97,8 +97,12 @@ impl Replica {
         });
         let mut possible = self.is(&log, &hard_state);
         while let Some(write) = self.writing.pop_front() {
-            write.take_effect(&mut self.durable, &mut self.durable_hard_state);
-            possible |= self.is(&log, &hard_state);
+            write.begin(&mut self.durable, &mut self.durable_hard_state);
+            for entry in &write.entries {
+                self.durable.append([*entry]);
+                possible |= self.is(&log, &hard_state);
+            }
+            possible |= write.entries.is_empty() && self.is(&log, &hard_state);
         }
         if !possible {
             return Err(Violation::DurableLost {
@@ -127,12 +131,17 @@ impl Replica {
 
 impl Write {
     fn take_effect(&self, log: &mut TermLog, hard_state: &mut HardState) {
+        self.begin(log, hard_state);
+        log.append(self.entries.iter().copied());
+    }
+
+    /// Everything but the entries: those never come without it.
+    fn begin(&self, log: &mut TermLog, hard_state: &mut HardState) {
         if let Some(own) = self.hard_state {
             *hard_state = own;
         }
         if let Some(base) = self.reset {
             log.reset(base);
         }
-        log.append(self.entries.iter().copied());
     }
 }
