@@ -17,12 +17,16 @@ pub(crate) struct Walker {
     uid: u64,
     /// Readable bytes of the object.
     extent: u64,
+    /// Behind this everything is zero; the extent, until a walk has come to the end.
+    content: u64,
     /// Position of offset 0, modulo 2⁶⁴; `None` until the first frame tells.
     origin: Option<u64>,
     /// Where the next frame is looked for.
     at: u64,
     window: Vec<u8>,
     window_start: u64,
+    /// Bytes that the next read asks for at least: twice as many each time, as few walks go far.
+    read_len: u64,
     unit: u32,
     /// Frames whose head verified but whose body did not: offset and length.
     pub half: Vec<(u64, u64)>,
@@ -48,14 +52,17 @@ impl Walker {
         at: u64,
         unit: u32,
     ) -> Result<Self, IoError> {
+        let extent = object.len()?;
         Ok(Self {
-            extent: object.len()?,
+            extent,
+            content: extent,
             object: Arc::clone(object),
             uid,
             origin: base.map(|(base, data_start)| base.wrapping_sub(u64::from(data_start))),
             at,
             window: Vec::new(),
             window_start: 0,
+            read_len: WINDOW_MIN,
             unit,
             half: Vec::new(),
             ended: false,
@@ -65,6 +72,17 @@ impl Walker {
     /// Looks no further than `offset`.
     pub(crate) fn stop_at(&mut self, offset: u64) {
         self.extent = self.extent.min(offset);
+        self.content = self.content.min(offset);
+    }
+
+    /// Takes it as known that behind `offset` everything is zero.
+    pub(crate) fn zero_behind(&mut self, offset: u64) {
+        self.content = self.content.min(offset);
+    }
+
+    /// An offset behind which everything is zero, as far as this walk and those before it know.
+    pub(crate) const fn content(&self) -> u64 {
+        self.content
     }
 
     /// Readable bytes of the segment.
@@ -113,7 +131,8 @@ impl Walker {
 
     /// Moves to the next place that starts like a frame.
     fn seek(&mut self) -> Result<bool, IoError> {
-        while self.extent.saturating_sub(self.at) >= FRAME_HEADER_LEN as u64 {
+        let mut content = self.at;
+        while self.at < self.content && self.extent - self.at >= FRAME_HEADER_LEN as u64 {
             self.bytes(self.at, FRAME_HEADER_LEN as u64)?;
             let skip = usize::try_from(self.at - self.window_start).unwrap_or(usize::MAX);
             let rest = self.window.get(skip..).unwrap_or_default();
@@ -125,11 +144,24 @@ impl Walker {
                 .skip(zeros)
                 .position(|chunk| Kind::of(chunk).is_some());
             let steps = found.map_or(rest.len() / step, |found| zeros + found);
+            if steps > zeros {
+                let passed = rest.get(..steps * step).unwrap_or_default();
+                content = self.at + (passed.len() - trailing_zeros(passed)) as u64;
+            }
             self.at += (steps * step) as u64;
             if found.is_some() {
                 return Ok(self.extent - self.at >= FRAME_HEADER_LEN as u64);
             }
         }
+        if self.at < self.content {
+            // Too short for a frame.
+            let (at, len) = (self.at, self.extent - self.at);
+            let rest = self.bytes(at, len)?;
+            if trailing_zeros(rest) < rest.len() {
+                content = self.extent;
+            }
+        }
+        self.content = self.content.min(content);
         Ok(false)
     }
 
@@ -137,7 +169,9 @@ impl Walker {
     pub(crate) fn bytes(&mut self, offset: u64, len: u64) -> Result<&[u8], IoError> {
         let held = self.window_start..self.window_start + self.window.len() as u64;
         if offset < held.start || offset + len > held.end {
-            let want = len.max(WINDOW).min(self.extent - offset);
+            let ahead = self.read_len.min(self.content.saturating_sub(offset));
+            self.read_len = WINDOW_MAX.min(self.read_len * 2);
+            let want = len.max(ahead).min(self.extent - offset);
             let want = usize::try_from(want).unwrap_or(usize::MAX);
             self.window.resize(want, 0);
             self.window_start = offset;
@@ -176,8 +210,8 @@ impl Walker {
     /// The offset behind the last byte from `from` on that is not zero.
     pub(crate) fn content_end(&mut self, from: u64) -> Result<u64, IoError> {
         let (mut at, mut end) = (from, from);
-        while at < self.extent {
-            let len = WINDOW.min(self.extent - at);
+        while at < self.content {
+            let len = WINDOW_MAX.min(self.content - at);
             let bytes = self.bytes(at, len)?;
             let content = bytes.len() - trailing_zeros(bytes);
             if content > 0 {
@@ -210,5 +244,6 @@ fn is_zero(block: &[u8]) -> bool {
 
 /// What zeros are skipped by; a multiple of [`STEP`].
 const BLOCK: usize = 128;
-const WINDOW: u64 = 256 << 10;
+const WINDOW_MIN: u64 = 16 << 10;
+const WINDOW_MAX: u64 = 256 << 10;
 const UNREADABLE: u8 = 0xEE;

@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use nori_env::{BlockObject, BlockStore, IoErrorKind, ObjectId};
 
@@ -26,6 +27,9 @@ pub(super) struct Item {
     pub object: Arc<dyn BlockObject>,
     /// `None`: it does not verify.
     pub header: Option<SegmentHeader>,
+    /// Behind this everything is zero, as the walks so far have found: a segment is set aside whole,
+    /// and its end is read once.
+    content: Cell<u64>,
 }
 
 /// One link of the chain, oldest first.
@@ -43,7 +47,12 @@ impl Inventory {
         for id in super::logs(store)? {
             let object = store.open(id)?;
             let header = read_header(object.as_ref(), id)?;
-            items.push(Item { id, object, header });
+            items.push(Item {
+                id,
+                object,
+                header,
+                content: Cell::new(u64::MAX),
+            });
         }
         let unit = store.geometry().unit;
         Ok(Self { items, unit })
@@ -168,6 +177,7 @@ impl Inventory {
             if let Some(header) = &item.header {
                 let mut walker = self.walk(item, header)?;
                 let (highest, link) = scan(&mut walker)?;
+                item.content.set(walker.content());
                 watermark = watermark.max(highest);
                 named = link;
             }
@@ -187,7 +197,9 @@ impl Inventory {
     pub(super) fn walk(&self, item: &Item, header: &SegmentHeader) -> Result<Walker, Error> {
         let base = Some((header.base, header.data_start));
         let at = u64::from(header.data_start);
-        Ok(Walker::new(&item.object, header.uid, base, at, self.unit)?)
+        let mut walker = Walker::new(&item.object, header.uid, base, at, self.unit)?;
+        walker.zero_behind(item.content.get());
+        Ok(walker)
     }
 
     fn counts(&self, item: &Item, header: &SegmentHeader) -> Result<bool, Error> {
@@ -201,6 +213,7 @@ impl Inventory {
                 return Ok(true);
             }
         }
+        item.content.set(walker.content());
         let Some(before) = header.predecessor.and_then(|name| self.named(name)) else {
             return Ok(false);
         };
