@@ -6,9 +6,12 @@
 //! done and the state reached; none is searched twice. Keys are judged apart, since linearizability
 //! is local (Herlihy and Wing 1990).
 
+mod done;
 mod explain;
 mod hasher;
+mod remaining;
 mod search;
+mod seen;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -26,7 +29,7 @@ pub enum Verdict<K, S> {
     Yes,
     /// There is none.
     No(Box<Violation<K, S>>),
-    /// The search met its limit at this key first, and found no violation at the others.
+    /// The search met its limit at this key, the first of them, and found no violation at the others.
     Unknown {
         /// The key.
         key: K,
@@ -68,6 +71,9 @@ where
 }
 
 /// Judges a history, key by key.
+///
+/// Every key is looked at shortly before any is looked at for long: one that breaks early answers
+/// for a history in which another is hard to judge.
 pub fn linearizable_within<K, M>(
     history: &History<K, M::Input, M::Output>,
     model: &M,
@@ -77,17 +83,31 @@ where
     K: Ord + Clone,
     M: Model,
 {
-    let mut unknown = None;
-    for (key, calls) in partition(history) {
-        match search::search(model, &calls, limit.steps_max) {
-            Answer::Yes => {}
-            Answer::Unknown => unknown = unknown.or(Some(key)),
-            Answer::No => {
-                return Verdict::No(Box::new(explain::explain(model, key.clone(), &calls)));
+    let mut open: Vec<_> = partition(history).into_iter().collect();
+    let mut steps_max = limit.steps_max.min(FIRST_STEPS_MAX);
+    loop {
+        let mut unknown = Vec::new();
+        for (key, calls) in open {
+            match search::search(model, &calls, steps_max).0 {
+                Answer::Yes => {}
+                Answer::Unknown => unknown.push((key, calls)),
+                Answer::No { unexplained } => {
+                    let violation = explain::explain(model, key.clone(), &calls, unexplained);
+                    return Verdict::No(Box::new(violation));
+                }
             }
         }
+        let Some((key, _)) = unknown.first() else {
+            return Verdict::Yes;
+        };
+        if steps_max == limit.steps_max {
+            return Verdict::Unknown {
+                key: (*key).clone(),
+            };
+        }
+        open = unknown;
+        steps_max = steps_max.saturating_mul(10).min(limit.steps_max);
     }
-    unknown.map_or(Verdict::Yes, |key| Verdict::Unknown { key: key.clone() })
 }
 
 /// The operations of each key in the order of invocation, without those that took no effect.
@@ -109,6 +129,8 @@ fn partition<K: Ord, I, O>(history: &History<K, I, O>) -> BTreeMap<&K, Vec<Call<
     }
     keys
 }
+
+const FIRST_STEPS_MAX: u64 = 100_000;
 
 impl Default for Limit {
     /// Five million steps a key: a few seconds.

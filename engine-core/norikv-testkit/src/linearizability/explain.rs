@@ -1,14 +1,13 @@
 //! Where a history that has no order breaks, told in few operations.
 //!
-//! Goes through the events in order and keeps every configuration that explains all answers so far
-//! (Lowe's just-in-time linearization). The first answer that leaves none is the one that nothing
-//! explains, and the configurations before it are all there is to say about the past.
+//! **Invariant: the window alone is the contradiction.** Of the operations around the one that
+//! nothing explains, each is forgotten in turn (from then on it may have answered anything, as late
+//! as it likes, or never have taken effect); where there is still no order it stays forgotten. Each
+//! that is left is needed.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
-use super::hasher::Set;
-use super::search::{Answer, Call, search};
+use super::search::{Answer, Call, ends, search};
 use crate::history::OperationId;
 use crate::model::Model;
 
@@ -19,190 +18,119 @@ pub struct Violation<K, S> {
     pub key: K,
     /// The first operation whose answer nothing explains, given all answers before it.
     pub unexplained: OperationId,
-    /// The operations that matter: those that ran at the same time as the unexplained one, those
-    /// whose outcome is unknown, and the last few that returned before it; in the order of
-    /// invocation.
+    /// The operations that contradict each other, the unexplained one among them, in the order of
+    /// invocation. None can be left out, and whatever else was asked at that time, and however it
+    /// ended, does not help.
     pub window: Vec<OperationId>,
-    /// Every state that the key can have been in when the unexplained operation was invoked, before
-    /// any operation then in progress takes effect or after. Empty where there were too many.
+    /// The other operations that ran at the same time as the unexplained one or whose outcome is
+    /// unknown, in the order of invocation. None of them explains it.
+    pub bystanders: Vec<OperationId>,
+    /// Every state that the key can have been in when the first operation of the window was
+    /// invoked. Empty where there were too many.
+    pub states_before: Vec<S>,
+    /// Every state that the key can have been in when the unexplained one was invoked, before any
+    /// operation then in progress takes effect or after. Empty where there were too many.
     pub states: Vec<S>,
 }
 
-/// Explains why `calls` (sorted by invocation) have no order.
+/// Explains why `calls` (sorted by invocation) have no order that comes past `unexplained`.
 pub(super) fn explain<K, M: Model>(
     model: &M,
     key: K,
     calls: &[Call<'_, M::Input, M::Output>],
+    unexplained: usize,
 ) -> Violation<K, M::State> {
-    let (nth, states) = match sweep(model, calls, CONFIGURATIONS_MAX) {
-        Sweep::Broken { nth, states } => (nth, states),
-        Sweep::Whole | Sweep::TooMany => (shortest_prefix(model, calls), Vec::new()),
-    };
-    let broken = &calls[nth];
-    let mut window: Vec<OperationId> = calls
-        .iter()
-        .filter(|call| call.returned >= broken.invoked && call.invoked <= broken.returned)
-        .map(|call| call.id)
-        .collect();
-    let mut before: Vec<_> = calls
-        .iter()
-        .filter(|call| call.returned < broken.invoked)
-        .collect();
-    before.sort_unstable_by_key(|call| core::cmp::Reverse(call.returned));
-    window.extend(before.iter().take(BEFORE_MAX).map(|call| call.id));
+    let broken = &calls[unexplained];
+    let mut story = until(calls, broken.returned + 1);
+    let mut steps_left = MINIMISE_STEPS_MAX;
+    let mut window = Vec::from([unexplained]);
+    for nth in around(model, &story, unexplained) {
+        let forgotten = Call {
+            output: None,
+            returned: u64::MAX,
+            ..story[nth]
+        };
+        let remembered = core::mem::replace(&mut story[nth], forgotten);
+        let steps_max = steps_left.min(MINIMISE_STEPS_MAX / 8);
+        let (answer, steps) = search(model, &story, steps_max);
+        steps_left -= steps;
+        if !matches!(answer, Answer::No { .. }) {
+            story[nth] = remembered;
+            window.push(nth);
+        }
+    }
     window.sort_unstable();
+    let is_bystander = |&nth: &usize| {
+        calls[nth].returned >= broken.invoked
+            && calls[nth].invoked <= broken.returned
+            && !window.contains(&nth)
+    };
+    let bystanders = (0..calls.len()).filter(is_bystander);
+    let first = window
+        .first()
+        .map_or(broken.invoked, |&nth| calls[nth].invoked);
     Violation {
         key,
         unexplained: broken.id,
-        window,
-        states,
+        bystanders: bystanders.map(|nth| calls[nth].id).collect(),
+        window: window.iter().map(|&nth| calls[nth].id).collect(),
+        states_before: states_at(model, calls, first),
+        states: states_at(model, calls, broken.invoked),
     }
 }
 
-/// What came of going through all events.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Sweep<S> {
-    /// Some configuration explains everything: the history is linearizable.
-    Whole,
-    /// Nothing explains the answer of `calls[nth]`.
-    Broken { nth: usize, states: Vec<S> },
-    /// More configurations, or operations at once, than this way of looking can hold.
-    TooMany,
-}
-
-/// Goes through the events in order with at most `configurations_max` configurations.
-pub(super) fn sweep<M: Model>(
-    model: &M,
-    calls: &[Call<'_, M::Input, M::Output>],
-    configurations_max: usize,
-) -> Sweep<M::State> {
-    let mut events: Vec<(u64, usize)> = Vec::new();
-    for (nth, call) in calls.iter().enumerate() {
-        events.push((call.invoked, nth));
-        if call.output.is_some() {
-            events.push((call.returned, nth));
-        }
-    }
-    events.sort_unstable();
-    // Operations in progress or of unknown outcome, each in a slot that is a bit of `Done`.
-    let mut slots: Vec<Option<usize>> = Vec::new();
-    let mut states_at: Vec<Vec<M::State>> = vec![Vec::new(); calls.len()];
-    let mut configurations = vec![(model.initial(), 0_u128)];
-    for (event, nth) in events {
-        if event == calls[nth].invoked {
-            states_at[nth] = distinct(&configurations);
-            let free = slots.iter().position(Option::is_none);
-            match free {
-                Some(slot) => slots[slot] = Some(nth),
-                None if slots.len() < 128 => slots.push(Some(nth)),
-                None => return Sweep::TooMany,
-            }
-            continue;
-        }
-        let slot = slots.iter().position(|own| *own == Some(nth));
-        let bit = 1_u128 << slot.expect("an operation that returns was invoked");
-        let Some(after) = expand(
-            model,
-            calls,
-            &slots,
-            configurations,
-            bit,
-            configurations_max,
-        ) else {
-            return Sweep::TooMany;
-        };
-        if after.is_empty() {
-            return Sweep::Broken {
-                nth,
-                states: core::mem::take(&mut states_at[nth]),
-            };
-        }
-        configurations = after;
-        states_at[nth] = Vec::new();
-        if let Some(slot) = slot {
-            slots[slot] = None;
-        }
-    }
-    Sweep::Whole
-}
-
-/// Every configuration reachable in which the operation of `bit` is done, without its bit.
-fn expand<M: Model>(
-    model: &M,
-    calls: &[Call<'_, M::Input, M::Output>],
-    slots: &[Option<usize>],
-    from: Vec<(M::State, u128)>,
-    bit: u128,
-    configurations_max: usize,
-) -> Option<Vec<(M::State, u128)>> {
-    let mut seen: Set<(M::State, u128)> = from.iter().cloned().collect();
-    let mut after = Vec::new();
-    let mut work = from;
-    while let Some((state, done)) = work.pop() {
-        if done & bit != 0 {
-            after.push((state, done & !bit));
-            continue;
-        }
-        for (slot, nth) in slots.iter().enumerate() {
-            let own = 1_u128 << slot;
-            let Some(call) = nth.map(|nth| &calls[nth]).filter(|_| done & own == 0) else {
-                continue;
-            };
-            if let Some(next) = model.step(&state, call.input, call.output) {
-                let next = (next, done | own);
-                if seen.insert(next.clone()) {
-                    work.push(next);
-                }
-            }
-        }
-        if seen.len() > configurations_max {
-            return None;
-        }
-    }
-    Some(after)
-}
-
-/// The operation whose return ends the shortest prefix of the history that has no order, by
-/// bisection: a prefix of a linearizable history is linearizable.
-fn shortest_prefix<M: Model>(model: &M, calls: &[Call<'_, M::Input, M::Output>]) -> usize {
-    let mut returns: Vec<usize> = (0..calls.len())
-        .filter(|&nth| calls[nth].output.is_some())
-        .collect();
-    returns.sort_unstable_by_key(|&nth| calls[nth].returned);
-    let broken = returns.partition_point(|&last| {
-        let end = calls[last].returned;
-        let prefix: Vec<_> = calls
-            .iter()
-            .take_while(|call| call.invoked <= end)
-            .map(|call| Call {
-                id: call.id,
-                input: call.input,
-                output: call.output.filter(|_| call.returned <= end),
-                invoked: call.invoked,
-                returned: if call.returned <= end {
-                    call.returned
-                } else {
-                    u64::MAX
-                },
-            })
-            .collect();
-        search(model, &prefix, PREFIX_STEPS_MAX) != Answer::No
-    });
-    returns[broken.min(returns.len().saturating_sub(1))]
-}
-
-fn distinct<S: Clone + Eq + core::hash::Hash>(configurations: &[(S, u128)]) -> Vec<S> {
-    let mut seen = Set::default();
-    configurations
+/// What is known before the event `end`: operations in progress then need not have taken effect.
+pub(super) fn until<'a, I, O>(calls: &[Call<'a, I, O>], end: u64) -> Vec<Call<'a, I, O>> {
+    calls
         .iter()
-        .map(|(state, _)| state)
-        .filter(|state| seen.insert(*state))
-        .take(STATES_MAX)
-        .cloned()
+        .filter(|call| call.invoked < end)
+        .map(|call| Call {
+            returned: if call.returned < end {
+                call.returned
+            } else {
+                u64::MAX
+            },
+            ..*call
+        })
         .collect()
 }
 
-const CONFIGURATIONS_MAX: usize = 200_000;
-const PREFIX_STEPS_MAX: u64 = 1_000_000;
-const STATES_MAX: usize = 64;
-const BEFORE_MAX: usize = 3;
+/// The places of the operations whose answer may matter, in the order in which to forget them: those
+/// that ran at the same time, then of the last few that returned before, reads first, since what was
+/// written tells more, and the earliest first.
+fn around<M: Model>(
+    model: &M,
+    story: &[Call<'_, M::Input, M::Output>],
+    unexplained: usize,
+) -> Vec<usize> {
+    let broken = &story[unexplained];
+    let (mut before, mut order): (Vec<usize>, Vec<usize>) = (0..story.len())
+        .filter(|&nth| nth != unexplained && story[nth].output.is_some())
+        .partition(|&nth| story[nth].returned < broken.invoked);
+    before.sort_unstable_by_key(|&nth| story[nth].returned);
+    before.drain(..before.len().saturating_sub(BEFORE_MAX));
+    let is_read = |call: &Call<'_, M::Input, M::Output>| {
+        call.output
+            .is_some_and(|output| model.is_read(call.input, output))
+    };
+    before.sort_by_key(|&nth| !is_read(&story[nth]));
+    order.append(&mut before);
+    order
+}
+
+fn states_at<M: Model>(
+    model: &M,
+    calls: &[Call<'_, M::Input, M::Output>],
+    event: u64,
+) -> Vec<M::State> {
+    let states = ends(model, &until(calls, event), STATES_STEPS_MAX).unwrap_or_default();
+    if states.len() > STATES_MAX {
+        return Vec::new();
+    }
+    states
+}
+
+const MINIMISE_STEPS_MAX: u64 = 2_000_000;
+const STATES_STEPS_MAX: u64 = 1_000_000;
+pub(super) const STATES_MAX: usize = 64;
+const BEFORE_MAX: usize = 8;

@@ -1,8 +1,8 @@
-//! A fast hasher for look-ups. Its values never show: nothing iterates over the sets that use it.
+//! A fast hasher for look-ups. Its values never show: nothing iterates over the tables that use it.
 
 use core::hash::{BuildHasherDefault, Hasher};
 
-pub(super) type Set<T> = hashbrown::HashSet<T, BuildHasherDefault<Fold>>;
+pub(super) type Map<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<Fold>>;
 
 /// Multiplies and folds 64 bits at a time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,6 +19,14 @@ impl Hasher for Fold {
             word[..chunk.len()].copy_from_slice(chunk);
             self.write_u64(u64::from_le_bytes(word));
         }
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.write_u64(word.into());
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(word.into());
     }
 
     fn write_u64(&mut self, word: u64) {
