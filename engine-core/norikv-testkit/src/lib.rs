@@ -13,6 +13,7 @@ extern crate std;
 mod clock;
 mod counters;
 mod disk;
+mod drawing;
 mod entropy;
 mod format;
 mod history;
@@ -26,6 +27,7 @@ pub use disk::{
     CrashReport, Damage, DamageKind, DiskCounters, DiskOptions, FailPoint, Lie, LieKind, Scope,
     SimDisk,
 };
+pub use drawing::draw;
 pub use entropy::SimEntropy;
 pub use format::{
     FormatError, RegisterHistory, TextHistory, read_edn_register, read_edn_text, read_jepsen_log,
