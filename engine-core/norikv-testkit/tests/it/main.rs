@@ -1,3 +1,4 @@
 //! The testkit from outside.
 
 mod conformance;
+mod public_histories;
