@@ -214,6 +214,9 @@ impl Inventory {
             }
         }
         item.content.set(walker.content());
+        if self.is_oldest_left(item, header) {
+            return Ok(true);
+        }
         let Some(before) = header.predecessor.and_then(|name| self.named(name)) else {
             return Ok(false);
         };
@@ -222,6 +225,15 @@ impl Inventory {
         };
         let link = self.link_of(before, before_header, before_header.bridge)?;
         Ok(link.is_some_and(|to| to.number == header.number && to.uid == header.uid))
+    }
+
+    /// Whether everything before the segment was released, which is done only once a frame in it
+    /// proves that it was named; should the frame be damaged, this proves it too. A first opening
+    /// that was cut off leaves a segment without a predecessor as well, but before that nothing was
+    /// ever synced.
+    fn is_oldest_left(&self, item: &Item, header: &SegmentHeader) -> bool {
+        let oldest = self.items.first().map(|oldest| oldest.id);
+        oldest == Some(item.id) && header.predecessor.is_some() && header.watermark > 0
     }
 
     /// The segment of this very name, if its header verified.

@@ -72,6 +72,8 @@ impl<'a> Replay<'a> {
             .and_then(|item| item.header)
             .map(|header| header.base);
         self.at = base.unwrap_or(0);
+        // What came before was released, so it had been synced.
+        self.watermark = self.watermark.max(self.at);
         let mut later = chain.iter().skip(1);
         for piece in &chain {
             if breaks(Mutant::OneSegmentReplayed) && !self.pieces.is_empty() {
