@@ -13,8 +13,8 @@ use core::ops::Range;
 use bytes::Bytes;
 use nori_sstable::{KEY_BYTES_MAX, SeqNo, VALUE_BYTES_MAX, ValueKind};
 
+use crate::Error;
 use crate::varint::{self, Reader};
-use crate::{BATCH_BYTES_MAX, Error};
 
 /// Puts and deletes that are written together: all of them or none, whatever happens.
 ///
@@ -125,14 +125,14 @@ impl WriteBatch {
     }
 
     /// Whether it may be written at all.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self, bytes_max: u32) -> Result<(), Error> {
         if let Some(error) = &self.refused {
             return Err(error.clone());
         }
-        if self.bytes() > u64::from(BATCH_BYTES_MAX) {
+        if self.bytes() > u64::from(bytes_max) {
             return Err(Error::BatchTooLarge {
                 bytes: self.bytes(),
-                max: BATCH_BYTES_MAX,
+                max: bytes_max,
             });
         }
         Ok(())

@@ -24,7 +24,7 @@ use crate::stats::{Counters, LevelStats, Pressure, PressureLevel, Stats};
 use crate::table_file::{Garbage, TableFile};
 use crate::view::View;
 use crate::write::{Staging, count};
-use crate::{BATCH_BYTES_MAX, Damage, Error, LEVEL_MAX};
+use crate::{Damage, Error, LEVEL_MAX};
 
 /// An ordered key-value store. Clones are handles on the same store; any thread may use any.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl Lsm {
                     segment_bytes: options.log_segment_bytes,
                     first_segment_bytes: options.log_segment_bytes.min(16 << 20),
                     // The log adds a few bytes to each record.
-                    batch_bytes_max: BATCH_BYTES_MAX + 64,
+                    batch_bytes_max: options.batch_bytes_max + 64,
                     owner: Some(owner),
                     ..nori_wal::Options::default()
                 };

@@ -6,6 +6,8 @@ use core::time::Duration;
 use nori_env::{BlockStore, Owner};
 use nori_sstable::TableOptions;
 
+use crate::BATCH_BYTES_MAX;
+
 /// How a store is opened. `Options::default()` suits a server that has its own log elsewhere;
 /// every figure may change from one open to the next.
 #[derive(Debug, Clone)]
@@ -32,8 +34,11 @@ pub struct Options {
     pub table: TableOptions,
     /// Bytes at which the manifest is written anew.
     pub manifest_bytes: u64,
-    /// Bytes of a segment of the log, for [`Log::Own`].
+    /// Bytes of a segment of the log, for [`Log::Own`]; a segment holds at least the longest batch.
     pub log_segment_bytes: u64,
+    /// Longest batch in bytes: its keys and values and a few bytes for each; at most
+    /// [`BATCH_BYTES_MAX`].
+    pub batch_bytes_max: u32,
     /// How long to leave a job alone that failed; doubled with each failure, up to 64 times.
     pub retry: Duration,
     /// Who takes the lock of the store; `None` draws a new owner. A host that has acquired it
@@ -66,6 +71,10 @@ impl Options {
         );
         assert!(self.level_ratio >= 2, "level_ratio is at least 2");
         assert!(self.level_base_bytes >= 1, "level_base_bytes is at least 1");
+        assert!(
+            self.batch_bytes_max <= BATCH_BYTES_MAX,
+            "batch_bytes_max is at most BATCH_BYTES_MAX"
+        );
     }
 }
 
@@ -86,6 +95,7 @@ impl Default for Options {
             table: TableOptions::default(),
             manifest_bytes: 4 << 20,
             log_segment_bytes: 128 << 20,
+            batch_bytes_max: BATCH_BYTES_MAX,
             retry: Duration::from_millis(250),
             owner: None,
         }

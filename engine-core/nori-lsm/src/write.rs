@@ -40,7 +40,7 @@ pub(crate) struct Staged {
 impl Engine {
     /// Writes `batch`; returns the seqno of its last write.
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<SeqNo, Error> {
-        batch.check()?;
+        batch.check(self.options.batch_bytes_max)?;
         if batch.is_empty() {
             return Ok(self.visible());
         }

@@ -3,6 +3,7 @@ use alloc::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::BATCH_BYTES_MAX;
 
 #[test]
 fn the_layout_is_the_documented_one() {
@@ -44,7 +45,7 @@ fn a_batch_with_a_key_over_the_limit_is_refused_whole() {
     batch.put(&vec![0; KEY_BYTES_MAX as usize + 1], b"");
     batch.put(b"fine", b"");
     assert_eq!(
-        batch.check(),
+        batch.check(BATCH_BYTES_MAX),
         Err(Error::KeyTooLarge {
             bytes: u64::from(KEY_BYTES_MAX) + 1,
             max: KEY_BYTES_MAX
