@@ -15,7 +15,7 @@ mod recovery;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use nori_env::{BlockObject, BlockStore, Entropy, IoErrorKind, ObjectId, ObjectKind};
+use nori_env::{BlockObject, BlockStore, Entropy, IoError, IoErrorKind, ObjectId, ObjectKind};
 use norikv_types::{Mutant, breaks};
 
 use self::record::{HEAD_BYTES, Head, Kind, Successor, align_up};
@@ -93,7 +93,7 @@ impl Manifest {
         let payload = live.as_edit().encode();
         bytes.extend_from_slice(&record::encode(&head, base_at, Kind::Base, 0, &payload));
         let base_end = bytes.len() as u64;
-        object.append(0, &[&bytes])?;
+        append(&*object, 0, &bytes)?;
         object.sync()?;
         let mut manifest = Self {
             store,
@@ -217,7 +217,7 @@ impl Manifest {
 
     fn append_synced_bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let at = align_up(self.end, self.head.align);
-        if let Err(error) = self.object.append(at, &[bytes]) {
+        if let Err(error) = append(&*self.object, at, bytes) {
             // NoSpace: none of it counts, and the same range may be appended again.
             self.failed = error.kind != IoErrorKind::NoSpace;
             return Err(error.into());
@@ -255,8 +255,19 @@ impl Predecessor {
     fn supersede(self, successor: Successor) -> Result<(), Error> {
         let at = align_up(self.object.len()?, self.head.align);
         let bytes = successor.encode_twice(&self.head, at, self.watermark);
-        self.object.append(at, &[&bytes])?;
+        append(&*self.object, at, &bytes)?;
         Ok(self.object.sync()?)
+    }
+}
+
+/// Appends, asking again where nothing happened.
+fn append(object: &dyn BlockObject, at: u64, bytes: &[u8]) -> Result<(), IoError> {
+    let mut left = INTERRUPTED_MAX;
+    loop {
+        match object.append(at, &[bytes]) {
+            Err(error) if error.kind == IoErrorKind::Interrupted && left > 0 => left -= 1,
+            other => return other,
+        }
     }
 }
 
@@ -272,3 +283,6 @@ fn manifests(store: &dyn BlockStore) -> Result<Vec<u64>, Error> {
 fn narrow(bytes: u64) -> usize {
     usize::try_from(bytes).expect("a head fits in memory")
 }
+
+/// How often an append that was interrupted is asked again.
+const INTERRUPTED_MAX: u32 = 100;
