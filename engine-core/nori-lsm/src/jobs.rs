@@ -54,6 +54,9 @@ pub(crate) struct Jobs {
     next_id: u64,
     flushing: bool,
     collecting: bool,
+    /// A job failed: what it left behind is deleted before anything is tried again, or one that
+    /// fails again and again would fill the disk, and a full disk would stay full.
+    collect_first: bool,
     picking: Picking,
     /// Jobs that failed in a row.
     failures: u32,
@@ -183,14 +186,27 @@ impl Slot {
             Work::Collect(_) => jobs.collecting = false,
         }
         if well {
-            jobs.failures = 0;
-            jobs.retry_at = Mono::ZERO;
+            // That tables can be deleted says nothing about what failed.
+            if !matches!(work, Work::Collect(_)) {
+                jobs.failures = 0;
+                jobs.retry_at = Mono::ZERO;
+            }
         } else {
+            jobs.collect_first = !matches!(work, Work::Collect(_));
             engine.counters.failures.fetch_add(1, Ordering::Relaxed);
             let pause = engine.options.retry * (1 << jobs.failures.min(6));
             jobs.failures = jobs.failures.saturating_add(1);
             jobs.retry_at = engine.clock.now() + pause;
         }
+    }
+}
+
+impl Jobs {
+    fn collect(&mut self, engine: &Engine) -> (JobKind, Work) {
+        self.collecting = true;
+        self.collect_first = false;
+        let numbers = engine.garbage.take();
+        (JobKind::Collect, Work::Collect(Collect::new(numbers)))
     }
 }
 
@@ -231,18 +247,16 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
         return Reserved::Nothing;
     }
     let view = engine.view();
+    let can_collect = !jobs.collecting && !engine.garbage.is_empty();
     let (kind, work) = match view.waiting.last() {
+        _ if jobs.collect_first && can_collect => jobs.collect(engine),
         Some(oldest) if !jobs.flushing => {
             jobs.flushing = true;
             (JobKind::Flush, Work::Flush(Flush::new(Arc::clone(oldest))))
         }
         _ => match jobs.picking.pick(&view.levels, &engine.options) {
             Some(compaction) => (JobKind::Compaction, Work::Compaction(compaction)),
-            None if !jobs.collecting && !engine.garbage.is_empty() => {
-                jobs.collecting = true;
-                let numbers = engine.garbage.take();
-                (JobKind::Collect, Work::Collect(Collect::new(numbers)))
-            }
+            None if can_collect => jobs.collect(engine),
             None if jobs.running.is_empty() => return Reserved::Nothing,
             None => return Reserved::ByOthers,
         },
