@@ -8,7 +8,7 @@ use bytes::Bytes;
 use nori_env::sync::{AtomicBool, AtomicU64, Mutex, Ordering, Park, RwLock};
 use nori_env::{BlockStore, Clock, Entropy, ObjectId, ObjectKind, Owner};
 use nori_sstable::{BlockCache, SeqNo};
-use nori_wal::{Replayed, Wal};
+use nori_wal::{Lsn, Replayed, Wal};
 use norikv_types::{Mutant, breaks};
 
 use crate::batch::{self, WriteBatch};
@@ -83,6 +83,7 @@ impl Lsm {
             seed,
             active: Arc::new(Memtable::new(1, seed.wrapping_add(1))),
             waiting: Vec::new(),
+            unflushed: None,
             failed: None,
         };
         let manifest = Manifest::start(
@@ -112,6 +113,11 @@ impl Lsm {
             return Err(error);
         }
         last = last.max(replay.last);
+        if let Some(wal) = &wal {
+            // A store that is opened and closed again and again would keep a few segments more each
+            // time. Failing to let go of them is no loss: the next flush tries again.
+            let _ = wal.release_before(replay.unflushed.unwrap_or_else(|| wal.durable_lsn()));
+        }
 
         for number in stored {
             if !live_tables.contains(&number) {
@@ -370,6 +376,8 @@ struct Replay {
     seed: u64,
     active: Arc<Memtable>,
     waiting: Vec<Arc<Memtable>>,
+    /// Where the first record lies that is in no table.
+    unflushed: Option<Lsn>,
     failed: Option<Error>,
 }
 
@@ -398,6 +406,7 @@ impl Replay {
         if decoded.first <= self.flushed {
             return;
         }
+        self.unflushed.get_or_insert(*lsn);
         self.active.add(&Bytes::copy_from_slice(payload), *lsn);
         if self.active.bytes() >= self.memtable_bytes {
             let id = self.active.id + 1;
