@@ -13,6 +13,7 @@ extern crate std;
 
 mod cluster;
 mod scenario;
+pub mod storage;
 mod trace;
 
 pub use cluster::{

@@ -1,5 +1,6 @@
 //! Whole clusters by seed.
 
 mod control;
+mod storage;
 mod swarm;
 mod trace;

@@ -1,0 +1,125 @@
+//! What came of a run of the storage world.
+
+use core::fmt;
+
+use norikv_testkit::DiskCounters;
+use norikv_types::Mono;
+
+use super::fault::FaultKind;
+use super::world::World;
+use super::{StorageConfig, StorageViolation};
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageReport {
+    /// Its seed.
+    pub seed: u64,
+    /// Its trace hash: the same on every host.
+    pub hash: u64,
+    /// Operations carried out.
+    pub steps: u64,
+    /// Virtual time.
+    pub at: Mono,
+    /// What happened.
+    pub counters: StorageCounters,
+    /// What the disk did and suffered.
+    pub disk: DiskCounters,
+    /// The promise that was broken, if one was.
+    pub violation: Option<StorageViolation>,
+}
+
+/// What happened in a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StorageCounters {
+    /// Faults that struck, by [`FaultKind`] in the order of [`FaultKind::ALL`].
+    pub faults: [u64; FaultKind::ALL.len()],
+    /// Batches acknowledged.
+    pub writes: u64,
+    /// Batches whose write failed.
+    pub writes_failed: u64,
+    /// Such batches that were there afterwards.
+    pub writes_surfaced: u64,
+    /// Values compared with the model.
+    pub reads: u64,
+    /// Openings.
+    pub opens: u64,
+    /// Openings refused because of damage that was there.
+    pub refusals: u64,
+    /// Reads refused because of damage that was there.
+    pub read_errors: u64,
+    /// Acknowledged batches that harm to the disk took.
+    pub lost: u64,
+    /// Memtables flushed.
+    pub flushes: u64,
+    /// Compactions.
+    pub compactions: u64,
+    /// Times that everything was settled and counted.
+    pub settled: u64,
+}
+
+/// Carries `config` out.
+#[must_use]
+pub fn run(config: &StorageConfig) -> StorageReport {
+    let mut world = World::new(config);
+    let violation = world.run().err();
+    world.report(violation)
+}
+
+impl StorageCounters {
+    /// How often faults of `kind` struck.
+    #[must_use]
+    pub fn of(&self, kind: FaultKind) -> u64 {
+        let at = FaultKind::ALL.iter().position(|own| *own == kind);
+        at.map_or(0, |at| self.faults[at])
+    }
+
+    pub(super) fn struck(&mut self, kind: FaultKind) {
+        if let Some(at) = FaultKind::ALL.iter().position(|own| *own == kind) {
+            self.faults[at] += 1;
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        for (sum, more) in self.faults.iter_mut().zip(other.faults) {
+            *sum += more;
+        }
+        self.writes += other.writes;
+        self.writes_failed += other.writes_failed;
+        self.writes_surfaced += other.writes_surfaced;
+        self.reads += other.reads;
+        self.opens += other.opens;
+        self.refusals += other.refusals;
+        self.read_errors += other.read_errors;
+        self.lost += other.lost;
+        self.flushes += other.flushes;
+        self.compactions += other.compactions;
+        self.settled += other.settled;
+        self
+    }
+}
+
+impl fmt::Display for StorageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            seed,
+            hash,
+            steps,
+            at,
+            counters,
+            ..
+        } = self;
+        let faults: u64 = counters.faults.iter().sum();
+        let refused = counters.refusals;
+        write!(
+            f,
+            "storage seed {seed} hash {hash:016x} steps {steps} at {at} writes {} reads {} opens {} refused {refused} faults {faults}",
+            counters.writes, counters.reads, counters.opens,
+        )?;
+        match &self.violation {
+            None => f.write_str(" ok"),
+            Some(violation) => write!(f, " VIOLATION {violation}"),
+        }
+    }
+}
