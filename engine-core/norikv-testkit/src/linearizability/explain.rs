@@ -1,7 +1,8 @@
 //! Where a history that has no order breaks, told in few operations.
 //!
-//! **Invariant: the window alone is the contradiction.** Of the operations around the one that
-//! nothing explains, each is forgotten in turn (from then on it may have answered anything, as late
+//! **Invariant: after all that came before it, the window is the contradiction.** What returned long
+//! before stays as it was told (it may have used up an operation of unknown outcome, for example). Of
+//! the operations around the one that nothing explains, each is forgotten in turn (from then on it may have answered anything, as late
 //! as it likes, or never have taken effect); where there is still no order it stays forgotten. Each
 //! that is left is needed.
 
@@ -18,9 +19,10 @@ pub struct Violation<K, S> {
     pub key: K,
     /// The first operation whose answer nothing explains, given all answers before it.
     pub unexplained: OperationId,
-    /// The operations that contradict each other, the unexplained one among them, in the order of
-    /// invocation. None can be left out, and whatever else was asked at that time, and however it
-    /// ended, does not help.
+    /// The operations that contradict each other after all that came before them, the unexplained
+    /// one among them, in the order of invocation. None can be left out (where the search for less
+    /// did not meet its limit), and what else was asked at that time does not help, however it
+    /// ended.
     pub window: Vec<OperationId>,
     /// The other operations that ran at the same time as the unexplained one or whose outcome is
     /// unknown, in the order of invocation. None of them explains it.
