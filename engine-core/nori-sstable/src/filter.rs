@@ -47,7 +47,7 @@ impl FilterBuilder {
     pub(crate) fn add(&mut self, user: &[u8]) {
         if self.bits_per_key > 0 {
             let cut = match breaks(Mutant::FilterHashesPrefix) {
-                true => user.len().min(16),
+                true => user.len().min(8),
                 false => user.len(),
             };
             self.hashes.push(hash(&user[..cut]));

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use norikv_sim::storage::{self, StorageConfig};
 use norikv_sim::{SimConfig, run};
 use norikv_types::{Mutant, World};
 
@@ -130,10 +131,15 @@ fn hunt(mutant: Mutant, seeds_max: u64) -> Hunt {
 /// The promise that a standard run of `world` breaks.
 fn broken_by(world: World, seed: u64) -> Option<Broken> {
     let run = AssertUnwindSafe(|| match world {
-        World::Gossip => None,
-        _ => run(SimConfig::standard(seed))
+        World::Cluster => run(SimConfig::standard(seed))
             .violation
-            .map(|violation| Broken::new(&violation)),
+            .as_ref()
+            .map(Broken::new),
+        World::Storage => {
+            let report = storage::run(&StorageConfig::standard(seed));
+            report.violation.as_ref().map(Broken::new)
+        }
+        _ => None,
     });
     match panic::catch_unwind(run) {
         Ok(violation) => violation,
@@ -150,7 +156,7 @@ fn broken_by(world: World, seed: u64) -> Option<Broken> {
 
 impl Broken {
     /// The check is called as the variant of the violation that it reports.
-    fn new(violation: &(impl Debug + Display)) -> Self {
+    fn new<V: Debug + Display>(violation: &V) -> Self {
         let variant = format!("{violation:?}");
         let end = variant.find(|letter: char| !letter.is_alphanumeric());
         Self {

@@ -268,7 +268,7 @@ mutants! {
     BoundaryKeyMissed: "nori-sstable", Storage, "looks for the last key of a block in the next";
     /// A filter must be asked what it was told.
     FilterHashesPrefix: "nori-sstable", Storage,
-        "hashes the first 16 bytes of a key into the filter";
+        "hashes the first 8 bytes of a key into the filter";
 
     /// SWIM §4.2: a suspect that does not refute is faulty.
     SuspicionNeverExpires: "nori-swim", Gossip, "waits for ever for a suspect to refute";
