@@ -38,7 +38,7 @@ pub struct Tally {
     pub fired: u64,
     /// Met nobody.
     pub passed_over: u64,
-    /// Nodes that ended because their disk was full.
+    /// How often a node ended because its disk was full.
     pub halted: u64,
 }
 
@@ -88,15 +88,15 @@ impl Nemesis {
             match fired {
                 Some(halted) => {
                     tally.fired += 1;
-                    tally.halted += u64::from(halted);
+                    tally.halted += halted;
                 }
                 None => tally.passed_over += 1,
             }
         }
     }
 
-    /// Does it, waits, undoes it. `None` where it met nobody; otherwise whether a node ended of it.
-    async fn carry_out(&self, planned: &Planned) -> Option<bool> {
+    /// Does it, waits, undoes it. `None` where it met nobody; otherwise how often a node ended of it.
+    async fn carry_out(&self, planned: &Planned) -> Option<u64> {
         let lasts = planned.lasts;
         let leader = match planned.fault {
             Fault::Kill(Target::Leader(group))
@@ -146,7 +146,7 @@ impl Nemesis {
                 self.cluster.mesh.end(id);
             }
         }
-        Some(false)
+        Some(0)
     }
 
     /// Waits while a fault lasts, and measures what it does to a leader's group.
@@ -180,37 +180,55 @@ impl Nemesis {
         }
     }
 
-    /// Fills a node's disk until the node ends of it or the time is up; frees it and has the node
-    /// run. Says whether the node ended.
-    async fn fill(&self, number: u64, lasts: Duration) -> bool {
+    /// Fills a node's disk while much is written; frees it and has the node run. A node whose log
+    /// finds no room halts; it is started again at once, on the full disk, and again with room.
+    /// Says how often it ended.
+    async fn fill(&self, number: u64, lasts: Duration) -> u64 {
         let node = self.cluster.node(number);
         let Ok(disks) = &self.cluster.disks else {
-            return false;
+            return 0;
         };
         node.may_end(true).await;
-        let since = Instant::now();
-        let mut ended = None;
-        while since.elapsed() < lasts.max(FULL_MIN) && ended.is_none() {
-            if let Err(why) = disks.fill(number) {
-                let message = format!("filling the disk of node {number}: {why:#}");
-                self.findings.add(Violation::Failure { message });
-                return false;
+        let mut halts = 0;
+        let full = async {
+            let since = Instant::now();
+            while since.elapsed() < lasts.max(FULL_MIN) && halts < 2 {
+                disks.fill(number)?;
+                tokio::time::sleep(LOOK_EVERY).await;
+                if self.halted(node).await {
+                    halts += 1;
+                    if halts == 1 {
+                        node.start_as(true).await?;
+                    }
+                }
             }
-            tokio::time::sleep(LOOK_EVERY).await;
-            ended = node.ended().await;
-        }
-        if let Err(why) = disks.free(number) {
-            let message = format!("freeing the disk of node {number}: {why:#}");
+            disks.free(number)
+        };
+        let outcome: anyhow::Result<()> = tokio::select! {
+            outcome = full => outcome,
+            () = self.probe.burst(number) => Ok(()),
+        };
+        if let Err(why) = outcome {
+            let message = format!("the full disk of node {number}: {why:#}");
             self.findings.add(Violation::Failure { message });
         }
         // It may have met the end of the disk just before.
         let freed = Instant::now();
-        while freed.elapsed() < AFTERMATH && ended.is_none() {
+        while freed.elapsed() < AFTERMATH && node.has_process().await {
             tokio::time::sleep(LOOK_EVERY).await;
-            ended = node.ended().await;
+            halts += u64::from(self.halted(node).await);
         }
-        let Some(status) = ended else {
+        if node.has_process().await {
             node.may_end(false).await;
+        } else {
+            self.start(node).await;
+        }
+        halts
+    }
+
+    /// Whether a node with a full disk ended; when it did, it must have been for that.
+    async fn halted(&self, node: &Node) -> bool {
+        let Some(status) = node.ended().await else {
             return false;
         };
         let tail = node.tail();
@@ -220,7 +238,6 @@ impl Nemesis {
                 format!("met a full disk and ended with {status}\n{tail}"),
             );
         }
-        self.start(node).await;
         true
     }
 
@@ -263,7 +280,7 @@ impl Nemesis {
 /// Longer than leases and elections last.
 const PAUSE_MIN: Duration = Duration::from_millis(1_200);
 /// How long a disk stays full when the node does not end of it.
-const FULL_MIN: Duration = Duration::from_secs(8);
+const FULL_MIN: Duration = Duration::from_secs(12);
 const AFTERMATH: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How much longer than its fault an outage is watched.

@@ -83,6 +83,24 @@ impl Probe {
         None
     }
 
+    /// Writes large values to a few keys through other nodes than `victim`, for ever.
+    pub(crate) async fn burst(&self, victim: u64) {
+        loop {
+            for (node, client) in (1..).zip(&self.clients) {
+                if node == victim {
+                    continue;
+                }
+                let write = self.record.draw_write().0;
+                let mut value = vec![write.to_le_bytes()[0]; LARGE];
+                value[..8].copy_from_slice(&write.to_le_bytes());
+                let key = format!("b/{}", write % 16);
+                // Whether it is acknowledged is not what it is for.
+                let _outcome = client.put(key.as_bytes(), value, Expect::Any).await;
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
     /// A key of the group that nobody else writes.
     fn key(&self, group: u32, write: u64) -> String {
         (0_u64..)
@@ -92,6 +110,8 @@ impl Probe {
     }
 }
 
+/// Bytes of a large value.
+const LARGE: usize = 256 << 10;
 const EVERY: Duration = Duration::from_millis(10);
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// The longest outage that is measured.

@@ -29,7 +29,7 @@ pub(crate) enum FileSystem {
 /// Bytes of each node's file system.
 const BYTES: u64 = 192 << 20;
 /// Bytes left free when it is full: too few for a segment, enough for a directory entry.
-const LEFT: u64 = 64 << 10;
+const LEFT: u64 = 16 << 10;
 const BALLAST: &str = "ballast";
 
 impl Disks {

@@ -88,7 +88,7 @@ pub(super) fn configure(
     let (_, _, http, quic) = &ports.0[&node];
     let mut text = format!(
         "cluster = \"{CLUSTER}\"\nnode = {node}\nhttp = \"{http}\"\nquic = \"{quic}\"\ngroups = {GROUPS}\n\n\
-         [tuning]\nwal_segment_bytes = 1048576\nmemtable_bytes = 1048576\nkeep_log_bytes = 65536\n"
+         [tuning]\nwal_segment_bytes = 1048576\nmemtable_bytes = 131072\nkeep_log_bytes = 65536\n"
     );
     for (peer, relay) in peers {
         write!(text, "\n[[peers]]\nnode = {peer}\nquic = \"{relay}\"\n")?;

@@ -59,6 +59,11 @@ impl Node {
     /// # Panics
     /// When it has a process.
     pub(crate) async fn start(&self) -> Result<()> {
+        self.start_as(false).await
+    }
+
+    /// The same, and it may end by itself from the first.
+    pub(crate) async fn start_as(&self, may_end: bool) -> Result<()> {
         let mut process = self.process.lock().await;
         assert!(process.child.is_none(), "node {} runs", self.number);
         let stderr = File::options()
@@ -77,7 +82,7 @@ impl Node {
             .with_context(|| format!("starting {}", self.binary.display()))?;
         *process = Process {
             child: Some(child),
-            may_end: false,
+            may_end,
         };
         Ok(())
     }
@@ -133,6 +138,11 @@ impl Node {
     /// From now on it may end by itself, or not.
     pub(crate) async fn may_end(&self, may: bool) {
         self.process.lock().await.may_end = may;
+    }
+
+    /// Whether it has a process.
+    pub(crate) async fn has_process(&self) -> bool {
+        self.process.lock().await.child.is_some()
     }
 
     /// How its process ended, if it was to end by itself and has.
