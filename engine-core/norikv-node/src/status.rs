@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use nori_raft::{PeerStatus, Role};
-use norikv_types::{GroupId, LogIndex, NodeId, Term};
+use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
 use crate::Member;
@@ -61,6 +61,8 @@ pub struct ReplicaStatus {
     pub released_index: LogIndex,
     /// Whether it can serve.
     pub ready: bool,
+    /// When a leader's lease ends, by its own clock, if it has one.
+    pub lease_until: Option<Mono>,
     /// A leader's view of its peers, by id.
     pub peers: Vec<PeerStatus>,
 }

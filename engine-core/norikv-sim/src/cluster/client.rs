@@ -34,6 +34,8 @@ pub(crate) struct ClientSide {
     next_value: u64,
     /// The last version that anybody saw of each key.
     versions: BTreeMap<u32, Version>,
+    /// The last version of each key that somebody was told is written.
+    acknowledged: BTreeMap<u32, Version>,
     pub(crate) counters: ClientCounters,
 }
 
@@ -78,6 +80,8 @@ struct Active {
     name: Bytes,
     attempts: u32,
     attempts_max: u32,
+    /// What was acknowledged of its key before it began: a read must not be older.
+    floor: Option<Version>,
     /// The attempt that it waits for.
     waits_for: Option<RequestId>,
     /// Some attempt may have taken effect, now or later.
@@ -133,6 +137,7 @@ impl ClientSide {
             next_request: 1,
             next_value: 1,
             versions: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
             counters: ClientCounters::default(),
         }
     }
@@ -153,7 +158,10 @@ impl ClientSide {
         };
         Some(match action {
             Action::Put {
-                key, expect: want, ..
+                key,
+                expect: want,
+                once,
+                ..
             } => {
                 let value = ValueId(self.next_value);
                 let expect = expect(key, want);
@@ -162,6 +170,7 @@ impl ClientSide {
                     key: *key,
                     value,
                     expect,
+                    once: *once,
                 }
             }
             Action::Delete {
@@ -358,13 +367,20 @@ impl Simulation {
         } else {
             Vec::new()
         };
-        let patient = side.prng.below(10) != 0 || !op.is_write();
+        let patient = !op.is_once() && (side.prng.below(10) != 0 || !op.is_write());
+        let floor = match op {
+            Op::Get { key, consistency } if consistency != Consistency::StaleOk => {
+                side.acknowledged.get(&key).copied()
+            }
+            _ => None,
+        };
         side.clients[client].active = Some(Active {
             op,
             operations,
             name: Bytes::from(format!("client-{client}/{}", side.counters.invoked)),
             attempts: 0,
             attempts_max: if patient { ATTEMPTS_MAX } else { 1 },
+            floor,
             waits_for: None,
             doubtful: false,
         });
@@ -464,6 +480,22 @@ impl Simulation {
                 .collect(),
             _ => Vec::new(),
         };
+        if let (Answer::Written { version }, Op::Put { key, .. } | Op::Delete { key, .. }) =
+            (answer, active.op)
+        {
+            let last = self.clients.acknowledged.entry(key).or_default();
+            *last = (*last).max(*version);
+        }
+        if let (Answer::Value { version, .. }, Some(floor), Op::Get { key, .. }) =
+            (answer, active.floor, active.op)
+            && *version < floor
+        {
+            self.break_off(Violation::StaleRead {
+                key,
+                read: *version,
+                acknowledged: floor,
+            });
+        }
         for (key, version) in seen {
             if let Some(key) = key {
                 self.clients.versions.insert(key, version);

@@ -32,7 +32,7 @@ impl SimConfig {
         };
         config.clients = draw_clients(prng);
         config.links = draw_links(prng);
-        config.storage = draw_sizes(prng);
+        config.storage = draw_sizes(prng, config.clients.value_bytes_max);
         config.drift_ppm_max = rare(prng, 4_500);
         config.heal_majority_first = draw(prng, 2) == 0;
         config.plan = Deck::draw(prng, nodes).deal(prng, until_ms);
@@ -61,7 +61,7 @@ fn draw_links(prng: &mut Prng) -> LinkFaults {
             min: Duration::from_micros(100),
             max: Duration::from_micros(500 + u64::from(draw(prng, 4_000))),
             tail_ppm: rare(prng, 20_000),
-            tail_max: Duration::from_millis(200),
+            tail_max: draw_tail(prng),
         },
         loss_ppm: rare(prng, 20_000),
         duplicate_ppm: rare(prng, 20_000),
@@ -72,10 +72,11 @@ fn draw_links(prng: &mut Prng) -> LinkFaults {
     }
 }
 
-fn draw_sizes(prng: &mut Prng) -> Sizes {
+fn draw_sizes(prng: &mut Prng, value_bytes_max: u32) -> Sizes {
     let bits = |prng: &mut Prng, low: u32, span: u32| 1_u64 << (low + draw(prng, span));
     Sizes {
-        segment_bytes: bits(prng, 17, 3),
+        // A segment holds at least the largest batch, which holds at least a value.
+        segment_bytes: bits(prng, 14, 6).max(u64::from(value_bytes_max.next_power_of_two()) * 8),
         memtable_bytes: bits(prng, 15, 5),
         table_bytes: bits(prng, 15, 4),
         keep_log_bytes: bits(prng, 12, 8),
@@ -114,6 +115,7 @@ pub(crate) fn draw_operation(prng: &mut Prng, client: u32, keys: u32) -> Action 
         0..=44 => Action::Put {
             client,
             key,
+            once: prng.below(4) == 0,
             expect,
         },
         45..=54 => Action::Delete {
@@ -182,7 +184,9 @@ impl Deck {
     fn fault(&self, prng: &mut Prng, kind: FaultKind) -> Action {
         let node = 1 + draw(prng, self.nodes);
         let other = 1 + (node + draw(prng, self.nodes.max(2) - 1)) % self.nodes;
-        let for_ms = 20 + u64::from(draw(prng, self.for_max_ms));
+        // Some faults are over before anybody notices.
+        let longest = [300.min(self.for_max_ms), self.for_max_ms][usize::from(draw(prng, 3) > 0)];
+        let for_ms = 20 + u64::from(draw(prng, longest));
         let disk = match draw(prng, 2) {
             0 => Disk::Log,
             _ => Disk::Data,
@@ -242,7 +246,7 @@ impl Deck {
             },
             FaultKind::SlowDisk => Action::SlowDisk {
                 node,
-                times: [5, 20, 100, 300][draw(prng, 4) as usize],
+                times: [5, 20, 100, 300, 1_000, 3_000][draw(prng, 6) as usize],
                 for_ms,
             },
             FaultKind::SyncFailure => Action::SyncFailure {
@@ -250,6 +254,13 @@ impl Deck {
                 disk,
                 syncs: draw(prng, 8),
                 for_ms,
+            },
+            FaultKind::DiskFull => Action::DiskFull { node, disk, for_ms },
+            FaultKind::BitRot => Action::BitRot { node, disk },
+            FaultKind::LatentSector => Action::LatentSector { node, disk },
+            FaultKind::Misdirect => Action::Misdirect {
+                node,
+                writes: draw(prng, 10),
             },
             FaultKind::Wipe => Action::Wipe { node },
         }
@@ -262,7 +273,7 @@ fn draw_storm(prng: &mut Prng) -> LinkFaults {
             min: Duration::from_micros(100),
             max: Duration::from_millis(1 + u64::from(draw(prng, 60))),
             tail_ppm: draw(prng, 100_000),
-            tail_max: Duration::from_millis(200),
+            tail_max: draw_tail(prng),
         },
         loss_ppm: draw(prng, 300_000),
         duplicate_ppm: draw(prng, 200_000),
@@ -271,6 +282,11 @@ fn draw_storm(prng: &mut Prng) -> LinkFaults {
         truncate_ppm: rare(prng, 5_000),
         flip_ppm: rare(prng, 5_000),
     }
+}
+
+/// Shorter than an election takes, or longer.
+fn draw_tail(prng: &mut Prng) -> Duration {
+    Duration::from_millis([200, 800][draw(prng, 2) as usize])
 }
 
 /// How likely a kind is at most, beside the others. What ends a node for good is rarest.
@@ -288,8 +304,11 @@ const fn weight_max(kind: FaultKind) -> u32 {
         | FaultKind::Clog
         | FaultKind::Flap
         | FaultKind::SlowReceiver => 6,
-        FaultKind::Blackout | FaultKind::SyncFailure | FaultKind::JumpWall => 4,
-        FaultKind::Wipe => 2,
+        FaultKind::Blackout
+        | FaultKind::SyncFailure
+        | FaultKind::DiskFull
+        | FaultKind::JumpWall => 4,
+        FaultKind::BitRot | FaultKind::LatentSector | FaultKind::Misdirect | FaultKind::Wipe => 2,
     }
 }
 

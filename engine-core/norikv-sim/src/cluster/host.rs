@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
+use nori_env::{BlockStore, ObjectKind};
 use nori_observe::Meter;
 use nori_wal::Options as LogOptions;
 use norikv_node::adapters::{LsmStorage, PlacementRouter, WalLog};
@@ -20,7 +21,7 @@ use norikv_node::driver::{
 use norikv_node::{
     GroupLog, Input, Maintenance, Node, NodeConfig, PortError, ReplicatedLog, RequestId, Storage,
 };
-use norikv_testkit::{DiskOptions, SimDisk, SimEntropy, VirtualClock};
+use norikv_testkit::{DiskOptions, Scope, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{GroupId, Mono, NodeId, Prng, WallMs};
 
 use crate::cluster::SimConfig;
@@ -43,6 +44,8 @@ pub(crate) struct Host {
     /// How many times slower than usual its disks are, and until when.
     pub(crate) disk_slowness: u32,
     pub(crate) disk_slow_until: Mono,
+    /// A disk is full until then.
+    pub(crate) full_until: Mono,
     /// What an input costs the process, and until when.
     pub(crate) input_cost: Duration,
     pub(crate) cpu_slow_until: Mono,
@@ -133,6 +136,7 @@ impl Host {
             paused_until: Mono::ZERO,
             disk_slowness: 1,
             disk_slow_until: Mono::ZERO,
+            full_until: Mono::ZERO,
             input_cost: Duration::ZERO,
             cpu_slow_until: Mono::ZERO,
             retired: false,
@@ -171,6 +175,8 @@ impl Host {
             LogOptions {
                 segment_bytes: config.storage.segment_bytes,
                 first_segment_bytes: config.storage.segment_bytes,
+                batch_bytes_max: u32::try_from(config.storage.segment_bytes / 2)
+                    .unwrap_or(u32::MAX),
                 ..LogOptions::default()
             },
         )?);
@@ -216,6 +222,20 @@ impl Host {
     /// Lets its wall clock jump.
     pub(crate) fn jump_wall(&self, by_ms: i64) {
         self.clock.jump_wall(by_ms);
+    }
+
+    /// What on a disk no crash can explain away: a table, or a segment of the log that is closed.
+    /// (The end of the last segment may look torn; that is a stated limit of the log.)
+    pub(crate) fn sealed(&self, disk: Disk, prng: &mut Prng) -> Option<Scope> {
+        if disk == Disk::Data {
+            return Some(Scope::Kind(ObjectKind::Table));
+        }
+        let mut segments = self.log_disk.list().ok()?;
+        segments.retain(|id| id.kind == ObjectKind::Log);
+        segments.sort_unstable_by_key(|id| id.number);
+        segments.pop();
+        let nth = usize::try_from(prng.below(segments.len().max(1) as u64)).ok()?;
+        segments.get(nth).copied().map(Scope::Object)
     }
 
     /// One of its disks.
@@ -335,6 +355,11 @@ impl Process {
 }
 
 impl Queues {
+    /// How many tasks wait.
+    pub(crate) fn len(&self) -> usize {
+        self.log.len() + self.apply.len() + self.read.len() + self.snapshot.len() + self.job.len()
+    }
+
     /// Whether something waits for the worker.
     pub(crate) fn waits(&self, worker: Worker) -> bool {
         match worker {

@@ -8,6 +8,7 @@ mod acknowledged;
 mod applied;
 mod election;
 mod hard_state;
+mod leader;
 mod log_matching;
 mod once;
 mod recovered;
@@ -58,6 +59,7 @@ impl Invariants {
         if let Some(hard_state) = &persist.hard_state {
             hard_state::check(node, group, replica.issued_hard_state(), hard_state)?;
         }
+        leader::only_appends(node, group, replica, persist)?;
         replica.issue(persist);
         for entry in &persist.entries {
             let before = replica.issued.term_at(entry.index.prev());
@@ -96,15 +98,29 @@ impl Invariants {
         role: raft::Role,
         term: Term,
     ) -> Result<(), Violation> {
+        let replica = self.replicas.entry((node, group)).or_default();
+        replica.leads = (role == raft::Role::Leader).then_some(term);
         if role != raft::Role::Leader {
             return Ok(());
         }
         let memory = self.groups.entry(group).or_default();
         memory.leaders.check(node, group, term)?;
-        let replica = self.replicas.entry((node, group)).or_default();
         memory
             .applied
             .check_leader(node, group, term, &replica.issued)
+    }
+
+    /// A node knows more of its log to be committed.
+    pub(crate) fn commit_advanced(
+        &self,
+        node: NodeId,
+        group: GroupId,
+        commit_index: LogIndex,
+    ) -> Result<(), Violation> {
+        match self.replicas.get(&(node, group)) {
+            Some(replica) => leader::commits_own_term(node, group, replica, commit_index),
+            None => Ok(()),
+        }
     }
 
     /// A node hands entries to its applier.

@@ -10,9 +10,9 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nori_env::{IoErrorKind, IoOp};
+use nori_env::{IoErrorKind, IoOp, ObjectKind};
 use norikv_node::PortError;
-use norikv_testkit::{FailPoint, LinkFaults};
+use norikv_testkit::{FailPoint, Lie, LinkFaults, Scope};
 use norikv_types::{Mono, NodeId, Prng};
 
 use crate::cluster::coverage::Coverage;
@@ -55,6 +55,9 @@ pub(crate) enum NemesisHappening {
     },
     ReceiverQuick {
         node: NodeId,
+    },
+    Room {
+        host: usize,
     },
     Restart {
         host: usize,
@@ -107,6 +110,12 @@ impl Simulation {
             }
             NemesisHappening::ReceiverQuick { node } => {
                 self.network.slow_receiver(node, Duration::ZERO);
+            }
+            NemesisHappening::Room { host } => {
+                if self.now >= self.hosts[host].full_until {
+                    self.hosts[host].log_disk.set_capacity(None);
+                    self.hosts[host].data_disk.set_capacity(None);
+                }
             }
             NemesisHappening::Restart { host } => self.start_again(host),
             NemesisHappening::End => self.end_faults(),
@@ -191,6 +200,18 @@ impl Simulation {
                     machine.disk(*disk).fail(point);
                     self.restart_after(host, *for_ms);
                 }
+            }
+            Action::DiskFull { disk, for_ms, .. } => {
+                let machine = &mut self.hosts[host];
+                machine.disk_failing = true;
+                machine.full_until = machine.full_until.max(self.now + ms(*for_ms));
+                let full = machine.disk(*disk).used();
+                machine.disk(*disk).set_capacity(Some(full));
+                self.nemesis_after(*for_ms, NemesisHappening::Room { host });
+                self.restart_after(host, for_ms + 1);
+            }
+            Action::BitRot { .. } | Action::LatentSector { .. } | Action::Misdirect { .. } => {
+                self.damage(host, action);
             }
             Action::Wipe { .. } => self.wipe(host),
             _ => self.strike_links(action),
@@ -320,6 +341,33 @@ impl Simulation {
         after <= (self.config.replication as usize - 1) / 2
     }
 
+    /// Damages what a disk holds. A node that meets it has to say so.
+    fn damage(&mut self, host: usize, action: &Action) {
+        let prng = &mut self.nemesis.prng;
+        let machine = &self.hosts[host];
+        let hit = match action {
+            Action::BitRot { disk, .. } => machine
+                .sealed(*disk, prng)
+                .and_then(|scope| machine.disk(*disk).rot(prng, scope))
+                .is_some(),
+            Action::LatentSector { disk, .. } => machine
+                .sealed(*disk, prng)
+                .and_then(|scope| machine.disk(*disk).break_random_sector(prng, scope))
+                .is_some(),
+            Action::Misdirect { writes, .. } => {
+                let lie = Lie::misdirected_write(prng.next_u64())
+                    .on(Scope::Kind(ObjectKind::Table))
+                    .after(u64::from(*writes));
+                machine.data_disk.lie(lie);
+                true
+            }
+            _ => false,
+        };
+        if hit {
+            self.nemesis.harmed.insert(self.hosts[host].id);
+        }
+    }
+
     fn wipe(&mut self, host: usize) {
         self.stop(host, true);
         let machine = &mut self.hosts[host];
@@ -383,6 +431,9 @@ impl Simulation {
             machine.paused_until = Mono::ZERO;
             machine.disk_slowness = 1;
             machine.input_cost = Duration::ZERO;
+            machine.full_until = Mono::ZERO;
+            machine.log_disk.set_capacity(None);
+            machine.data_disk.set_capacity(None);
             self.network.slow_receiver(machine.id, Duration::ZERO);
             self.start_again(host);
         }
@@ -407,7 +458,10 @@ impl Simulation {
 impl FaultKind {
     /// Whether no restart mends it.
     const fn is_lasting(self) -> bool {
-        matches!(self, Self::Wipe)
+        matches!(
+            self,
+            Self::BitRot | Self::LatentSector | Self::Misdirect | Self::Wipe
+        )
     }
 }
 

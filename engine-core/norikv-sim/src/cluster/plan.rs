@@ -30,10 +30,13 @@ pub struct Entry {
 )]
 #[non_exhaustive]
 pub enum Action {
-    /// A client writes a new value.
+    /// A client writes a new value. With `once` the write bears no idempotency key, and the client
+    /// asks a single time.
     Put {
         client: u32,
         key: u32,
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        once: bool,
         #[serde(default, skip_serializing_if = "Wanted::is_any")]
         expect: Wanted,
     },
@@ -111,6 +114,14 @@ pub enum Action {
         syncs: u32,
         for_ms: u64,
     },
+    /// Nothing more fits on a disk; there is room again in the end.
+    DiskFull { node: u32, disk: Disk, for_ms: u64 },
+    /// A bit of a table or of a closed segment of the log flips.
+    BitRot { node: u32, disk: Disk },
+    /// A sector of a table or of a closed segment of the log cannot be read any more.
+    LatentSector { node: u32, disk: Disk },
+    /// A write of a table lands elsewhere: the one after `writes` more.
+    Misdirect { node: u32, writes: u32 },
     /// A disk is replaced by an empty one. The node stays down: it cannot know what it voted.
     Wipe { node: u32 },
 }
@@ -159,6 +170,10 @@ pub enum FaultKind {
     Storm,
     SlowDisk,
     SyncFailure,
+    DiskFull,
+    BitRot,
+    LatentSector,
+    Misdirect,
     Wipe,
 }
 
@@ -186,6 +201,10 @@ impl Action {
             Self::Storm { .. } => FaultKind::Storm,
             Self::SlowDisk { .. } => FaultKind::SlowDisk,
             Self::SyncFailure { .. } => FaultKind::SyncFailure,
+            Self::DiskFull { .. } => FaultKind::DiskFull,
+            Self::BitRot { .. } => FaultKind::BitRot,
+            Self::LatentSector { .. } => FaultKind::LatentSector,
+            Self::Misdirect { .. } => FaultKind::Misdirect,
             Self::Wipe { .. } => FaultKind::Wipe,
         })
     }
@@ -235,12 +254,16 @@ impl Action {
             | Self::SlowReceiver { for_ms, .. }
             | Self::Storm { for_ms, .. }
             | Self::SlowDisk { for_ms, .. }
-            | Self::SyncFailure { for_ms, .. } => *for_ms,
+            | Self::SyncFailure { for_ms, .. }
+            | Self::DiskFull { for_ms, .. } => *for_ms,
             Self::Put { .. }
             | Self::Delete { .. }
             | Self::Get { .. }
             | Self::Scan { .. }
             | Self::JumpWall { .. }
+            | Self::BitRot { .. }
+            | Self::LatentSector { .. }
+            | Self::Misdirect { .. }
             | Self::Wipe { .. } => 0,
         }
     }
@@ -259,6 +282,10 @@ impl Action {
             | Self::SlowReceiver { node, .. }
             | Self::SlowDisk { node, .. }
             | Self::SyncFailure { node, .. }
+            | Self::DiskFull { node, .. }
+            | Self::BitRot { node, .. }
+            | Self::LatentSector { node, .. }
+            | Self::Misdirect { node, .. }
             | Self::Wipe { node, .. } => Some(*node),
             Self::Cut { from, .. } | Self::Clog { from, .. } | Self::Flap { from, .. } => {
                 Some(*from)
@@ -276,7 +303,7 @@ impl Action {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Kill,
         Self::PowerCut,
         Self::CrashAtWrite,
@@ -293,6 +320,10 @@ impl FaultKind {
         Self::Storm,
         Self::SlowDisk,
         Self::SyncFailure,
+        Self::DiskFull,
+        Self::BitRot,
+        Self::LatentSector,
+        Self::Misdirect,
         Self::Wipe,
     ];
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use norikv_node::{Answer, Item, Query};
+use norikv_node::{Answer, Item, MemberState, Query};
 use norikv_testkit::{DiskCounters, NetworkCounters, Verdict, linearizable};
 use norikv_types::{GroupId, Mono, NodeId};
 use serde::Serialize;
@@ -39,8 +39,8 @@ pub struct Report {
     pub detected: u64,
     /// What the network did.
     pub network: NetworkCounters,
-    /// Unsynced units that power cuts kept, took and tore.
-    pub units: [u64; 3],
+    /// What the disks of all nodes did and suffered.
+    pub disks: DiskCounters,
     /// A key at which the checker met its limit: neither right nor wrong.
     pub undecided_key: Option<u32>,
     /// The promise that was broken, if one was.
@@ -101,6 +101,7 @@ impl Simulation {
 
     /// Why the cluster is not at rest.
     fn restless(&self) -> Option<String> {
+        let mut suspects = Vec::new();
         if !self.clients.is_idle() {
             return Some(String::from("a client still waits"));
         }
@@ -112,7 +113,15 @@ impl Simulation {
             let Some(process) = &host.process else {
                 return Some(format!("{} is down", host.id));
             };
-            for group in process.node.status().groups {
+            let status = process.node.status();
+            if self.nemesis.left_broken.is_empty() {
+                let doubted = status
+                    .members
+                    .iter()
+                    .filter(|member| member.state != MemberState::Alive);
+                suspects.extend(doubted.map(|member| (host.id, member.node, member.state)));
+            }
+            for group in status.groups {
                 let Some(replica) = group.replica else {
                     continue;
                 };
@@ -126,7 +135,14 @@ impl Simulation {
                 }
             }
         }
-        None
+        // A node that stays down is rightly doubted.
+        let up = |node: NodeId| {
+            let host = self.host_of(node);
+            host.is_some_and(|host| !self.hosts[host].retired && self.hosts[host].process.is_some())
+        };
+        suspects.retain(|(_, node, _)| up(*node));
+        let (by, node, state) = suspects.first()?;
+        Some(format!("{by} takes {node} for {state:?}"))
     }
 
     /// At rest every replica of a group holds the same bytes under the same versions.
@@ -134,6 +150,10 @@ impl Simulation {
         let mut contents = BTreeMap::<GroupId, (NodeId, Vec<Item>)>::new();
         let mut differ = None;
         for host in &self.hosts {
+            // Who stopped for harm stands where it stood then.
+            if host.retired {
+                continue;
+            }
             let Some(process) = &host.process else {
                 continue;
             };
@@ -193,14 +213,10 @@ impl Simulation {
     /// What came of the run so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        let mut units = [0; 3];
+        let mut disks = DiskCounters::default();
         for host in &self.hosts {
-            for disk in [&host.log_disk, &host.data_disk] {
-                let counters: DiskCounters = disk.counters();
-                units[0] += counters.units_kept;
-                units[1] += counters.units_lost;
-                units[2] += counters.units_torn;
-            }
+            disks += host.log_disk.counters();
+            disks += host.data_disk.counters();
         }
         Report {
             seed: self.config.seed,
@@ -213,7 +229,7 @@ impl Simulation {
             held_back: self.nemesis.held_back,
             detected: self.nemesis.detected,
             network: self.network.counters(),
-            units,
+            disks,
             undecided_key: self.undecided_key,
             violation: self.violation.clone(),
         }

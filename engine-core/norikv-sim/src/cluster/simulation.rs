@@ -11,9 +11,9 @@ use core::time::Duration;
 use bytes::Bytes;
 use norikv_node::adapters::PlacementRouter;
 use norikv_node::driver::{JobTask, Task, route};
-use norikv_node::{Event, Input, Lane, Output, Router};
+use norikv_node::{Event, Input, Lane, Output, PortError, PortErrorKind, Router};
 use norikv_testkit::{Channel, Message, Network, Payload, Schedule};
-use norikv_types::{GroupId, Mono, NodeId, Prng};
+use norikv_types::{GroupId, Mono, NodeId, Prng, Term};
 
 use crate::cluster::client::{ClientHappening, ClientSide};
 use crate::cluster::host::{Host, Worker};
@@ -344,6 +344,16 @@ impl Simulation {
                 let again_ms = 20 + self.prng.below(1_000);
                 self.restart_after(host, again_ms);
             }
+            Err(PortError {
+                kind: PortErrorKind::NoSpace,
+                ..
+            }) if machine.full_until > self.now => {
+                let wait = machine.full_until.since(self.now);
+                self.schedule.push(
+                    self.now + wait + Duration::from_millis(1),
+                    Happening::Nemesis(NemesisHappening::Restart { host }),
+                );
+            }
             Err(_) if self.nemesis.harmed.contains(&id) => {
                 self.nemesis.detected += 1;
                 self.hosts[host].retired = true;
@@ -538,6 +548,10 @@ impl Simulation {
             .as_ref()
             .and_then(|process| process.node.poll_timeout());
         machine.deadline = local.map(|local| machine.world(local));
+        let waiting = machine.process.as_ref().map(|process| process.queues.len());
+        if let Some(waiting) = waiting.filter(|waiting| *waiting > WAITING_MAX) {
+            self.break_off(Violation::Unbounded { node: id, waiting });
+        }
         self.schedule_work(host);
     }
 
@@ -556,7 +570,17 @@ impl Simulation {
             Output::Event(Event::Raft {
                 group,
                 event: nori_raft::Event::RoleChanged { role, term },
-            }) => self.invariants.role_changed(node, *group, *role, *term),
+            }) => {
+                self.invariants.role_changed(node, *group, *role, *term)?;
+                match role {
+                    nori_raft::Role::Leader => self.no_lease_elsewhere(node, *group, *term),
+                    _ => Ok(()),
+                }
+            }
+            Output::Event(Event::Raft {
+                group,
+                event: nori_raft::Event::CommitAdvanced { commit_index },
+            }) => self.invariants.commit_advanced(node, *group, *commit_index),
             Output::Event(Event::Misuse {
                 group,
                 from,
@@ -584,6 +608,36 @@ impl Simulation {
             Some(client) => self.instruct(client, action),
             None => self.strike(&action),
         }
+    }
+
+    /// While a lease holds nobody else leads, whatever the clocks do within their bound
+    /// (dissertation §6.4.1).
+    fn no_lease_elsewhere(
+        &self,
+        leader: NodeId,
+        group: GroupId,
+        term: Term,
+    ) -> Result<(), Violation> {
+        for host in self.hosts.iter().filter(|host| host.id != leader) {
+            let Some(process) = &host.process else {
+                continue;
+            };
+            let groups = process.node.status().groups;
+            let own = groups.into_iter().find(|own| own.group == group);
+            let Some(replica) = own.and_then(|own| own.replica) else {
+                continue;
+            };
+            let local = host.local(self.now);
+            if replica.term < term && replica.lease_until.is_some_and(|until| until > local) {
+                return Err(Violation::LeaseOverlaps {
+                    group,
+                    holder: host.id,
+                    leader,
+                    term,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn carry_out(&mut self, host: usize, output: Output) {
@@ -708,4 +762,6 @@ impl Worker {
     }
 }
 
+/// Tasks that may wait for the workers of a node.
+const WAITING_MAX: usize = 4_096;
 const DIGEST_EVERY: u64 = 1_000;

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use norikv_testkit::NetworkCounters;
+use norikv_testkit::{DiskCounters, NetworkCounters};
 
 use crate::cluster::{ClientCounters, Coverage, FaultKind, Phase, Report};
 
@@ -35,8 +35,8 @@ pub struct Summary {
     pub detected: u64,
     /// What networks did.
     pub network: NetworkCounters,
-    /// Unsynced units that power cuts kept, took and tore.
-    pub units: [u64; 3],
+    /// What disks did and suffered.
+    pub disks: DiskCounters,
 }
 
 impl Summary {
@@ -53,9 +53,7 @@ impl Summary {
         self.held_back += report.held_back;
         self.detected += report.detected;
         self.network += report.network;
-        for (sum, units) in self.units.iter_mut().zip(report.units) {
-            *sum += units;
-        }
+        self.disks += report.disks;
     }
 
     /// Every count that shows that something happened at all, with its name.
@@ -70,6 +68,8 @@ impl Summary {
             ("lasting harm found by its node", self.detected),
         ];
         counts.extend(self.network.faults());
+        let told = self.disks.faults();
+        counts.extend(told.filter(|(what, _)| !IN_STORAGE_RUNS_ONLY.contains(what)));
         counts
     }
 }
@@ -121,6 +121,9 @@ impl fmt::Display for Summary {
         writeln!(f)
     }
 }
+
+/// A loss that nobody can notice would break the promise; storage runs have these faults.
+const IN_STORAGE_RUNS_ONLY: [&str; 2] = ["syncs_lied", "writes_lost"];
 
 /// `CrashAtWrite` as `crash at write`.
 fn words(name: impl fmt::Debug) -> String {

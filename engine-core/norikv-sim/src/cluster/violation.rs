@@ -128,6 +128,62 @@ pub enum Violation {
         /// The second time.
         second: Version,
     },
+    /// A read covers every write that was acknowledged before it began (dissertation §6.4).
+    #[error(
+        "key {key}: a read returned {read}, though {acknowledged} was acknowledged before it began"
+    )]
+    StaleRead {
+        /// The key's number.
+        key: u32,
+        /// What was read.
+        read: Version,
+        /// What had been acknowledged.
+        acknowledged: Version,
+    },
+    /// A leader commits by counting only entries of its own term (Raft §5.4.2).
+    #[error("{node} leads {group} in term {term} and committed {committed} by counting")]
+    CommittedOldTerm {
+        /// The leader.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// Its term.
+        term: Term,
+        /// The entry that its commit index moved onto.
+        committed: Version,
+    },
+    /// A leader only appends to its log (Raft §5.3, leader append-only).
+    #[error("{node} leads {group} in term {term} and overwrote its log from {from} on")]
+    LeaderOverwrote {
+        /// The leader.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// Its term.
+        term: Term,
+        /// The first index that it wrote again.
+        from: LogIndex,
+    },
+    /// While a lease holds nobody else leads (dissertation §6.4.1).
+    #[error("{holder} holds a lease on {group} while {leader} leads it in term {term}")]
+    LeaseOverlaps {
+        /// The group.
+        group: GroupId,
+        /// Who holds a lease of an older term.
+        holder: NodeId,
+        /// Who leads.
+        leader: NodeId,
+        /// In which term.
+        term: Term,
+    },
+    /// What waits is bounded.
+    #[error("{node} has {waiting} tasks waiting for a worker")]
+    Unbounded {
+        /// The node.
+        node: NodeId,
+        /// How many tasks.
+        waiting: usize,
+    },
     /// A read returned bytes that nobody wrote under that key.
     #[error("key {key}: a read returned a value that nobody wrote there")]
     UnknownValue {

@@ -19,6 +19,8 @@ pub(crate) enum Op {
         key: u32,
         value: ValueId,
         expect: Expect,
+        /// Without a name, so that nobody can tell a repetition from another write.
+        once: bool,
     },
     Delete {
         key: u32,
@@ -48,11 +50,16 @@ pub(crate) struct Unknown {
 impl Op {
     pub(crate) fn call(&self, name: Bytes, value_bytes_max: u32) -> Call {
         match *self {
-            Self::Put { key, value, expect } => Call::Put {
+            Self::Put {
+                key,
+                value,
+                expect,
+                once,
+            } => Call::Put {
                 key: key_bytes(key),
                 value: value.bytes(value_bytes_max),
                 expect,
-                idempotency: Some(name),
+                idempotency: (!once).then_some(name),
             },
             Self::Delete { key, expect } => Call::Delete {
                 key: key_bytes(key),
@@ -74,6 +81,11 @@ impl Op {
 
     pub(crate) const fn is_write(&self) -> bool {
         matches!(self, Self::Put { .. } | Self::Delete { .. })
+    }
+
+    /// Whether asking twice could take effect twice.
+    pub(crate) const fn is_once(&self) -> bool {
+        matches!(self, Self::Put { once: true, .. })
     }
 
     /// Whether the history judges it: reads that may be stale are not.
@@ -102,7 +114,9 @@ impl Op {
         }
         let mut begin = |key, input| history.invoke(client, key, input, at);
         match *self {
-            Self::Put { key, value, expect } => alloc::vec![begin(
+            Self::Put {
+                key, value, expect, ..
+            } => alloc::vec![begin(
                 key,
                 Input::Put {
                     value,

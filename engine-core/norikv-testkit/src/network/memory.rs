@@ -24,9 +24,12 @@ impl<T: Clone> Memory<T> {
         let kept = self.links.entry(link).or_default();
         if kept.len() < MESSAGES_MAX {
             kept.push(message.clone());
-        } else if prng.below(4) == 0 {
+        } else {
+            // Each place keeps its message about four times as long as the one before it.
             let place = draw_index(kept, prng);
-            kept[place] = message.clone();
+            if prng.below(1 << (2 * place).min(16)) == 0 {
+                kept[place] = message.clone();
+            }
         }
     }
 

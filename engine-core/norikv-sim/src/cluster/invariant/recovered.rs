@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 
 use nori_raft::{HardState, Persist, Restored, WriteId};
 use norikv_node::GroupLog;
-use norikv_types::{GroupId, LogIndex, NodeId, Version};
+use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
 
 use super::term_log::TermLog;
 use crate::cluster::Violation;
@@ -20,6 +20,8 @@ pub(crate) struct Replica {
     /// The last snapshot that is durable in the storage; the log may hear of it later.
     installed: LogIndex,
     writing: VecDeque<Write>,
+    /// The term in which it leads.
+    pub(super) leads: Option<Term>,
 }
 
 #[derive(Debug)]
@@ -113,6 +115,7 @@ impl Replica {
             });
         }
         let terms = restored.entries.iter().map(|entry| entry.term);
+        self.leads = None;
         self.durable = TermLog::new(restored.snapshot.version(), terms);
         self.durable_hard_state = restored.hard_state;
         self.issued = self.durable.clone();
