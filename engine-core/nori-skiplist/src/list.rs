@@ -231,11 +231,10 @@ impl SkipList {
     /// The neighbours of (`key`, `tag`) on every level.
     fn splice(&self, prefix: u64, key: &[u8], tag: u64) -> Splice {
         let (mut before, mut after) = ([NIL; HEIGHT_MAX], [NIL; HEIGHT_MAX]);
-        let mut at = NIL;
+        let (mut at, mut behind) = (NIL, NIL);
         for level in (0..self.height()).rev() {
-            let (left, right) = self.walk(at, level, prefix, key, tag);
-            (before[level], after[level]) = (left, right);
-            at = left;
+            (at, behind) = self.walk(at, behind, level, prefix, key, tag);
+            (before[level], after[level]) = (at, behind);
         }
         (before, after)
     }
@@ -243,20 +242,35 @@ impl SkipList {
     /// The neighbours of (`key`, `tag`) on level 0.
     fn search(&self, key: &[u8], tag: u64) -> (u32, u32) {
         let prefix = prefix_of(key);
-        let (mut at, mut after) = (NIL, NIL);
+        let (mut at, mut behind) = (NIL, NIL);
         for level in (0..self.height()).rev() {
-            (at, after) = self.walk(at, level, prefix, key, tag);
+            (at, behind) = self.walk(at, behind, level, prefix, key, tag);
         }
-        (at, after)
+        (at, behind)
     }
 
-    /// Goes right on `level` from `at` while the next node stands before (`key`, `tag`).
-    fn walk(&self, mut at: u32, level: usize, prefix: u64, key: &[u8], tag: u64) -> (u32, u32) {
+    /// Goes right on `level` from `at` while the next node stands before (`key`, `tag`). `behind`
+    /// is known not to: the level above ended there, and most levels do as well.
+    fn walk(
+        &self,
+        mut at: u32,
+        behind: u32,
+        level: usize,
+        prefix: u64,
+        key: &[u8],
+        tag: u64,
+    ) -> (u32, u32) {
+        let mut link = self.link(at, level);
         loop {
-            let next = self.link(at, level).load(Ordering::Acquire);
-            if next == NIL || !self.node(next).is_before(prefix, key, tag) {
+            let next = link.load(Ordering::Acquire);
+            if next == behind || next == NIL {
                 return (at, next);
             }
+            let node = self.node(next);
+            if !node.is_before(prefix, key, tag) {
+                return (at, next);
+            }
+            link = self.link_of(node, level);
             at = next;
         }
     }
@@ -271,7 +285,11 @@ impl SkipList {
         if at == NIL {
             return &self.head[level];
         }
-        let node = self.node(at);
+        self.link_of(self.node(at), level)
+    }
+
+    /// The link out of `node` on `level`.
+    fn link_of<'a>(&'a self, node: &'a Node, level: usize) -> &'a AtomicU32 {
         match level {
             0 => &node.next,
             _ => self.links.at(node.links + narrow(level - 1)),
