@@ -6,12 +6,12 @@
 //! Layout: postcard of the [`Envelope`], then postcard of one [`Item`] after another to the end of
 //! the frame. A frame is self-contained; a stream transport adds its length.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_raft as raft;
 use norikv_types::{GroupId, NodeId, Term, Version};
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use crate::{Answer, Consistency, Failure, FrameRefusal, Lane, SessionId};
@@ -21,6 +21,9 @@ pub(crate) const PROTOCOL: u16 = 1;
 
 /// Bytes after which a frame is closed and another begun. One item more may stand in it.
 const FRAME_BYTES: usize = 512 << 10;
+
+/// Room that a frame begins with: the heartbeats of a few groups.
+const FRAME_BYTES_FIRST: usize = 192;
 
 /// Opens every frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,7 +159,8 @@ impl Work {
 pub(crate) struct FrameWriter {
     cluster: u64,
     id: NodeId,
-    open: BTreeMap<(NodeId, Lane), Vec<u8>>,
+    /// Ascending by peer and lane.
+    open: Vec<((NodeId, Lane), Vec<u8>)>,
     full: Vec<(NodeId, Lane, Bytes)>,
 }
 
@@ -165,37 +169,40 @@ impl FrameWriter {
         Self {
             cluster,
             id,
-            open: BTreeMap::new(),
+            open: Vec::new(),
             full: Vec::new(),
         }
     }
 
     pub(crate) fn push(&mut self, to: NodeId, lane: Lane, item: &Item) {
-        let mut buffer = self.open.remove(&(to, lane)).unwrap_or_else(|| {
+        let place = (self.open).binary_search_by_key(&(to, lane), |(place, _)| *place);
+        let place = place.unwrap_or_else(|place| {
             let envelope = Envelope {
                 protocol: PROTOCOL,
                 cluster: self.cluster,
                 from: self.id,
                 to,
             };
-            extend(Vec::new(), &envelope)
+            let mut buffer = Vec::with_capacity(FRAME_BYTES_FIRST);
+            append(&mut buffer, &envelope);
+            self.open.insert(place, ((to, lane), buffer));
+            place
         });
-        buffer = extend(buffer, item);
-        if buffer.len() >= FRAME_BYTES {
-            self.full.push((to, lane, buffer.into()));
-        } else {
-            self.open.insert((to, lane), buffer);
+        if let Some((_, buffer)) = self.open.get_mut(place) {
+            append(buffer, item);
+            if buffer.len() >= FRAME_BYTES {
+                let (_, buffer) = self.open.remove(place);
+                self.full.push((to, lane, buffer.into()));
+            }
         }
     }
 
     /// Every frame, each peer's and lane's in the order in which its items were pushed.
     pub(crate) fn take(&mut self) -> Vec<(NodeId, Lane, Bytes)> {
         let mut frames = core::mem::take(&mut self.full);
-        let open = core::mem::take(&mut self.open);
-        frames.extend(
-            open.into_iter()
-                .map(|((to, lane), buffer)| (to, lane, buffer.into())),
-        );
+        frames.reserve_exact(self.open.len());
+        let open = self.open.drain(..);
+        frames.extend(open.map(|((to, lane), buffer)| (to, lane, buffer.into())));
         frames
     }
 }
@@ -243,10 +250,30 @@ impl<'a> FrameReader<'a> {
     }
 }
 
-fn extend<T: Serialize>(buffer: Vec<u8>, value: &T) -> Vec<u8> {
-    match postcard::to_extend(value, buffer) {
-        Ok(buffer) => buffer,
-        Err(error) => unreachable!("a growing buffer takes every item: {error}"),
+/// Writes to the end of a buffer that stays where it is.
+struct End<'a>(&'a mut Vec<u8>);
+
+impl Flavor for End<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+fn append<T: Serialize>(buffer: &mut Vec<u8>, value: &T) {
+    if let Err(error) = postcard::serialize_with_flavor(value, End(buffer)) {
+        unreachable!("a growing buffer takes every item: {error}");
     }
 }
 
