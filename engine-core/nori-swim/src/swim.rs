@@ -158,23 +158,21 @@ impl Swim {
     /// When to call with [`Input::Timeout`]; `None` once this member left and told so.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let always = [
-            self.gossip_at,
-            self.proxies.next_deadline(),
-            self.suspicions.next_deadline(),
-        ];
-        let member = [
-            Some(self.prober.period_end),
-            self.prober
-                .current
-                .as_ref()
-                .and_then(|probe| probe.direct_until),
-            self.joining.retry_at,
-            Some(self.sync_at),
-            Some(self.recover_at),
-        ];
-        let member = member.into_iter().filter(|_| !self.has_left());
-        always.into_iter().chain(member).flatten().min()
+        // Asked after every input: absent moments count as the last one there is, to be quick.
+        let at = |moment: Option<Mono>| moment.unwrap_or(Mono::MAX);
+        let mut next = at(self.gossip_at)
+            .min(at(self.proxies.next_deadline()))
+            .min(at(self.suspicions.next_deadline()));
+        if !self.has_left() {
+            let probe = self.prober.current.as_ref();
+            next = next
+                .min(self.prober.period_end)
+                .min(at(probe.and_then(|probe| probe.direct_until)))
+                .min(at(self.joining.retry_at))
+                .min(self.sync_at)
+                .min(self.recover_at);
+        }
+        (next < Mono::MAX).then_some(next)
     }
 
     /// Everybody this node knows of, itself included, ascending.
