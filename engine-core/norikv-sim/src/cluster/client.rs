@@ -309,8 +309,7 @@ impl Simulation {
             self.check(checked);
         }
         let lost = self.config.clients.answer_loss_ppm;
-        let end = Duration::from_millis(self.config.faults_end_ms());
-        if self.now < Mono::ZERO + end && self.clients.prng.chance_ppm(lost) {
+        if self.now < self.faults_end && self.clients.prng.chance_ppm(lost) {
             return;
         }
         self.hear_later(request, Heard::Answered(result));

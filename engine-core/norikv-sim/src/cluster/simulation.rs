@@ -56,6 +56,8 @@ pub struct Simulation {
     pub(crate) violation: Option<Violation>,
     /// A key at which the checker met its limit.
     pub(crate) undecided_key: Option<u32>,
+    /// When every fault of the plan has ended.
+    pub(crate) faults_end: Mono,
     delivered: u64,
 }
 
@@ -163,6 +165,7 @@ impl Simulation {
             events: EventLog::new(config.watched),
             violation: None,
             undecided_key: None,
+            faults_end: Mono::ZERO + Duration::from_millis(config.faults_end_ms()),
             delivered: 0,
             prng,
             config,
