@@ -12,6 +12,7 @@ extern crate alloc;
 extern crate std;
 
 mod cluster;
+pub mod gossip;
 mod scenario;
 pub mod storage;
 mod trace;

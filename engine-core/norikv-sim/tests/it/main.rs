@@ -1,6 +1,7 @@
 //! Whole clusters by seed.
 
 mod control;
+mod gossip;
 mod storage;
 mod swarm;
 mod trace;
