@@ -15,6 +15,7 @@ use norikv_testkit::OperationId;
 use norikv_types::{Applied, ErrorKind, GroupId, Mono, Prng, Remedy, Version};
 
 use crate::cluster::draw::draw_operation;
+use crate::cluster::invariant::fresh;
 use crate::cluster::plan::{Action, Wanted};
 use crate::cluster::simulation::Happening;
 use crate::cluster::value::ValueId;
@@ -487,13 +488,8 @@ impl Simulation {
         }
         if let (Answer::Value { version, .. }, Some(floor), Op::Get { key, .. }) =
             (answer, active.floor, active.op)
-            && *version < floor
         {
-            self.break_off(Violation::StaleRead {
-                key,
-                read: *version,
-                acknowledged: floor,
-            });
+            self.check(fresh::check(key, *version, floor));
         }
         for (key, version) in seen {
             if let Some(key) = key {

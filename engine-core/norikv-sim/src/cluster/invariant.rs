@@ -6,9 +6,12 @@
 
 mod acknowledged;
 mod applied;
+pub(crate) mod bounded;
 mod election;
+pub(crate) mod fresh;
 mod hard_state;
 mod leader;
+pub(crate) mod lease;
 mod log_matching;
 mod once;
 mod recovered;
@@ -24,6 +27,7 @@ use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
 
 use self::applied::AppliedHistory;
 use self::election::Leaders;
+pub(crate) use self::lease::Lease;
 use self::log_matching::Entries;
 use self::once::Names;
 use self::recovered::Replica;

@@ -4,23 +4,21 @@
 //! for, ties in that order and nodes by id**; nothing else decides what happens next, so a seed
 //! decides all of it.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
 use norikv_node::adapters::PlacementRouter;
-use norikv_node::driver::{JobTask, Task, route};
-use norikv_node::{Event, Input, Lane, Output, PortError, PortErrorKind, Router};
-use norikv_testkit::{Channel, Message, Network, Payload, Schedule};
-use norikv_types::{GroupId, Mono, NodeId, Prng, Term};
+use norikv_node::{Input, Router};
+use norikv_testkit::{Message, Network, Schedule};
+use norikv_types::{GroupId, Mono, NodeId, Prng};
 
 use crate::cluster::client::{ClientHappening, ClientSide};
 use crate::cluster::host::{Host, Worker};
 use crate::cluster::invariant::Invariants;
 use crate::cluster::nemesis::{Nemesis, NemesisHappening};
-use crate::cluster::view::{EventLog, Happened};
-use crate::cluster::{SimConfig, Violation, frame};
+use crate::cluster::packet::Packet;
+use crate::cluster::view::EventLog;
+use crate::cluster::{SimConfig, Violation};
 use crate::trace::Trace;
 
 /// A cluster in one deterministic world.
@@ -58,7 +56,7 @@ pub struct Simulation {
     pub(crate) undecided_key: Option<u32>,
     /// When every fault of the plan has ended.
     pub(crate) faults_end: Mono,
-    delivered: u64,
+    pub(crate) delivered: u64,
 }
 
 /// What one [`Simulation::step`] did.
@@ -90,26 +88,6 @@ pub enum StepKind {
     Client,
     /// A fault began or ended, or a process started.
     Fault,
-}
-
-/// What a node sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Packet {
-    /// `None`: a SWIM packet.
-    pub(crate) lane: Option<Lane>,
-    pub(crate) bytes: Bytes,
-    /// The start of the receiver that the connection was made to.
-    pub(crate) to_life: u64,
-}
-
-impl Payload for Packet {
-    fn truncate(&mut self, prng: &mut Prng) -> bool {
-        Payload::truncate(&mut self.bytes, prng)
-    }
-
-    fn flip_bit(&mut self, prng: &mut Prng) -> bool {
-        Payload::flip_bit(&mut self.bytes, prng)
-    }
 }
 
 /// What is scheduled.
@@ -331,80 +309,6 @@ impl Simulation {
         self.drain(host);
     }
 
-    /// Starts a process. A disk whose power goes meanwhile is tried again later.
-    pub(crate) fn start(&mut self, host: usize) {
-        let boot = self.prng.next_u64();
-        let machine = &mut self.hosts[host];
-        if machine.retired {
-            return;
-        }
-        let found = machine.start(self.now, &self.config, &self.router, boot);
-        let lost_power = machine.log_disk.is_off() || machine.data_disk.is_off();
-        let id = machine.id;
-        match found {
-            _ if lost_power => {
-                self.stop(host, true);
-                let again_ms = 20 + self.prng.below(1_000);
-                self.restart_after(host, again_ms);
-            }
-            Err(PortError {
-                kind: PortErrorKind::NoSpace,
-                ..
-            }) if machine.full_until > self.now => {
-                let wait = machine.full_until.since(self.now);
-                self.schedule.push(
-                    self.now + wait + Duration::from_millis(1),
-                    Happening::Nemesis(NemesisHappening::Restart { host }),
-                );
-            }
-            Err(_) if self.nemesis.harmed.contains(&id) => {
-                self.nemesis.detected += 1;
-                self.hosts[host].retired = true;
-            }
-            Err(error) => self.break_off(Violation::CannotOpen {
-                node: id,
-                error: error.to_string(),
-            }),
-            Ok(found) => {
-                self.hosts[host].log_disk.clear_failures();
-                self.hosts[host].data_disk.clear_failures();
-                self.hosts[host].disk_failing = false;
-                self.trace.started(self.now, id);
-                for (group, log, restored) in found {
-                    let checked = self
-                        .invariants
-                        .restarted(id, group, log.as_ref(), &restored);
-                    self.check(checked);
-                }
-                self.events
-                    .push(self.now, || Happened::Started { node: id });
-                self.drain(host);
-                self.connect(host);
-            }
-        }
-    }
-
-    /// Ends a process.
-    pub(crate) fn stop(&mut self, host: usize, power_cut: bool) {
-        let machine = &mut self.hosts[host];
-        let id = machine.id;
-        let calls = machine
-            .process
-            .as_mut()
-            .map(|process| core::mem::take(&mut process.calls));
-        let ran = calls.is_some();
-        machine.stop(power_cut, &mut self.prng);
-        if ran {
-            self.trace.stopped(self.now, id);
-            self.events.push(self.now, || Happened::Stopped {
-                node: id,
-                power_cut,
-            });
-            self.hang_up(calls.unwrap_or_default());
-            self.disconnect(id);
-        }
-    }
-
     /// Ends the run.
     pub(crate) fn break_off(&mut self, violation: Violation) {
         self.violation.get_or_insert(violation);
@@ -455,62 +359,6 @@ impl Simulation {
         (node, kind)
     }
 
-    fn next_arrival(&mut self) -> (Option<NodeId>, StepKind) {
-        let Some((_, message)) = self.network.pop() else {
-            return (None, StepKind::Delivered);
-        };
-        let to = message.to;
-        let paused_until = self
-            .host_of(to)
-            .map_or(Mono::ZERO, |host| self.hosts[host].paused_until);
-        if paused_until > self.now {
-            self.schedule
-                .push(paused_until, Happening::Deliver(message));
-        } else {
-            self.deliver(message);
-        }
-        (Some(to), StepKind::Delivered)
-    }
-
-    fn deliver(&mut self, message: Message<Packet>) {
-        let Some(host) = self.host_of(message.to) else {
-            return;
-        };
-        let Packet {
-            lane,
-            mut bytes,
-            to_life,
-        } = message.payload;
-        // A connection never delivers to a later start of the receiver; a datagram may.
-        let machine = &self.hosts[host];
-        if machine.process.is_none() || (lane.is_some() && machine.life != to_life) {
-            return;
-        }
-        let from = message.from;
-        if message.harmed.is_some() {
-            // The transport proves what it carries: a packet is dropped, a connection ends.
-            if lane.is_some() {
-                self.connection_breaks(host, from);
-            }
-            return;
-        }
-        self.delivered += 1;
-        if self.config.flip == Some(self.delivered) {
-            let mut flipped = bytes.to_vec();
-            if let Some(last) = flipped.last_mut() {
-                *last ^= 1;
-            }
-            bytes = flipped.into();
-        }
-        self.feed(
-            host,
-            match lane {
-                Some(lane) => Input::Frame { from, lane, bytes },
-                None => Input::Datagram { from, bytes },
-            },
-        );
-    }
-
     fn work(&mut self, host: usize, life: u64, worker: Worker) {
         let machine = &mut self.hosts[host];
         let id = machine.id;
@@ -533,183 +381,11 @@ impl Simulation {
         self.schedule_work(host);
     }
 
-    /// Carries out what a node says until it falls silent.
-    fn drain(&mut self, host: usize) {
-        let id = self.hosts[host].id;
-        while let Some(process) = &mut self.hosts[host].process {
-            let Some(output) = process.node.poll_output() else {
-                break;
-            };
-            self.trace.output(self.now, id, &output);
-            let checked = self.observe(id, &output);
-            self.check(checked);
-            self.carry_out(host, output);
-        }
-        let machine = &mut self.hosts[host];
-        let local = machine
-            .process
-            .as_ref()
-            .and_then(|process| process.node.poll_timeout());
-        machine.deadline = local.map(|local| machine.world(local));
-        let waiting = machine.process.as_ref().map(|process| process.queues.len());
-        if let Some(waiting) = waiting.filter(|waiting| *waiting > WAITING_MAX) {
-            self.break_off(Violation::Unbounded { node: id, waiting });
-        }
-        self.schedule_work(host);
-    }
-
-    fn observe(&mut self, node: NodeId, output: &Output) -> Result<(), Violation> {
-        match output {
-            Output::Persist { group, persist } => self.invariants.persist(node, *group, persist),
-            Output::Apply { group, entries } => self.invariants.apply(node, *group, entries),
-            Output::Install { session, group, at } => {
-                self.invariants.install(node, *session, *group, *at);
-                Ok(())
-            }
-            Output::ReleaseLog { group, up_to } => {
-                self.invariants.released(node, *group, *up_to);
-                Ok(())
-            }
-            Output::Event(Event::Raft {
-                group,
-                event: nori_raft::Event::RoleChanged { role, term },
-            }) => {
-                self.invariants.role_changed(node, *group, *role, *term)?;
-                match role {
-                    nori_raft::Role::Leader => self.no_lease_elsewhere(node, *group, *term),
-                    _ => Ok(()),
-                }
-            }
-            Output::Event(Event::Raft {
-                group,
-                event: nori_raft::Event::CommitAdvanced { commit_index },
-            }) => self.invariants.commit_advanced(node, *group, *commit_index),
-            Output::Event(Event::Misuse {
-                group,
-                from,
-                detail,
-            }) => Err(Violation::Misuse {
-                node,
-                group: *group,
-                from: *from,
-                detail: detail.clone(),
-            }),
-            Output::Send {
-                to,
-                lane: Lane::Control | Lane::Append,
-                frame,
-            } => frame::raft_messages(frame)
-                .iter()
-                .try_for_each(|(group, message)| self.invariants.said(node, *to, *group, message)),
-            _ => Ok(()),
-        }
-    }
-
     fn carry_out_entry(&mut self, nth: usize) {
         let action = self.config.plan[nth].action.clone();
         match action.client() {
             Some(client) => self.instruct(client, action),
             None => self.strike(&action),
-        }
-    }
-
-    /// While a lease holds nobody else leads, whatever the clocks do within their bound
-    /// (dissertation §6.4.1).
-    fn no_lease_elsewhere(
-        &self,
-        leader: NodeId,
-        group: GroupId,
-        term: Term,
-    ) -> Result<(), Violation> {
-        for host in self.hosts.iter().filter(|host| host.id != leader) {
-            let Some(process) = &host.process else {
-                continue;
-            };
-            let groups = process.node.status().groups;
-            let own = groups.into_iter().find(|own| own.group == group);
-            let Some(replica) = own.and_then(|own| own.replica) else {
-                continue;
-            };
-            let local = host.local(self.now);
-            if replica.term < term && replica.lease_until.is_some_and(|until| until > local) {
-                return Err(Violation::LeaseOverlaps {
-                    group,
-                    holder: host.id,
-                    leader,
-                    term,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn carry_out(&mut self, host: usize, output: Output) {
-        let id = self.hosts[host].id;
-        let task = route(output);
-        match task {
-            Task::Send { to, lane, frame } => self.send(host, to, Some(lane), frame),
-            Task::Datagram { to, packet } => self.send(host, to, None, packet),
-            Task::Reply { request, result } => self.reply(host, request, result),
-            Task::Event(event) => {
-                if let Event::Halted(error) = &event {
-                    self.halted(host, error);
-                }
-                self.events
-                    .push(self.now, || Happened::Node { node: id, event });
-            }
-            Task::Log(task) => self.queue(host, |queues| queues.log.push(task)),
-            Task::Apply(task) => self.queue(host, |queues| queues.apply.push_back(task)),
-            Task::Read(task) => self.queue(host, |queues| queues.read.push_back(task)),
-            Task::Snapshot(task) => self.queue(host, |queues| queues.snapshot.push_back(task)),
-            Task::Job(task @ (JobTask::Flush | JobTask::ReleaseLog { .. })) => {
-                self.queue(host, |queues| queues.job.push_back(task));
-            }
-        }
-    }
-
-    fn queue(&mut self, host: usize, put: impl FnOnce(&mut crate::cluster::host::Queues)) {
-        if let Some(process) = &mut self.hosts[host].process {
-            put(&mut process.queues);
-        }
-    }
-
-    fn send(&mut self, host: usize, to: NodeId, lane: Option<Lane>, bytes: Bytes) {
-        let machine = &self.hosts[host];
-        // A frame needs a connection; a datagram dials.
-        let connection = machine.connected.get(&to).copied();
-        if lane.is_some() && connection.is_none() {
-            return;
-        }
-        let packet = Packet {
-            lane,
-            bytes,
-            to_life: connection.unwrap_or_default(),
-        };
-        // Raft tolerates what streams would not do, so its lanes are worse here than they need be.
-        let channel = match lane {
-            None => Channel::loose(0),
-            Some(Lane::Control) => Channel::loose(1),
-            Some(Lane::Append) => Channel::loose(2),
-            Some(Lane::Forward) => Channel::strict(3),
-            Some(Lane::Snapshot) => Channel::strict(4),
-        };
-        self.network.send(self.now, machine.id, to, channel, packet);
-    }
-
-    fn schedule_work(&mut self, host: usize) {
-        let machine = &mut self.hosts[host];
-        let (life, slowness) = (machine.life, machine.disk_slowness);
-        let Some(process) = &mut machine.process else {
-            return;
-        };
-        for worker in Worker::ALL {
-            let queues = &mut process.queues;
-            if queues.busy & worker.bit() == 0 && queues.waits(worker) {
-                queues.busy |= worker.bit();
-                let at = self.now + worker.latency(slowness, &mut self.prng);
-                self.schedule
-                    .push(at, Happening::Work { host, life, worker });
-            }
         }
     }
 
@@ -750,21 +426,4 @@ impl Happening {
     }
 }
 
-impl Worker {
-    /// How long a run takes on disks that are `slowness` times slower than usual.
-    fn latency(self, slowness: u32, prng: &mut Prng) -> Duration {
-        let (min, max) = match self {
-            Self::Log => (100, 500),
-            Self::Apply => (10, 60),
-            Self::Read => (5, 40),
-            Self::Snapshot => (30, 200),
-            Self::Job => (30, 300),
-        };
-        let tail = if prng.chance_ppm(5_000) { 10 } else { 1 };
-        prng.duration(Duration::from_micros(min), Duration::from_micros(max)) * slowness * tail
-    }
-}
-
-/// Tasks that may wait for the workers of a node.
-const WAITING_MAX: usize = 4_096;
 const DIGEST_EVERY: u64 = 1_000;
