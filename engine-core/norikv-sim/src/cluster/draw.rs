@@ -224,6 +224,10 @@ impl Deck {
                 for_ms,
             },
             FaultKind::Bridge => Action::Bridge { node, for_ms },
+            FaultKind::Mesh => Action::Mesh {
+                links: self.mesh(prng),
+                for_ms,
+            },
             FaultKind::Clog => Action::Clog {
                 from: node,
                 to: other,
@@ -267,6 +271,25 @@ impl Deck {
     }
 }
 
+impl Deck {
+    /// Links to cut so that what is left still connects all: of each node in a drawn order one link
+    /// to a node before it stays.
+    fn mesh(&self, prng: &mut Prng) -> Vec<(u32, u32)> {
+        let mut order: Vec<u32> = (1..=self.nodes).collect();
+        prng.shuffle(&mut order);
+        let mut links = Vec::new();
+        for (nth, node) in (0..).zip(&order) {
+            let stays = draw(prng, nth);
+            for (mth, other) in (0..nth).zip(&order) {
+                if mth != stays && draw(prng, 4) > 0 {
+                    links.push((*other.min(node), *other.max(node)));
+                }
+            }
+        }
+        links
+    }
+}
+
 fn draw_storm(prng: &mut Prng) -> LinkFaults {
     LinkFaults {
         delay: Delay {
@@ -301,6 +324,7 @@ const fn weight_max(kind: FaultKind) -> u32 {
         | FaultKind::SlowDisk
         | FaultKind::Storm
         | FaultKind::Bridge
+        | FaultKind::Mesh
         | FaultKind::Clog
         | FaultKind::Flap
         | FaultKind::SlowReceiver => 6,

@@ -278,6 +278,12 @@ impl Simulation {
                 let right = left.split_off(left.len() / 2);
                 (between(&left, &right), *for_ms)
             }
+            Action::Mesh { links, for_ms } => {
+                let cuts = links
+                    .iter()
+                    .flat_map(|(one, other)| between(&[*one], &[*other]));
+                (cuts.collect(), *for_ms)
+            }
             Action::Clog { from, to, for_ms } => {
                 let until = self.now + ms(*for_ms);
                 self.network.clog(id(*from), id(*to), until);

@@ -88,6 +88,8 @@ pub enum Action {
     Cut { from: u32, to: u32, for_ms: u64 },
     /// Two halves hear each other only through one node: the lower ids, the higher ids, and it.
     Bridge { node: u32, for_ms: u64 },
+    /// Links are cut both ways, so that the nodes hear each other only by way of others.
+    Mesh { links: Vec<(u32, u32)>, for_ms: u64 },
     /// Nothing passes for a while, then all of it at once.
     Clog { from: u32, to: u32, for_ms: u64 },
     /// A link goes up and down.
@@ -164,6 +166,7 @@ pub enum FaultKind {
     Partition,
     Cut,
     Bridge,
+    Mesh,
     Clog,
     Flap,
     SlowReceiver,
@@ -195,6 +198,7 @@ impl Action {
             Self::Partition { .. } => FaultKind::Partition,
             Self::Cut { .. } => FaultKind::Cut,
             Self::Bridge { .. } => FaultKind::Bridge,
+            Self::Mesh { .. } => FaultKind::Mesh,
             Self::Clog { .. } => FaultKind::Clog,
             Self::Flap { .. } => FaultKind::Flap,
             Self::SlowReceiver { .. } => FaultKind::SlowReceiver,
@@ -249,6 +253,7 @@ impl Action {
             | Self::Partition { for_ms, .. }
             | Self::Cut { for_ms, .. }
             | Self::Bridge { for_ms, .. }
+            | Self::Mesh { for_ms, .. }
             | Self::Clog { for_ms, .. }
             | Self::Flap { for_ms, .. }
             | Self::SlowReceiver { for_ms, .. }
@@ -296,6 +301,7 @@ impl Action {
             | Self::Scan { .. }
             | Self::Blackout { .. }
             | Self::Partition { .. }
+            | Self::Mesh { .. }
             | Self::Storm { .. } => None,
         }
     }
@@ -303,7 +309,7 @@ impl Action {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Kill,
         Self::PowerCut,
         Self::CrashAtWrite,
@@ -314,6 +320,7 @@ impl FaultKind {
         Self::Partition,
         Self::Cut,
         Self::Bridge,
+        Self::Mesh,
         Self::Clog,
         Self::Flap,
         Self::SlowReceiver,
