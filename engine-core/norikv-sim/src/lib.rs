@@ -13,6 +13,7 @@ extern crate std;
 
 mod cluster;
 pub mod gossip;
+mod recording;
 mod scenario;
 pub mod storage;
 mod trace;
@@ -23,4 +24,5 @@ pub use cluster::{
     Simulation, Sizes, Step, StepKind, Summary, View, Violation, Wanted, Worker, minimise, run,
     run_seed,
 };
-pub use scenario::{Scenario, ScenarioError};
+pub use recording::{Record, RecordKind, Recording, RecordingError, Records};
+pub use scenario::{Scenario, ScenarioError, World};

@@ -2,16 +2,20 @@
 //!
 //! **Invariant: what was written is read back equal**, and what is not understood is refused, never
 //! skipped. Format 1 is a TOML document with the number of the format, a note, and one table named
-//! for the world; what the table leaves out has its default.
+//! for the world; what the table leaves out has its default. `docs/formats/scenario.md` describes it.
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
+use norikv_node::adapters::PlacementRouter;
+use norikv_testkit::Delay;
+use norikv_types::NodeId;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::SimConfig;
-use crate::cluster::Entry;
+use crate::cluster::{Action, Entry};
 
 /// A run as a file.
 ///
@@ -37,15 +41,20 @@ use crate::cluster::Entry;
 /// assert_eq!(Scenario::parse(&scenario.to_text())?, scenario);
 /// # Ok::<(), norikv_sim::ScenarioError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scenario {
-    norikv_scenario: u32,
     /// What it is about, for people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
     /// What runs.
-    pub cluster: SimConfig,
+    pub world: World,
+}
+
+/// What a scenario runs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum World {
+    /// Whole nodes: the table `cluster`.
+    Cluster(SimConfig),
 }
 
 /// Why a text is no scenario.
@@ -58,6 +67,15 @@ pub enum ScenarioError {
     /// Of a later format.
     #[error("scenario format {0} is not known; this build reads format {FORMAT}")]
     Format(u32),
+    /// No world, or more than one.
+    #[error("a scenario has one of the tables {WORLDS:?}; this one has {0}")]
+    Worlds(usize),
+    /// A scenario of another world than the one that was asked for.
+    #[error("it runs in another world than this")]
+    OtherWorld,
+    /// A cluster that cannot be.
+    #[error("no such cluster: {0}")]
+    Impossible(String),
     /// An entry of the plan has a field that its action does not have.
     #[error("entry {entry} of the plan ({action}) has no field {field:?}")]
     UnknownField {
@@ -70,14 +88,39 @@ pub enum ScenarioError {
     },
 }
 
+/// The document.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    norikv_scenario: u32,
+    #[serde(default)]
+    note: String,
+    cluster: Option<SimConfig>,
+}
+
 impl Scenario {
     /// A run of a cluster.
     #[must_use]
     pub const fn new(cluster: SimConfig) -> Self {
         Self {
-            norikv_scenario: FORMAT,
             note: String::new(),
-            cluster,
+            world: World::Cluster(cluster),
+        }
+    }
+
+    /// The run of a cluster, if it is one.
+    #[must_use]
+    pub const fn cluster(&self) -> Option<&SimConfig> {
+        match &self.world {
+            World::Cluster(config) => Some(config),
+        }
+    }
+
+    /// The run of a cluster, if it is one.
+    #[must_use]
+    pub fn into_cluster(self) -> Option<SimConfig> {
+        match self.world {
+            World::Cluster(config) => Some(config),
         }
     }
 
@@ -94,21 +137,34 @@ impl Scenario {
             let format = u32::try_from(*format).unwrap_or(u32::MAX);
             return Err(ScenarioError::Format(format));
         }
-        let scenario: Self = toml::from_str(text).map_err(malformed)?;
+        let document: Document = toml::from_str(text).map_err(malformed)?;
+        debug_assert_eq!(document.norikv_scenario, FORMAT, "looked at above");
+        let Some(config) = document.cluster else {
+            return Err(ScenarioError::Worlds(0));
+        };
         let plan = raw.get("cluster").and_then(|world| world.get("plan"));
         if let Some(Value::Array(entries)) = plan {
-            for ((nth, raw), entry) in (1..).zip(entries).zip(&scenario.cluster.plan) {
+            for ((nth, raw), entry) in (1..).zip(entries).zip(&config.plan) {
                 no_unknown_field(nth, raw, entry)?;
             }
         }
-        Ok(scenario)
+        possible(&config)?;
+        Ok(Self {
+            note: document.note,
+            world: World::Cluster(config),
+        })
     }
 
     /// Writes it, an entry of the plan a line, without what is as it is by default.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut world = table(&self.cluster);
-        without_defaults(&mut world, &table(&SimConfig::default()));
+        let (name, mut world) = match &self.world {
+            World::Cluster(config) => {
+                let mut world = table(config);
+                without_defaults(&mut world, &table(&SimConfig::default()));
+                ("cluster", world)
+            }
+        };
         let plan = world.remove("plan");
         let (tables, scalars): (Table, Table) = world
             .into_iter()
@@ -117,7 +173,7 @@ impl Scenario {
         if !self.note.is_empty() {
             text += &format!("note = {}\n", Value::String(self.note.clone()));
         }
-        text += "\n[cluster]\n";
+        text += &format!("\n[{name}]\n");
         for (name, value) in scalars {
             text += &format!("{name} = {value}\n");
         }
@@ -128,8 +184,8 @@ impl Scenario {
             }
             text += "]\n";
         }
-        for (name, value) in tables {
-            text += &format!("\n[cluster.{name}]\n");
+        for (table, value) in tables {
+            text += &format!("\n[{name}.{table}]\n");
             if let Value::Table(fields) = value {
                 for (name, value) in fields {
                     text += &format!("{name} = {value}\n");
@@ -138,6 +194,46 @@ impl Scenario {
         }
         text
     }
+}
+
+/// Refuses what a [`Simulation`](crate::Simulation) would end the process for.
+fn possible(config: &SimConfig) -> Result<(), ScenarioError> {
+    let impossible = |why: String| Err(ScenarioError::Impossible(why));
+    let (nodes, replication) = (config.nodes, config.replication);
+    if nodes > NODES_MAX {
+        return impossible(format!("{nodes} nodes; at most {NODES_MAX} can be"));
+    }
+    let ids: Vec<NodeId> = (1..=u64::from(nodes)).map(NodeId).collect();
+    if let Err(error) = PlacementRouter::new(&ids, config.groups, replication) {
+        return impossible(error.to_string());
+    }
+    if config.drift_ppm_max > DRIFT_PPM_MAX {
+        return impossible(format!("clocks drift at most {DRIFT_PPM_MAX} ppm"));
+    }
+    let storms = config.plan.iter().filter_map(|entry| match &entry.action {
+        Action::Storm { links, .. } => Some(links),
+        _ => None,
+    });
+    for links in storms.chain([&config.links]) {
+        let Delay { min, max, .. } = links.delay;
+        if min > max {
+            return impossible(format!("delays of at least {min:?} and at most {max:?}"));
+        }
+    }
+    let count = config.clients.count;
+    for entry in &config.plan {
+        if let Some(client) = entry.action.client().filter(|client| *client >= count) {
+            return impossible(format!("client {client} of {count}; they count from 0"));
+        }
+        let last = entry.at_ms.max(entry.action.for_ms());
+        if last > TIME_MS_MAX {
+            return impossible(format!("{last} ms; a run lasts {TIME_MS_MAX} at most"));
+        }
+    }
+    if config.until_ms > TIME_MS_MAX {
+        return impossible(format!("a run lasts {TIME_MS_MAX} ms at most"));
+    }
+    Ok(())
 }
 
 /// `flatten` keeps serde from refusing fields that an action does not have.
@@ -177,3 +273,12 @@ fn table(value: &impl Serialize) -> Table {
 
 /// The number of the format.
 const FORMAT: u32 = 1;
+/// The tables of which there is one.
+const WORLDS: [&str; 1] = ["cluster"];
+const NODES_MAX: u32 = 64;
+const DRIFT_PPM_MAX: u32 = 100_000;
+/// A year.
+const TIME_MS_MAX: u64 = 31_536_000_000;
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 use norikv_node::{Answer, Item, MemberState, Query};
-use norikv_testkit::{DiskCounters, NetworkCounters, Verdict, linearizable};
+use norikv_testkit::{DiskCounters, NetworkCounters, Verdict, draw, linearizable};
 use norikv_types::{GroupId, Mono, NodeId};
 use serde::Serialize;
 
@@ -65,6 +65,7 @@ pub fn run(config: SimConfig) -> Report {
 impl Simulation {
     /// Goes through the plan, until the cluster has come to rest, and judges what happened.
     pub fn run_to_the_end(&mut self) {
+        self.trace.to_the_end = true;
         let end = Duration::from_millis(self.config.plan_end_ms());
         self.run_until(Mono::ZERO + end);
         self.end_free_will();
@@ -207,6 +208,15 @@ impl Simulation {
                     text,
                 });
             }
+        }
+    }
+
+    /// Why no order explains what clients were told, as an SVG document; `None` when one does.
+    #[must_use]
+    pub fn drawing(&self) -> Option<String> {
+        match linearizable(&self.clients.history, &KeyModel::new()) {
+            Verdict::No(violation) => Some(draw(&self.clients.history, &violation)),
+            Verdict::Yes | Verdict::Unknown { .. } => None,
         }
     }
 

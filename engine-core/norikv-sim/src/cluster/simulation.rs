@@ -137,7 +137,7 @@ impl Simulation {
             schedule: Schedule::new(),
             router,
             invariants: Invariants::default(),
-            trace: Trace::new(config.seed),
+            trace: Trace::new(&config),
             clients: ClientSide::new(&config, prng.fork()),
             nemesis: Nemesis::new(prng.fork()),
             events: EventLog::new(config.watched),

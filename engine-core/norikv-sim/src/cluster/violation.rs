@@ -1,5 +1,7 @@
 //! What a run must never show.
 
+mod name;
+
 use alloc::string::String;
 
 use norikv_types::{ErrorKind, GroupId, LogIndex, NodeId, Term, Version};

@@ -1,0 +1,64 @@
+use std::string::String;
+
+use super::{Scenario, ScenarioError};
+use crate::SimConfig;
+
+#[test]
+fn every_drawn_run_is_read_back_equal() {
+    for seed in 0..200 {
+        let mut scenario = Scenario::new(SimConfig::drawn(seed, 5, 3_000));
+        scenario.note = String::from("quotes \" and\nlines");
+        let text = scenario.to_text();
+        assert_eq!(Scenario::parse(&text).as_ref(), Ok(&scenario), "{text}");
+    }
+}
+
+fn error(cluster: &str) -> String {
+    let text = std::format!("norikv_scenario = 1\n[cluster]\n{cluster}\n");
+    match Scenario::parse(&text) {
+        Ok(_) => panic!("understood: {text}"),
+        Err(error) => std::format!("{error}"),
+    }
+}
+
+#[test]
+fn an_error_names_the_line_and_the_field() {
+    let unknown = error("nodes = 3\nnode = 3");
+    assert!(unknown.contains("line 4"), "{unknown}");
+    assert!(unknown.contains("`node`"), "{unknown}");
+    let kind = error("seed = \"seven\"");
+    assert!(kind.contains("line 3") && kind.contains("seed"), "{kind}");
+    let syntax = error("seed = ");
+    assert!(syntax.contains("line 3"), "{syntax}");
+    let action = error("plan = [\n{ at_ms = 1, do = \"explode\" },\n]");
+    assert!(action.contains("explode"), "{action}");
+    let field = error("plan = [\n{ at_ms = 1, do = \"wipe\", node = 1, for_ms = 3 },\n]");
+    assert!(
+        field.contains("entry 1 of the plan (wipe) has no field \"for_ms\""),
+        "{field}"
+    );
+}
+
+#[test]
+fn what_no_simulation_could_run_is_refused() {
+    for impossible in [
+        "nodes = 0",
+        "nodes = 1000000",
+        "groups = 0",
+        "replication = 0",
+        "drift_ppm_max = 1000000",
+        "plan = [{ at_ms = 1, do = \"scan\", client = 0, consistency = \"lease\" }]",
+        "until_ms = 9223372036854775807",
+        "links.delay = { min_us = 3, max_us = 2 }",
+    ] {
+        error(impossible);
+    }
+}
+
+#[test]
+fn another_format_and_another_world_are_told_apart_from_mistakes() {
+    let later = Scenario::parse("norikv_scenario = 2\n[cluster]\n");
+    assert_eq!(later, Err(ScenarioError::Format(2)));
+    let none = Scenario::parse("norikv_scenario = 1\n");
+    assert_eq!(none, Err(ScenarioError::Worlds(0)));
+}
