@@ -2,6 +2,7 @@
 
 mod control;
 mod gossip;
+mod scenarios;
 mod storage;
 mod swarm;
 mod trace;
