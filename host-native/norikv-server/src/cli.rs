@@ -101,9 +101,15 @@ pub(crate) enum Command {
     Shard(Shard),
     /// Run the simulator by seed.
     #[command(after_help = "Examples:
-  norikv sim --seed 42                       the standard swarm of a seed
-  norikv sim --seeds 1..20                   of twenty
-  norikv sim --seed 42 --steps 2000 --nodes 5   what the page shows after as many steps")]
+  norikv sim --seed 42                          the standard swarm of a seed
+  norikv sim --seeds 1..1000 --summary swarm.md of a thousand, and what happened in them
+  norikv sim --scenario slow-disk.toml          a scenario of your own
+  norikv sim --seed 42 --trace run.trace        write the run down, whole
+  norikv sim --replay run.trace                 is it still the same?
+  norikv sim --until not-linearizable --minimise --out small.toml --svg why.svg
+  norikv sim --seed 42 --steps 2000 --nodes 5   what the page shows after as many steps
+
+Exit code 1: a promise was broken, or a trace is not what its scenario does.")]
     Sim(Sim),
     /// Print a completion script for a shell.
     Completion { shell: clap_complete::Shell },
@@ -221,15 +227,50 @@ pub(crate) struct Sim {
     /// One seed.
     #[arg(long, conflicts_with = "seeds")]
     pub(crate) seed: Option<u64>,
-    /// Seeds from A up to and including B, as A..B.
-    #[arg(long, value_parser = seeds, default_value = "1..20")]
-    pub(crate) seeds: (u64, u64),
-    /// The page's world instead of the swarm, stopped after so many steps.
+    /// Seeds from A up to and including B, as A..B. Without any, and without a scenario, 1..20.
+    #[arg(long, value_parser = seeds)]
+    pub(crate) seeds: Option<(u64, u64)>,
+    /// Run this scenario; with its own seed when none is given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Nodes of the cluster; 3, or 5 with `--steps`.
+    #[arg(long, conflicts_with = "scenario", value_parser = clap::value_parser!(u32).range(1..=9))]
+    pub(crate) nodes: Option<u32>,
+    /// Stop after so many steps, without a verdict at the end; without a scenario the page's world
+    /// runs instead of the swarm.
     #[arg(long)]
     pub(crate) steps: Option<u64>,
-    /// Nodes of the page's world.
-    #[arg(long, default_value_t = 5, requires = "steps", value_parser = clap::value_parser!(u32).range(1..=9))]
-    pub(crate) nodes: u32,
+    /// Runs at the same time; as many as there are processors.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+    /// Run seeds, without end if none are given, until one breaks this promise.
+    #[arg(long, value_name = "INVARIANT", value_parser = invariant, conflicts_with = "seed")]
+    pub(crate) until: Option<&'static str>,
+    /// Make the first run that breaks a promise small.
+    #[arg(long, conflicts_with = "steps")]
+    pub(crate) minimise: bool,
+    /// How long to look for a smaller run.
+    #[arg(long, default_value_t = 2.0, requires = "minimise")]
+    pub(crate) minutes: f64,
+    /// Where the small scenario goes; standard output when absent.
+    #[arg(long, value_name = "FILE", requires = "minimise")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the trace of the first run that breaks a promise, or of the only one, to a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Draw the operations that no order explains, where a run is not linearizable.
+    #[arg(long, value_name = "FILE", conflicts_with = "steps")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write what struck, in which states, and what never did, as Markdown.
+    #[arg(long, value_name = "FILE", conflicts_with = "steps")]
+    pub(crate) summary: Option<PathBuf>,
+    /// Run what a trace says again, and compare.
+    #[arg(
+        long,
+        value_name = "TRACE",
+        conflicts_with_all = ["seed", "seeds", "scenario", "nodes", "steps", "until", "minimise", "trace", "svg", "summary"]
+    )]
+    pub(crate) replay: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -272,4 +313,14 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
     } else {
         Ok((first, last))
     }
+}
+
+/// The name of a promise.
+fn invariant(text: &str) -> Result<&'static str, String> {
+    let known = norikv_sim::Violation::NAMES;
+    let found = known.iter().find(|name| **name == text);
+    found.copied().ok_or_else(|| {
+        let known = known.join(", ");
+        format!("no promise is broken under that name; there are {known}")
+    })
 }

@@ -28,6 +28,12 @@ pub(crate) fn line(line: impl AsRef<str>) -> anyhow::Result<()> {
     raw(format!("{}\n", line.as_ref()).as_bytes())
 }
 
+/// Prints `line` where it is no result.
+pub(crate) fn note(line: impl AsRef<str>) -> anyhow::Result<()> {
+    writeln!(io::stderr().lock(), "{}", line.as_ref())?;
+    Ok(())
+}
+
 /// Prints `bytes` as they are.
 pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();

@@ -1,68 +1,86 @@
 //! `sim`: the simulator, natively.
+//!
+//! **Invariant: a run is alone in its world**, so that any number of them go on at the same time and
+//! each gives what it gives alone.
 
+mod case;
+mod clock;
+mod first;
+mod minimise;
+mod replay;
+mod swarm;
+
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use norikv_sim::{SimConfig, Simulation, run_seed};
-use serde::Serialize;
+use anyhow::{Context, Result, bail};
+use norikv_sim::{SimConfig, Simulation};
 
 use crate::cli::Sim;
 use crate::output::{self, Output};
-
-#[derive(Serialize)]
-struct Run {
-    seed: u64,
-    /// 16 hexadecimal digits; the same on every host.
-    trace_hash: String,
-    steps: u64,
-    /// The promise that was broken, if one was.
-    violation: Option<String>,
-}
+use case::Case;
+use swarm::Swarm;
 
 pub(super) fn run(args: &Sim, output: Output) -> Result<ExitCode> {
-    let (first, last) = args.seed.map_or(args.seeds, |seed| (seed, seed));
-    let mut code = ExitCode::SUCCESS;
-    for seed in first..=last {
-        let run = match args.steps {
-            Some(steps) => watch(seed, args.nodes, steps),
-            None => swarm(seed),
+    if let Some(path) = &args.replay {
+        return replay::run(path, output);
+    }
+    let case = Case::new(args)?;
+    let swarm = Swarm::run(&case, args, output)?;
+    if let Some(path) = &args.summary {
+        write(path, swarm.summary.to_string().as_bytes())?;
+    }
+    if let Some(broken) = &swarm.first_broken {
+        if broken.is_whole() {
+            explain(&case, broken.seed, args, output)?;
+        }
+        return Ok(ExitCode::FAILURE);
+    }
+    if let Some(path) = &args.trace {
+        let Some(seed) = swarm.only_seed() else {
+            output::note("no promise was broken, so no trace was written")?;
+            return Ok(ExitCode::SUCCESS);
         };
-        if run.violation.is_some() {
-            code = ExitCode::FAILURE;
-        }
-        match (output, &run.violation) {
-            (Output::Json, _) => output::json(&run)?,
-            (Output::Table, None) => {
-                output::line(format!("{seed} {} {} steps", run.trace_hash, run.steps))?;
-            }
-            (Output::Table, Some(violation)) => output::line(format!(
-                "{seed} {} VIOLATION {violation}\n  again: norikv sim --seed {seed}",
-                run.trace_hash
-            ))?,
+        record(&case, seed, path)?;
+    }
+    for (asked, what) in [(args.minimise, "make small"), (args.svg.is_some(), "draw")] {
+        if asked {
+            output::note(format!("no promise was broken: there is nothing to {what}"))?;
         }
     }
-    Ok(code)
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The standard swarm of a seed.
-fn swarm(seed: u64) -> Run {
-    let report = run_seed(seed);
-    Run {
-        seed,
-        trace_hash: format!("{:016x}", report.hash),
-        steps: report.steps,
-        violation: report.violation.as_ref().map(ToString::to_string),
+/// Does with a run that breaks a promise what was asked for.
+fn explain(case: &Case, seed: u64, args: &Sim, output: Output) -> Result<()> {
+    if let Some(path) = &args.trace {
+        record(case, seed, path)?;
     }
+    if let Some(path) = &args.svg {
+        match case.run(case.config(seed)).drawing() {
+            Some(svg) => write(path, svg.as_bytes())?,
+            None => output::note("some order explains every answer: there is nothing to draw")?,
+        }
+    }
+    if args.minimise {
+        minimise::run(case, seed, args, output)?;
+    }
+    Ok(())
 }
 
-/// The page's world, `steps` steps far.
-fn watch(seed: u64, nodes: u32, steps: u64) -> Run {
-    let mut world = Simulation::new(SimConfig::demo(seed, nodes));
-    while world.steps() < steps && world.step().is_some() {}
-    Run {
-        seed,
-        trace_hash: format!("{:016x}", world.trace_hash()),
-        steps: world.steps(),
-        violation: world.violation().map(ToString::to_string),
-    }
+/// Runs it once more, and writes down everything that it does.
+fn record(case: &Case, seed: u64, path: &Path) -> Result<()> {
+    let mut world: Simulation = case.run(SimConfig {
+        recorded: true,
+        ..case.config(seed)
+    });
+    let Some(trace) = world.take_trace() else {
+        bail!("the run kept no trace");
+    };
+    write(path, trace.as_bytes())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).with_context(|| format!("{} was not written", path.display()))
 }

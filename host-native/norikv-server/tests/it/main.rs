@@ -12,6 +12,7 @@ mod full_disk;
 mod http;
 mod import_export;
 mod key_value;
+mod sim;
 mod snapshot;
 mod status;
 
