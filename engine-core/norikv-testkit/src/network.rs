@@ -301,6 +301,12 @@ impl<T> Network<T> {
         self.is_cut(from, to) || flap.is_some_and(|flap| flap.is_down(at))
     }
 
+    /// How many messages are on their way.
+    #[must_use]
+    pub fn in_flight_count(&self) -> usize {
+        self.in_flight.len()
+    }
+
     /// Everything on its way, in the order of arrival.
     pub fn in_flight(&self) -> impl Iterator<Item = (Slot, &Message<T>)> {
         self.in_flight

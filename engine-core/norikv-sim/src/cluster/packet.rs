@@ -9,6 +9,7 @@ use norikv_testkit::{Channel, Message, Payload};
 use norikv_types::{Mono, NodeId, Prng};
 
 use crate::cluster::Simulation;
+use crate::cluster::invariant::bounded;
 use crate::cluster::simulation::{Happening, StepKind};
 
 /// What a node sent.
@@ -108,6 +109,9 @@ impl Simulation {
             Some(Lane::Forward) => Channel::strict(3),
             Some(Lane::Snapshot) => Channel::strict(4),
         };
-        self.network.send(self.now, machine.id, to, channel, packet);
+        let id = machine.id;
+        self.network.send(self.now, id, to, channel, packet);
+        let in_flight = self.network.in_flight_count();
+        self.check(bounded::check_network(id, in_flight));
     }
 }

@@ -186,6 +186,14 @@ pub enum Violation {
         /// How many tasks.
         waiting: usize,
     },
+    /// What is on its way is bounded.
+    #[error("{node} sent a message while {in_flight} were on their way")]
+    TooManyMessages {
+        /// Who sent it.
+        node: NodeId,
+        /// How many.
+        in_flight: usize,
+    },
     /// A read returned bytes that nobody wrote under that key.
     #[error("key {key}: a read returned a value that nobody wrote there")]
     UnknownValue {
