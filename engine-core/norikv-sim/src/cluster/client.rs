@@ -4,6 +4,8 @@
 //! without an answer may have taken effect; only "no" from the node for every attempt makes the
 //! operation refused.
 
+mod hearing;
+
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::vec::Vec;
@@ -12,16 +14,14 @@ use core::time::Duration;
 use bytes::Bytes;
 use norikv_node::{Answer, Call, Consistency, Expect, Failure, Input, RequestId};
 use norikv_testkit::OperationId;
-use norikv_types::{Applied, ErrorKind, GroupId, Mono, Prng, Remedy, Version};
+use norikv_types::{GroupId, Mono, Prng, Version};
 
 use crate::cluster::draw::draw_operation;
-use crate::cluster::invariant::fresh;
 use crate::cluster::plan::{Action, Wanted};
 use crate::cluster::simulation::Happening;
 use crate::cluster::value::ValueId;
-use crate::cluster::view::Happened;
-use crate::cluster::workload::{Op, OpHistory, key_number};
-use crate::cluster::{SimConfig, Simulation, Violation};
+use crate::cluster::workload::{Op, OpHistory};
+use crate::cluster::{SimConfig, Simulation};
 
 /// Every client, and every call under way.
 #[derive(Debug)]
@@ -424,165 +424,6 @@ impl Simulation {
         let at = self.now + self.config.links.delay.draw(&mut self.clients.prng);
         let hear = ClientHappening::Hear { request, heard };
         self.schedule.push(at, Happening::Client(hear));
-    }
-
-    fn hears(&mut self, request: RequestId, asked: &Asked, heard: Heard) {
-        let Some(client) = asked.client else {
-            let node = self.hosts[asked.host].id;
-            self.events.push(self.now, || Happened::Visitor {
-                request,
-                node,
-                result: match heard {
-                    Heard::Answered(result) => result,
-                    Heard::NotConnected => Err(Failure::refused(
-                        ErrorKind::NoLeader,
-                        "no process listens there",
-                    )),
-                    Heard::Nothing => Err(Failure::new(
-                        ErrorKind::TimedOut,
-                        Applied::Unknown,
-                        "no answer",
-                    )),
-                },
-            });
-            return;
-        };
-        // An attempt that was given up says nothing any more.
-        match &mut self.clients.clients[client].active {
-            Some(active) if active.waits_for == Some(request) => active.waits_for = None,
-            _ => return,
-        }
-        match heard {
-            Heard::Answered(Ok(answer)) => self.answered(client, &answer),
-            Heard::Answered(Err(failure)) => self.failed(client, &failure),
-            Heard::NotConnected => self.try_again(client),
-            Heard::Nothing => {
-                self.doubt(client);
-                self.try_again(client);
-            }
-        }
-    }
-
-    fn answered(&mut self, client: usize, answer: &Answer) {
-        let Some(active) = self.clients.clients[client].active.take() else {
-            return;
-        };
-        let value_bytes_max = self.config.clients.value_bytes_max;
-        let seen: Vec<(Option<u32>, Version)> = match (answer, active.op) {
-            (Answer::Written { version }, Op::Put { key, .. } | Op::Delete { key, .. })
-            | (Answer::Value { version, .. }, Op::Get { key, .. }) => {
-                alloc::vec![(Some(key), *version)]
-            }
-            (Answer::Page(page), _) => page
-                .items
-                .iter()
-                .map(|item| (key_number(&item.key), item.version))
-                .collect(),
-            _ => Vec::new(),
-        };
-        if let (Answer::Written { version }, Op::Put { key, .. } | Op::Delete { key, .. }) =
-            (answer, active.op)
-        {
-            let last = self.clients.acknowledged.entry(key).or_default();
-            *last = (*last).max(*version);
-        }
-        if let (Answer::Value { version, .. }, Some(floor), Op::Get { key, .. }) =
-            (answer, active.floor, active.op)
-        {
-            self.check(fresh::check(key, *version, floor));
-        }
-        for (key, version) in seen {
-            if let Some(key) = key {
-                self.clients.versions.insert(key, version);
-            }
-        }
-        self.clients.counters.answered += 1;
-        let written = active.op.answered(
-            &mut self.clients.history,
-            &active.operations,
-            answer,
-            value_bytes_max,
-            self.now,
-        );
-        if let Err(unknown) = written {
-            self.break_off(Violation::UnknownValue { key: unknown.key });
-        }
-        self.rest(client);
-    }
-
-    fn failed(&mut self, client: usize, failure: &Failure) {
-        let Some(active) = &mut self.clients.clients[client].active else {
-            return;
-        };
-        if failure.applied != Applied::No && active.op.is_write() {
-            active.doubtful = true;
-        }
-        match failure.kind {
-            ErrorKind::PreconditionFailed => {
-                let doubtful = active.doubtful;
-                let operations = core::mem::take(&mut active.operations);
-                self.clients.clients[client].active = None;
-                if doubtful {
-                    // An earlier attempt may still take effect, whatever this one met.
-                    self.clients.counters.unknown += 1;
-                } else {
-                    self.clients.counters.answered += 1;
-                    let history = &mut self.clients.history;
-                    Op::conflicted(history, &operations, failure, self.now);
-                }
-                self.rest(client);
-            }
-            // Who lost what no restart brings back may say so.
-            ErrorKind::Corrupt if !self.nemesis.harmed.is_empty() => self.try_again(client),
-            kind if kind.remedy() == Remedy::Fix || kind == ErrorKind::Corrupt => {
-                self.break_off(Violation::UnexpectedFailure {
-                    kind,
-                    message: failure.message.clone(),
-                });
-            }
-            _ => self.try_again(client),
-        }
-    }
-
-    fn doubt(&mut self, client: usize) {
-        if let Some(active) = &mut self.clients.clients[client].active {
-            active.doubtful |= active.op.is_write();
-        }
-    }
-
-    /// Repeats the operation after a while, or gives it up.
-    fn try_again(&mut self, client: usize) {
-        let Some(active) = &mut self.clients.clients[client].active else {
-            return;
-        };
-        if active.attempts < active.attempts_max {
-            let at = self.now + Duration::from_millis(5 + self.clients.prng.below(100));
-            self.wake(client, at);
-            return;
-        }
-        let Some(active) = self.clients.clients[client].active.take() else {
-            return;
-        };
-        if active.doubtful {
-            self.clients.counters.unknown += 1;
-        } else {
-            self.clients.counters.refused += 1;
-            for id in active.operations {
-                self.clients.history.refused(id);
-            }
-        }
-        self.rest(client);
-    }
-
-    fn rest(&mut self, client: usize) {
-        let side = &mut self.clients;
-        let idle = side.clients[client].script.is_empty();
-        let think = match idle && side.free {
-            true => Duration::from_millis(self.config.clients.think_max_ms),
-            false => Duration::from_millis(1),
-        };
-        let pause = side.prng.duration(Duration::ZERO, think);
-        self.wake(client, self.now + pause);
     }
 
     fn wake(&mut self, client: usize, at: Mono) {

@@ -38,6 +38,7 @@ names! {
     LeaderOverwrote: "leader-overwrote",
     LeaseOverlaps: "lease-overlaps",
     Unbounded: "unbounded",
+    TooManyMessages: "too-many-messages",
     UnknownValue: "unknown-value",
     UnexpectedFailure: "unexpected-failure",
     CannotOpen: "cannot-open",
