@@ -24,7 +24,13 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(commands::run(Cli::parse())));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(commands::run(Cli::parse()));
+            // Whatever was to be waited for has been. A read of standard input that nothing will
+            // answer (`start --until-stdin-ends`) must not keep the process.
+            runtime.shutdown_background();
+            outcome
+        });
     match outcome {
         Ok(code) => code,
         Err(error) => {

@@ -1,7 +1,9 @@
 //! Nodes that die.
 
-use crate::cluster::Cluster;
-use crate::{http, wait_for};
+use std::process::Stdio;
+
+use crate::cluster::{Cluster, alive, signal};
+use crate::{http, norikv, wait_for};
 
 #[test]
 fn writes_go_on_when_a_leader_is_killed_and_nothing_acknowledged_is_lost() {
@@ -63,4 +65,34 @@ fn without_restart_dev_says_how_to_bring_a_node_back() {
     );
     let _back = victim.start_again();
     wait_for("the node to be back", || victim.ready().then_some(()));
+}
+
+#[test]
+fn a_node_that_was_told_to_stop_ends_although_its_standard_input_stays_open() {
+    let folder = Cluster::start_with(tempfile::tempdir().unwrap(), &["--nodes", "1"]).stop();
+    let node = folder.path().join("node-1");
+    let mut child = norikv()
+        .args(["start", "--until-stdin-ends", "--config"])
+        .arg(node.join("norikv.toml"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Taken out, since waiting would close it.
+    let stdin = child.stdin.take().unwrap();
+    let config: toml::Table = std::fs::read_to_string(node.join("norikv.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let address = config["http"].as_str().unwrap();
+    wait_for("the node", || {
+        http::get(address, "/readyz").filter(|reply| reply.status == 200)
+    });
+    signal(child.id(), "TERM");
+    wait_for("the end of a node that was told to stop", || {
+        (!alive(child.id())).then_some(())
+    });
+    assert!(child.wait().unwrap().success());
+    drop(stdin);
 }
