@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use norikv_testkit::{Model, Outcome, Verdict, linearizable};
+use norikv_testkit::{Model, Outcome, Verdict, draw, linearizable};
 use serde::Serialize;
 
 use crate::record::{KeyHistory, KeyModel};
@@ -49,7 +49,7 @@ impl Verdicts {
                 Some(Violation::NotLinearizable {
                     epoch,
                     window: describe(history, &violation),
-                    drawing: None,
+                    drawing: draw(history, &violation),
                 })
             }
         }

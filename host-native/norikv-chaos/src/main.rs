@@ -212,11 +212,7 @@ fn keep_windows(folder: &Path, violations: &[Violation]) -> Result<()> {
             folder.join(format!("violation-{nth}.txt")),
             violation.to_string(),
         )?;
-        if let Violation::NotLinearizable {
-            drawing: Some(drawing),
-            ..
-        } = violation
-        {
+        if let Violation::NotLinearizable { drawing, .. } = violation {
             std::fs::write(folder.join(format!("violation-{nth}.svg")), drawing)?;
         }
     }

@@ -211,6 +211,7 @@ impl Nemesis {
         if let Err(why) = outcome {
             let message = format!("the full disk of node {number}: {why:#}");
             self.findings.add(Violation::Failure { message });
+            let _told_already = disks.free(number);
         }
         // It may have met the end of the disk just before.
         let freed = Instant::now();

@@ -153,9 +153,9 @@ impl Report {
                 let halted = self.faults.get(&Kind::FillDisk).map_or(0, |own| own.halted);
                 writeln!(
                     page,
-                    "Each store lay on {what}. While one was full, much was written: its node's flushes \
-                     waited for room, and a node whose log found none halted, {halted} times in all \
-                     (it is started again on the full disk, and again with room).\n"
+                    "Each store lay on {what}. While one was full, much was written: either its node had \
+                     its flushes wait for room, or it halted, {halted} times in all (it is started \
+                     again on the full disk, and again with room).\n"
                 )?;
             }
             Err(why) => writeln!(page, "Full disks: not available here: {why}.\n")?,

@@ -16,8 +16,8 @@ pub enum Violation {
         epoch: usize,
         /// The key and the operations that matter, one a line.
         window: String,
-        /// A drawing of them, where there is one.
-        drawing: Option<String>,
+        /// A drawing of them, SVG.
+        drawing: String,
     },
     /// A value was read that nobody wrote under this key.
     UnknownValue {

@@ -106,6 +106,8 @@ impl Node {
         let Some(mut child) = process.child.take() else {
             return Ok(());
         };
+        // Waiting would close it, which tells the node to stop, too.
+        let _stays_open = child.stdin.take();
         signal(&child, Signal::TERM);
         let how = match tokio::time::timeout(STOP_PATIENCE, child.wait()).await {
             Ok(Ok(status)) if status.success() => return Ok(()),

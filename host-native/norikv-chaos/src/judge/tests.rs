@@ -53,10 +53,19 @@ fn a_lost_write_is_found_and_its_read_is_named() {
     ]);
     let (verdicts, violation) = judge(&history);
     assert_eq!((verdicts.yes, verdicts.no), (0, 1));
-    let Some(Violation::NotLinearizable { epoch, window, .. }) = violation else {
+    let Some(Violation::NotLinearizable {
+        epoch,
+        window,
+        drawing,
+    }) = violation
+    else {
         panic!("{violation:?}");
     };
     assert_eq!(epoch, 3);
+    assert!(
+        drawing.starts_with("<svg") && drawing.contains("Absent"),
+        "{drawing}"
+    );
     assert!(
         window.contains("=> client 1") && window.contains("Get"),
         "{window}"
