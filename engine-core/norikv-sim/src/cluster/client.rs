@@ -53,6 +53,8 @@ pub struct ClientCounters {
     pub unknown: u64,
     /// Calls sent, repeats included.
     pub calls: u64,
+    /// What busy clients were told to do and let be.
+    pub let_be: u64,
 }
 
 impl ClientCounters {
@@ -63,6 +65,7 @@ impl ClientCounters {
         self.refused += other.refused;
         self.unknown += other.unknown;
         self.calls += other.calls;
+        self.let_be += other.let_be;
     }
 }
 
@@ -213,27 +216,34 @@ impl Simulation {
         }
     }
 
-    /// Has a client read every key, linearizably, once it is done with what it does.
+    /// Has the clients read every key between them, linearizably, once they are done with what they
+    /// do.
     pub(crate) fn read_everything(&mut self) {
-        let keys = self.config.clients.keys;
-        if let Some(client) = self.clients.clients.first_mut() {
-            client.script.extend((0..keys).map(|key| Action::Get {
-                client: 0,
+        let count = self.clients.clients.len();
+        for key in 0..self.config.clients.keys {
+            let Some(client) = (key as usize).checked_rem(count) else {
+                return;
+            };
+            self.clients.clients[client].script.push_back(Action::Get {
+                client: u32::try_from(client).unwrap_or(0),
                 key,
                 consistency: Consistency::Linearizable,
-            }));
-            self.wake(0, self.now);
+            });
+        }
+        for client in 0..count {
+            self.wake(client, self.now);
         }
     }
 
     /// A client is told to do something. One that has too much to do already lets it be.
     pub(crate) fn instruct(&mut self, client: u32, action: Action) {
         let nth = client as usize;
-        if let Some(client) = self.clients.clients.get_mut(nth)
-            && client.script.len() < SCRIPT_MAX
-        {
-            client.script.push_back(action);
-            self.wake(nth, self.now);
+        match self.clients.clients.get_mut(nth) {
+            Some(client) if client.script.len() < SCRIPT_MAX => {
+                client.script.push_back(action);
+                self.wake(nth, self.now);
+            }
+            _ => self.clients.counters.let_be += 1,
         }
     }
 

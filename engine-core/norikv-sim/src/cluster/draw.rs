@@ -170,7 +170,8 @@ impl Deck {
                 match pick.checked_sub(*weight) {
                     Some(rest) => pick = rest,
                     None => {
-                        let action = self.fault(prng, *kind);
+                        let mut action = self.fault(prng, *kind);
+                        action.clip(until_ms - at_ms);
                         plan.push(Entry { at_ms, action });
                         break;
                     }

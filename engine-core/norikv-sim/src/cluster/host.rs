@@ -44,6 +44,10 @@ pub(crate) struct Host {
     /// How many times slower than usual its disks are, and until when.
     pub(crate) disk_slowness: u32,
     pub(crate) disk_slow_until: Mono,
+    /// The process stopped for a failure of its disk.
+    pub(crate) halted: bool,
+    /// It takes its time over messages until then.
+    pub(crate) receiver_slow_until: Mono,
     /// A disk is full until then.
     pub(crate) full_until: Mono,
     /// What an input costs the process, and until when.
@@ -136,6 +140,8 @@ impl Host {
             paused_until: Mono::ZERO,
             disk_slowness: 1,
             disk_slow_until: Mono::ZERO,
+            halted: false,
+            receiver_slow_until: Mono::ZERO,
             full_until: Mono::ZERO,
             input_cost: Duration::ZERO,
             cpu_slow_until: Mono::ZERO,

@@ -40,7 +40,10 @@ impl Simulation {
                     Happening::Nemesis(NemesisHappening::Restart { host }),
                 );
             }
-            Err(_) if self.nemesis.harmed.contains(&id) => {
+            Err(PortError {
+                kind: PortErrorKind::Corrupt,
+                ..
+            }) if self.is_harmed(host) => {
                 self.nemesis.detected += 1;
                 self.hosts[host].retired = true;
             }
@@ -51,6 +54,7 @@ impl Simulation {
             Ok(found) => {
                 self.hosts[host].log_disk.clear_failures();
                 self.hosts[host].data_disk.clear_failures();
+                self.hosts[host].halted = false;
                 self.hosts[host].disk_failing = false;
                 self.trace.started(self.now, id);
                 for (group, log, restored) in found {

@@ -159,6 +159,10 @@ impl Worker {
             Self::Job => (30, 300),
         };
         let tail = if prng.chance_ppm(5_000) { 10 } else { 1 };
-        prng.duration(Duration::from_micros(min), Duration::from_micros(max)) * slowness * tail
+        let usual = prng.duration(Duration::from_micros(min), Duration::from_micros(max));
+        (usual * slowness * tail).min(LATENCY_MAX)
     }
 }
+
+/// The longest that a worker takes, however slow its disk.
+const LATENCY_MAX: Duration = Duration::from_secs(2);

@@ -273,6 +273,30 @@ impl Action {
         }
     }
 
+    /// Lets it last at most `max_ms`.
+    pub(crate) fn clip(&mut self, max_ms: u64) {
+        match self {
+            Self::Kill { for_ms, .. }
+            | Self::PowerCut { for_ms, .. }
+            | Self::CrashAtWrite { for_ms, .. }
+            | Self::Blackout { for_ms }
+            | Self::Pause { for_ms, .. }
+            | Self::SlowCpu { for_ms, .. }
+            | Self::Partition { for_ms, .. }
+            | Self::Cut { for_ms, .. }
+            | Self::Bridge { for_ms, .. }
+            | Self::Mesh { for_ms, .. }
+            | Self::Clog { for_ms, .. }
+            | Self::Flap { for_ms, .. }
+            | Self::SlowReceiver { for_ms, .. }
+            | Self::Storm { for_ms, .. }
+            | Self::SlowDisk { for_ms, .. }
+            | Self::SyncFailure { for_ms, .. }
+            | Self::DiskFull { for_ms, .. } => *for_ms = (*for_ms).min(max_ms),
+            _ => {}
+        }
+    }
+
     /// The node at which it strikes, where it strikes at one.
     #[must_use]
     pub const fn node(&self) -> Option<u32> {

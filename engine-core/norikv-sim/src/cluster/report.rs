@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use norikv_node::{Answer, Item, MemberState, Query};
+use nori_raft::Role;
+use norikv_node::{Answer, Item, MemberState, PortErrorKind, Query};
 use norikv_testkit::{DiskCounters, NetworkCounters, Verdict, draw, linearizable};
-use norikv_types::{GroupId, Mono, NodeId};
+use norikv_types::{ErrorKind, GroupId, Mono, NodeId};
 use serde::Serialize;
 
 use crate::cluster::client::ClientCounters;
@@ -71,11 +72,11 @@ impl Simulation {
         self.end_free_will();
         self.come_to_rest();
         if !self.nemesis.left_broken.is_empty() {
+            self.must_serve();
             self.heal_rest();
             self.come_to_rest();
         }
-        self.read_everything();
-        self.come_to_rest();
+        self.must_serve();
         self.compare_replicas();
         self.judge();
     }
@@ -100,12 +101,29 @@ impl Simulation {
         }
     }
 
+    /// A healed cluster, or a healed majority, answers a linearizable read of every key.
+    fn must_serve(&mut self) {
+        let before = self.clients.counters;
+        self.read_everything();
+        self.come_to_rest();
+        let after = self.clients.counters;
+        let failed = after.refused + after.unknown - before.refused - before.unknown;
+        if failed > 0 {
+            self.break_off(Violation::NotConverged {
+                after_ms: 0,
+                what: format!("{failed} reads were refused though everything needed is healed"),
+            });
+        }
+    }
+
     /// Why the cluster is not at rest.
     fn restless(&self) -> Option<String> {
         let mut suspects = Vec::new();
         if !self.clients.is_idle() {
             return Some(String::from("a client still waits"));
         }
+        let mut led = BTreeMap::<GroupId, NodeId>::new();
+        let mut followed = BTreeMap::<GroupId, NodeId>::new();
         let mut reached = BTreeMap::<GroupId, (NodeId, u64)>::new();
         for host in &self.hosts {
             if host.retired || self.nemesis.left_broken.contains(&host.id) {
@@ -126,6 +144,12 @@ impl Simulation {
                 let Some(replica) = group.replica else {
                     continue;
                 };
+                if replica.role == Role::Leader {
+                    led.insert(group.group, host.id);
+                }
+                if let Some(leader) = group.leader {
+                    followed.insert(group.group, leader);
+                }
                 let (last, applied) = (replica.last_index.0, replica.applied_index.0);
                 let (first, other) = *reached.entry(group.group).or_insert((host.id, applied));
                 if group.leader.is_none() || last != applied || other != applied {
@@ -135,6 +159,13 @@ impl Simulation {
                     ));
                 }
             }
+        }
+        // A follower names its leader for a while after that one is gone.
+        let orphan = followed
+            .iter()
+            .find(|(group, leader)| led.get(group) != Some(leader));
+        if let Some((group, leader)) = orphan {
+            return Some(format!("{group} follows {leader}, which does not lead it"));
         }
         // A node that stays down is rightly doubted.
         let up = |node: NodeId| {
@@ -150,7 +181,7 @@ impl Simulation {
     fn compare_replicas(&mut self) {
         let mut contents = BTreeMap::<GroupId, (NodeId, Vec<Item>)>::new();
         let mut differ = None;
-        for host in &self.hosts {
+        for (nth, host) in self.hosts.iter().enumerate() {
             // Who stopped for harm stands where it stood then.
             if host.retired {
                 continue;
@@ -169,8 +200,16 @@ impl Simulation {
                 };
                 let items = match process.storage.query(&query) {
                     Ok(Answer::Page(page)) => page.items,
-                    Ok(_) => Vec::new(),
-                    Err(_) if self.nemesis.harmed.contains(&host.id) => continue,
+                    Ok(other) => {
+                        differ = Some(Violation::UnexpectedFailure {
+                            kind: ErrorKind::Internal,
+                            message: format!("a scan was answered with {other:?}"),
+                        });
+                        continue;
+                    }
+                    Err(error) if error.kind == PortErrorKind::Corrupt && self.is_harmed(nth) => {
+                        continue;
+                    }
                     Err(error) => {
                         differ = Some(Violation::CannotOpen {
                             node: host.id,

@@ -64,6 +64,7 @@ impl Summary {
             ("operations answered", self.clients.answered),
             ("operations refused", self.clients.refused),
             ("operations of unknown outcome", self.clients.unknown),
+            ("operations that busy clients let be", self.clients.let_be),
             ("strikes held back", self.held_back),
             ("lasting harm found by its node", self.detected),
         ];

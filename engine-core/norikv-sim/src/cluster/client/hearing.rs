@@ -122,7 +122,7 @@ impl Simulation {
                 self.rest(client);
             }
             // Who lost what no restart brings back may say so.
-            ErrorKind::Corrupt if !self.nemesis.harmed.is_empty() => self.try_again(client),
+            ErrorKind::Corrupt if self.any_harm() => self.try_again(client),
             kind if kind.remedy() == Remedy::Fix || kind == ErrorKind::Corrupt => {
                 self.break_off(Violation::UnexpectedFailure {
                     kind,

@@ -79,6 +79,14 @@ impl Replica {
         self.durable.last().index.max(self.installed)
     }
 
+    /// Whether the log up to `index`, as it was given out, survives a crash. What is durable there
+    /// may still be what a later write replaces.
+    pub(super) fn is_durable_up_to(&self, index: LogIndex) -> bool {
+        index <= self.durable.base().index.max(self.installed)
+            || (index <= self.durable_index()
+                && self.durable.term_at(index) == self.issued.term_at(index))
+    }
+
     pub(super) fn release(&mut self, up_to: LogIndex) {
         self.issued.release(up_to);
         self.durable.release(up_to);
@@ -115,6 +123,19 @@ impl Replica {
             });
         }
         let terms = restored.entries.iter().map(|entry| entry.term);
+        // A snapshot that was reported installed is there again.
+        if restored.applied < self.installed {
+            return Err(Violation::DurableLost {
+                node,
+                group,
+                had: Version {
+                    index: self.installed,
+                    ..had
+                },
+                has: log.last(),
+            });
+        }
+        self.installed = restored.applied;
         self.leads = None;
         self.durable = TermLog::new(restored.snapshot.version(), terms);
         self.durable_hard_state = restored.hard_state;

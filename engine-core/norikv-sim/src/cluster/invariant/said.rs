@@ -25,7 +25,7 @@ pub(super) fn check(
         Body::AppendReply(AppendReply {
             outcome: AppendOutcome::Accepted { match_index, .. },
             ..
-        }) if *match_index > replica.durable_index() => "entries",
+        }) if !replica.is_durable_up_to(*match_index) => "entries",
         _ => return Ok(()),
     };
     Err(Violation::SaidTooEarly { node, group, what })

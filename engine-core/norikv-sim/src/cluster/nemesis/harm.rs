@@ -1,0 +1,97 @@
+//! Harm that no restart mends, and the nodes that find it.
+//!
+//! **Invariant: enough good copies of everything acknowledged are left**, votes and ends of logs
+//! included: what would leave too few is held back. A harmed node that says so stays down, since
+//! without learners it could only come back with amnesia.
+
+use alloc::string::ToString;
+
+use nori_env::ObjectKind;
+use norikv_node::{PortError, PortErrorKind};
+use norikv_testkit::{Lie, Scope};
+use norikv_types::NodeId;
+
+use crate::cluster::plan::Action;
+use crate::cluster::{Simulation, Violation};
+
+impl Simulation {
+    /// Whether enough good copies of everything are left if `node` loses its own.
+    pub(super) fn may_harm(&self, node: NodeId) -> bool {
+        let harmed = &self.nemesis.harmed;
+        let after = harmed.len() + usize::from(!harmed.contains(&node));
+        after <= (self.config.replication.min(self.config.nodes) as usize - 1) / 2
+    }
+
+    /// Damages what a disk holds. A node that meets it has to say so.
+    pub(super) fn damage(&mut self, host: usize, action: &Action) -> bool {
+        let prng = &mut self.nemesis.prng;
+        let machine = &self.hosts[host];
+        let hit = match action {
+            Action::BitRot { disk, .. } => machine
+                .sealed(*disk, prng)
+                .and_then(|scope| machine.disk(*disk).rot(prng, scope))
+                .is_some(),
+            Action::LatentSector { disk, .. } => machine
+                .sealed(*disk, prng)
+                .and_then(|scope| machine.disk(*disk).break_random_sector(prng, scope))
+                .is_some(),
+            Action::Misdirect { writes, .. } => {
+                let lie = Lie::misdirected_write(prng.next_u64())
+                    .on(Scope::Kind(ObjectKind::Table))
+                    .after(u64::from(*writes));
+                machine.data_disk.lie(lie);
+                true
+            }
+            _ => false,
+        };
+        if hit {
+            self.nemesis.harmed.insert(self.hosts[host].id);
+        }
+        hit
+    }
+
+    /// Replaces the disks of a node; `false` when it is down for good already.
+    pub(super) fn wipe(&mut self, host: usize) -> bool {
+        if self.hosts[host].retired {
+            return false;
+        }
+        self.stop(host, true);
+        let machine = &mut self.hosts[host];
+        machine.retired = true;
+        machine.log_disk.wipe();
+        machine.data_disk.wipe();
+        let id = machine.id;
+        self.nemesis.harmed.insert(id);
+        true
+    }
+
+    /// A node stopped for a failure of its disk. That is right if its disk was made to fail.
+    pub(crate) fn halted(&mut self, host: usize, error: &PortError) {
+        let found_harm = error.kind == PortErrorKind::Corrupt && self.is_harmed(host);
+        let machine = &mut self.hosts[host];
+        let found_no_room = error.kind == PortErrorKind::NoSpace && self.now <= machine.full_until;
+        let id = machine.id;
+        machine.halted = true;
+        if found_harm {
+            self.nemesis.detected += 1;
+            machine.retired = true;
+        } else if !machine.disk_failing && !found_no_room {
+            self.break_off(Violation::Halted {
+                node: id,
+                error: error.to_string(),
+            });
+        }
+    }
+
+    /// Whether the disks of a node hold something else than what was written there.
+    pub(crate) fn is_harmed(&self, host: usize) -> bool {
+        let machine = &self.hosts[host];
+        !machine.log_disk.damage().is_empty() || !machine.data_disk.damage().is_empty()
+    }
+
+    /// Whether some node may rightly say that its disks are harmed: to a client, or to a node that
+    /// forwards a client's call.
+    pub(crate) fn any_harm(&self) -> bool {
+        (0..self.hosts.len()).any(|host| self.is_harmed(host))
+    }
+}
