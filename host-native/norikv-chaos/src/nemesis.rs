@@ -24,6 +24,8 @@ pub(crate) struct Nemesis {
     cluster: Arc<Cluster>,
     findings: Arc<Findings>,
     probe: Probe,
+    /// How long a disk stays full at least, when its node does not end of it.
+    full: Duration,
     started: Instant,
     /// Faults begun, over all lanes.
     begun: AtomicU64,
@@ -45,11 +47,17 @@ pub struct Tally {
 impl Nemesis {
     /// Against a cluster; faults are timed from now.
     #[must_use]
-    pub(crate) fn new(cluster: Arc<Cluster>, findings: Arc<Findings>, probe: Probe) -> Self {
+    pub(crate) fn new(
+        cluster: Arc<Cluster>,
+        findings: Arc<Findings>,
+        probe: Probe,
+        full: Duration,
+    ) -> Self {
         Self {
             cluster,
             findings,
             probe,
+            full,
             started: Instant::now(),
             begun: AtomicU64::new(0),
             tallies: Mutex::default(),
@@ -192,7 +200,7 @@ impl Nemesis {
         let mut halts = 0;
         let full = async {
             let since = Instant::now();
-            while since.elapsed() < lasts.max(FULL_MIN) && halts < 2 {
+            while since.elapsed() < lasts.max(self.full) && halts < 2 {
                 disks.fill(number)?;
                 tokio::time::sleep(LOOK_EVERY).await;
                 if self.halted(node).await {
@@ -280,8 +288,6 @@ impl Nemesis {
 
 /// Longer than leases and elections last.
 const PAUSE_MIN: Duration = Duration::from_millis(1_200);
-/// How long a disk stays full when the node does not end of it.
-const FULL_MIN: Duration = Duration::from_secs(12);
 const AFTERMATH: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How much longer than its fault an outage is watched.

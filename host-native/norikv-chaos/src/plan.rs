@@ -50,6 +50,8 @@ pub struct Scope {
 pub struct Pace {
     lasts: (Duration, Duration),
     gap: (Duration, Duration),
+    /// How long a disk stays full at least, when its node does not end of it.
+    pub(crate) full: Duration,
 }
 
 impl Pace {
@@ -58,11 +60,13 @@ impl Pace {
     pub const STEADY: Self = Self {
         lasts: (Duration::from_millis(1_200), Duration::from_millis(7_000)),
         gap: (Duration::from_millis(500), Duration::from_millis(5_000)),
+        full: Duration::from_secs(12),
     };
     /// For a run of seconds: each kind once in about twenty.
     pub const SHORT: Self = Self {
         lasts: (Duration::from_millis(900), Duration::from_millis(1_300)),
         gap: (Duration::from_millis(200), Duration::from_millis(700)),
+        full: Duration::from_secs(4),
     };
 }
 

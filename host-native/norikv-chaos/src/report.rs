@@ -243,8 +243,8 @@ impl Report {
         writeln!(
             page,
             "At rest: every replica had applied its whole log {} ms after the last fault was undone; \
-             {} keys were read; {} records were byte for byte the same on every node, and no write \
-             was seen with two versions. Then all nodes were killed at once and started again: the \
+             {} keys were read; {} records were byte for byte the same on every node, no write \
+             was seen with two versions, and no version with two writes. Then all nodes were killed at once and started again: the \
              same records after {} ms.",
             self.rest.converged_ms, self.rest.read, self.rest.records, self.rest.converged_again_ms
         )

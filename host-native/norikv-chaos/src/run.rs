@@ -87,7 +87,12 @@ pub async fn run(options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Res
         .context("placing the groups")?;
     let record = Arc::new(Record::new(placement.clone(), Arc::clone(&findings)));
     let probe = Probe::new(cluster.endpoints(1), placement, Arc::clone(&record));
-    let nemesis = Nemesis::new(Arc::clone(&cluster), Arc::clone(&findings), probe);
+    let nemesis = Nemesis::new(
+        Arc::clone(&cluster),
+        Arc::clone(&findings),
+        probe,
+        options.pace.full,
+    );
     let nemesis = Arc::new(nemesis);
 
     // Everything that runs beside, ended when this is dropped.
