@@ -56,29 +56,37 @@ impl Gossip {
         self.rumours.is_empty()
     }
 
-    /// Offers the rumours in order of urgency to `fits`, which says whether the packet took one;
-    /// those taken count as sent once more and are dropped at `bound`.
+    /// Offers the rumours in order of urgency to `fits`, which says whether the packet took one, until
+    /// a few were refused: then the packet is as good as full, and there may be a thousand more. Those
+    /// taken count as sent once more and are dropped at `bound`.
     pub(crate) fn take(
         &mut self,
         bound: u32,
         mut fits: impl FnMut(NodeId, Option<NodeId>) -> bool,
     ) {
         let mut taken = Vec::new();
+        let mut refused = 0;
         for (_, _, node) in &self.order {
             let accuser = self.rumours.get(node).and_then(|rumour| rumour.accuser);
             if fits(*node, accuser) {
                 taken.push(*node);
+            } else {
+                refused += 1;
+                if refused == REFUSED_MAX {
+                    break;
+                }
             }
         }
         for node in taken {
-            let Some(mut rumour) = self.rumours.remove(&node) else {
+            let Some(rumour) = self.rumours.get_mut(&node) else {
                 continue;
             };
             self.order.remove(&rumour.key(node));
             rumour.sent += 1;
             if rumour.sent < bound && !breaks(Mutant::RumourSentOnce) {
-                self.rumours.insert(node, rumour);
                 self.order.insert(rumour.key(node));
+            } else {
+                self.rumours.remove(&node);
             }
         }
         debug_assert_eq!(self.order.len(), self.rumours.len(), "one place a rumour");
@@ -90,6 +98,9 @@ impl Rumour {
         (self.sent, Reverse(self.stamp), node)
     }
 }
+
+/// Rumours that a packet may refuse before no further one is offered.
+const REFUSED_MAX: u32 = 8;
 
 #[cfg(test)]
 mod tests;
