@@ -16,6 +16,8 @@ use toml::{Table, Value};
 
 use crate::SimConfig;
 use crate::cluster::{Action, Entry};
+use crate::gossip::GossipConfig;
+use crate::storage::StorageConfig;
 
 /// A run as a file.
 ///
@@ -55,6 +57,10 @@ pub struct Scenario {
 pub enum World {
     /// Whole nodes: the table `cluster`.
     Cluster(SimConfig),
+    /// One store on a faulty disk: the table `storage`.
+    Storage(StorageConfig),
+    /// Members of a gossip: the table `gossip`.
+    Gossip(GossipConfig),
 }
 
 /// Why a text is no scenario.
@@ -96,6 +102,8 @@ struct Document {
     #[serde(default)]
     note: String,
     cluster: Option<SimConfig>,
+    storage: Option<StorageConfig>,
+    gossip: Option<GossipConfig>,
 }
 
 impl Scenario {
@@ -113,6 +121,7 @@ impl Scenario {
     pub const fn cluster(&self) -> Option<&SimConfig> {
         match &self.world {
             World::Cluster(config) => Some(config),
+            World::Storage(_) | World::Gossip(_) => None,
         }
     }
 
@@ -121,6 +130,7 @@ impl Scenario {
     pub fn into_cluster(self) -> Option<SimConfig> {
         match self.world {
             World::Cluster(config) => Some(config),
+            World::Storage(_) | World::Gossip(_) => None,
         }
     }
 
@@ -139,36 +149,49 @@ impl Scenario {
         }
         let document: Document = toml::from_str(text).map_err(malformed)?;
         debug_assert_eq!(document.norikv_scenario, FORMAT, "looked at above");
-        let Some(config) = document.cluster else {
-            return Err(ScenarioError::Worlds(0));
+        let worlds = [
+            document.cluster.map(World::Cluster),
+            document.storage.map(World::Storage),
+            document.gossip.map(World::Gossip),
+        ];
+        let mut worlds: Vec<World> = worlds.into_iter().flatten().collect();
+        let count = worlds.len();
+        let Some(world) = worlds.pop().filter(|_| count == 1) else {
+            return Err(ScenarioError::Worlds(count));
         };
-        let plan = raw.get("cluster").and_then(|world| world.get("plan"));
-        if let Some(Value::Array(entries)) = plan {
-            for ((nth, raw), entry) in (1..).zip(entries).zip(&config.plan) {
-                no_unknown_field(nth, raw, entry)?;
+        if let World::Cluster(config) = &world {
+            let plan = raw.get("cluster").and_then(|world| world.get("plan"));
+            if let Some(Value::Array(entries)) = plan {
+                for ((nth, raw), entry) in (1..).zip(entries).zip(&config.plan) {
+                    no_unknown_field(nth, raw, entry)?;
+                }
             }
+            possible(config)?;
         }
-        possible(&config)?;
         Ok(Self {
             note: document.note,
-            world: World::Cluster(config),
+            world,
         })
     }
 
-    /// Writes it, an entry of the plan a line, without what is as it is by default.
+    /// Writes it, an entry of a list a line, without what is as it is by default.
+    ///
+    /// # Panics
+    /// When a number is above 2⁶³ − 1, the largest of TOML; a seed can be.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let (name, mut world) = match &self.world {
-            World::Cluster(config) => {
-                let mut world = table(config);
-                without_defaults(&mut world, &table(&SimConfig::default()));
-                ("cluster", world)
-            }
+        let (name, world) = match &self.world {
+            World::Cluster(config) => ("cluster", changed(config)),
+            World::Storage(config) => ("storage", changed(config)),
+            World::Gossip(config) => ("gossip", changed(config)),
         };
-        let plan = world.remove("plan");
-        let (tables, scalars): (Table, Table) = world
+        let (tables, rest): (Table, Table) = world
             .into_iter()
             .partition(|(_, value)| matches!(value, Value::Table(_)));
+        let (lists, scalars): (Table, Table) = rest.into_iter().partition(|(_, value)| {
+            let entries = value.as_array().into_iter().flatten();
+            entries.into_iter().any(Value::is_table)
+        });
         let mut text = format!("norikv_scenario = {FORMAT}\n");
         if !self.note.is_empty() {
             text += &format!("note = {}\n", Value::String(self.note.clone()));
@@ -177,23 +200,28 @@ impl Scenario {
         for (name, value) in scalars {
             text += &format!("{name} = {value}\n");
         }
-        if let Some(Value::Array(entries)) = plan {
-            text += "plan = [\n";
-            for entry in entries {
+        for (name, entries) in lists {
+            text += &format!("{name} = [\n");
+            for entry in entries.as_array().into_iter().flatten() {
                 text += &format!("    {entry},\n");
             }
             text += "]\n";
         }
         for (table, value) in tables {
             text += &format!("\n[{name}.{table}]\n");
-            if let Value::Table(fields) = value {
-                for (name, value) in fields {
-                    text += &format!("{name} = {value}\n");
-                }
+            for (name, value) in value.as_table().into_iter().flatten() {
+                text += &format!("{name} = {value}\n");
             }
         }
         text
     }
+}
+
+/// The fields that are not as they are by default.
+fn changed<Config: Default + Serialize>(config: &Config) -> Table {
+    let mut fields = table(config);
+    without_defaults(&mut fields, &table(&Config::default()));
+    fields
 }
 
 /// Refuses what a [`Simulation`](crate::Simulation) would end the process for.
@@ -267,14 +295,14 @@ fn without_defaults(table: &mut Table, defaults: &Table) {
 fn table(value: &impl Serialize) -> Table {
     match Table::try_from(value) {
         Ok(table) => table,
-        Err(error) => unreachable!("a configuration is a table of integers: {error}"),
+        Err(error) => panic!("a configuration with a number above 2⁶³ - 1: {error}"),
     }
 }
 
 /// The number of the format.
 const FORMAT: u32 = 1;
 /// The tables of which there is one.
-const WORLDS: [&str; 1] = ["cluster"];
+const WORLDS: [&str; 3] = ["cluster", "storage", "gossip"];
 const NODES_MAX: u32 = 64;
 const DRIFT_PPM_MAX: u32 = 100_000;
 /// A year.

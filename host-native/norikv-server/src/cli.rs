@@ -104,6 +104,7 @@ pub(crate) enum Command {
   norikv sim --seed 42                          the standard swarm of a seed
   norikv sim --seeds 1..1000 --summary swarm.md of a thousand, and what happened in them
   norikv sim --scenario slow-disk.toml          a scenario of your own
+  norikv sim --world storage --seeds 1..100     one store on a faulty disk
   norikv sim --seed 42 --trace run.trace        write the run down, whole
   norikv sim --replay run.trace                 is it still the same?
   norikv sim --until not-linearizable --minimise --out small.toml --svg why.svg
@@ -225,7 +226,7 @@ pub(crate) enum Shard {
 #[derive(Debug, Args)]
 pub(crate) struct Sim {
     /// One seed.
-    #[arg(long, conflicts_with = "seeds")]
+    #[arg(long, conflicts_with = "seeds", value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     pub(crate) seed: Option<u64>,
     /// Seeds from A up to and including B, as A..B. Without any, and without a scenario, 1..20.
     #[arg(long, value_parser = seeds)]
@@ -233,6 +234,9 @@ pub(crate) struct Sim {
     /// Run this scenario; with its own seed when none is given.
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
+    /// What the swarm runs in, where no scenario says so.
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["scenario", "steps"])]
+    pub(crate) world: SimWorld,
     /// Nodes of the cluster; 3, or 5 with `--steps`.
     #[arg(long, conflicts_with = "scenario", value_parser = clap::value_parser!(u32).range(1..=9))]
     pub(crate) nodes: Option<u32>,
@@ -273,6 +277,17 @@ pub(crate) struct Sim {
     pub(crate) replay: Option<PathBuf>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum SimWorld {
+    /// Whole nodes.
+    #[default]
+    Cluster,
+    /// One store with its log on a faulty disk.
+    Storage,
+    /// The membership alone.
+    Gossip,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FileFormat {
     /// A JSON object a line.
@@ -310,6 +325,8 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
     let (first, last) = (number(first)?, number(last)?);
     if first > last {
         Err(format!("{first} is behind {last}"))
+    } else if last > SEED_MAX {
+        Err(format!("{last} is above {SEED_MAX}"))
     } else {
         Ok((first, last))
     }
@@ -324,3 +341,6 @@ fn invariant(text: &str) -> Result<&'static str, String> {
         format!("no promise is broken under that name; there are {known}")
     })
 }
+
+/// The largest seed that a scenario file can name.
+const SEED_MAX: u64 = u64::MAX >> 1;

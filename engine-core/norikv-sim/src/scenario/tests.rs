@@ -1,7 +1,9 @@
 use std::string::String;
 
-use super::{Scenario, ScenarioError};
+use super::{Scenario, ScenarioError, World};
 use crate::SimConfig;
+use crate::gossip::GossipConfig;
+use crate::storage::StorageConfig;
 
 #[test]
 fn every_drawn_run_is_read_back_equal() {
@@ -10,6 +12,21 @@ fn every_drawn_run_is_read_back_equal() {
         scenario.note = String::from("quotes \" and\nlines");
         let text = scenario.to_text();
         assert_eq!(Scenario::parse(&text).as_ref(), Ok(&scenario), "{text}");
+    }
+}
+
+#[test]
+fn every_drawn_run_of_the_other_worlds_is_read_back_equal() {
+    for seed in 0..100 {
+        for world in [
+            World::Storage(StorageConfig::standard(seed)),
+            World::Gossip(GossipConfig::standard(seed)),
+        ] {
+            let note = String::new();
+            let scenario = Scenario { note, world };
+            let text = scenario.to_text();
+            assert_eq!(Scenario::parse(&text).as_ref(), Ok(&scenario), "{text}");
+        }
     }
 }
 
@@ -61,4 +78,6 @@ fn another_format_and_another_world_are_told_apart_from_mistakes() {
     assert_eq!(later, Err(ScenarioError::Format(2)));
     let none = Scenario::parse("norikv_scenario = 1\n");
     assert_eq!(none, Err(ScenarioError::Worlds(0)));
+    let two = Scenario::parse("norikv_scenario = 1\n[cluster]\n[gossip]\n");
+    assert_eq!(two, Err(ScenarioError::Worlds(2)));
 }

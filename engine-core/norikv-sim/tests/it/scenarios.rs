@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use norikv_sim::{FaultKind, Scenario, SimConfig, World, run};
+use norikv_sim::{FaultKind, Scenario, SimConfig, World, gossip, run};
 
 /// Every file of the folder.
 fn files() -> Vec<(String, String)> {
@@ -31,7 +31,7 @@ fn clusters() -> Vec<(String, SimConfig)> {
             clusters.push((name, config));
         }
     }
-    assert!(clusters.len() >= 7, "{} files of clusters", clusters.len());
+    assert!(clusters.len() >= 8, "{} files of clusters", clusters.len());
     clusters
 }
 
@@ -52,6 +52,24 @@ fn each_cluster_keeps_its_promises_and_answers_while_everything_in_its_plan_stri
         let clients = report.clients;
         assert!(clients.answered > 200, "{name}: {clients:?}");
     }
+}
+
+#[test]
+fn a_thousand_members_learn_who_died() {
+    let mut runs = 0;
+    for (name, text) in files() {
+        let scenario = Scenario::parse(&text).expect("it was understood before");
+        if let World::Gossip(config) = scenario.world {
+            let report = gossip::run(&config);
+            println!("{name}\n{report}");
+            assert_eq!(report.violation, None, "{name}");
+            let struck: u64 = report.counters.faults.iter().sum();
+            assert_eq!(struck, config.faults.len() as u64, "{name}");
+            assert!(report.counters.packets > 1_000_000, "{name}");
+            runs += 1;
+        }
+    }
+    assert_eq!(runs, 1);
 }
 
 /// A scenario holds for what the seed leaves open, not for one lucky seed.

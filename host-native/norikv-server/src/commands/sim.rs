@@ -32,17 +32,19 @@ pub(super) fn run(args: &Sim, output: Output) -> Result<ExitCode> {
         write(path, swarm.summary.to_string().as_bytes())?;
     }
     if let Some(broken) = &swarm.first_broken {
-        if broken.is_whole() {
-            explain(&case, broken.seed, args, output)?;
+        if broken.is_whole()
+            && let Some(config) = case.config(broken.seed)
+        {
+            explain(&case, &config, args, output)?;
         }
         return Ok(ExitCode::FAILURE);
     }
     if let Some(path) = &args.trace {
-        let Some(seed) = swarm.only_seed() else {
+        let Some(config) = swarm.only_seed().and_then(|seed| case.config(seed)) else {
             output::note("no promise was broken, so no trace was written")?;
             return Ok(ExitCode::SUCCESS);
         };
-        record(&case, seed, path)?;
+        record(&case, &config, path)?;
     }
     for (asked, what) in [(args.minimise, "make small"), (args.svg.is_some(), "draw")] {
         if asked {
@@ -53,27 +55,27 @@ pub(super) fn run(args: &Sim, output: Output) -> Result<ExitCode> {
 }
 
 /// Does with a run that breaks a promise what was asked for.
-fn explain(case: &Case, seed: u64, args: &Sim, output: Output) -> Result<()> {
+fn explain(case: &Case, config: &SimConfig, args: &Sim, output: Output) -> Result<()> {
     if let Some(path) = &args.trace {
-        record(case, seed, path)?;
+        record(case, config, path)?;
     }
     if let Some(path) = &args.svg {
-        match case.run(case.config(seed)).drawing() {
+        match case.run(config.clone()).drawing() {
             Some(svg) => write(path, svg.as_bytes())?,
             None => output::note("some order explains every answer: there is nothing to draw")?,
         }
     }
     if args.minimise {
-        minimise::run(case, seed, args, output)?;
+        minimise::run(config, args, output)?;
     }
     Ok(())
 }
 
 /// Runs it once more, and writes down everything that it does.
-fn record(case: &Case, seed: u64, path: &Path) -> Result<()> {
+fn record(case: &Case, config: &SimConfig, path: &Path) -> Result<()> {
     let mut world: Simulation = case.run(SimConfig {
         recorded: true,
-        ..case.config(seed)
+        ..config.clone()
     });
     let Some(trace) = world.take_trace() else {
         bail!("the run kept no trace");

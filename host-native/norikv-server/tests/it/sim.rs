@@ -140,6 +140,22 @@ fn a_scenario_that_is_not_understood_is_refused_by_line_and_field() {
 }
 
 #[test]
+fn the_other_worlds_run_by_seed_and_by_file() {
+    let (code, said) = sim(&["--world", "storage", "--seeds", "1..3"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(runs(&said).len(), 3, "{said}");
+    let (code, said) = sim(&["--world", "storage", "--seed", "1", "--minimise"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("only runs of clusters"), "{said}");
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = "norikv_scenario = 1\n[gossip]\nseed = 12\nmembers = 5\n";
+    let path = file(&folder, "gossip.toml", scenario);
+    let (code, said) = sim(&["--scenario", text(&path)]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(runs(&said)[0].starts_with("12 "), "{said}");
+}
+
+#[test]
 fn an_unknown_promise_is_refused_with_the_names_of_all() {
     let (code, said) = sim(&["--until", "two-kings"]);
     assert_eq!(code, Some(2), "{said}");

@@ -8,7 +8,6 @@ use norikv_sim::{Goal, Scenario, SimConfig, minimise, run as run_config};
 use serde::Serialize;
 
 use crate::cli::Sim;
-use crate::commands::sim::case::Case;
 use crate::commands::sim::{first, swarm, write};
 use crate::output::{self, Output};
 
@@ -27,17 +26,16 @@ struct Smaller {
     scenario: Option<String>,
 }
 
-pub(super) fn run(case: &Case, seed: u64, args: &Sim, output: Output) -> Result<()> {
+pub(super) fn run(config: &SimConfig, args: &Sim, output: Output) -> Result<()> {
     let began = Instant::now();
     let patience = Duration::try_from_secs_f64(args.minutes * 60.0).unwrap_or(Duration::MAX);
-    let config = case.config(seed);
-    let Some(goal) = Goal::of(&config) else {
+    let Some(goal) = Goal::of(config) else {
         bail!("the run breaks no promise by itself: there is nothing to make small");
     };
     let bar = spinner();
     let jobs = swarm::jobs(args);
     let mut tried = 0;
-    let smaller = minimise(&config, &mut |candidates| {
+    let smaller = minimise(config, &mut |candidates| {
         let give_up = || began.elapsed() > patience;
         if give_up() {
             return None;
@@ -59,7 +57,7 @@ pub(super) fn run(case: &Case, seed: u64, args: &Sim, output: Output) -> Result<
         run_config(smaller.config.clone()),
     );
     let mut report = Smaller {
-        seed,
+        seed: config.seed,
         entries_before: config.plan.len(),
         entries: smaller.config.plan.len(),
         trace_events_before: before.trace_events,

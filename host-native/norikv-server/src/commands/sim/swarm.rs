@@ -15,7 +15,7 @@ use norikv_sim::{Report, Summary};
 use serde::Serialize;
 
 use crate::cli::Sim;
-use crate::commands::sim::case::Case;
+use crate::commands::sim::case::{Case, Outcome};
 use crate::commands::sim::clock::thread_time;
 use crate::output::{self, Output};
 
@@ -25,6 +25,10 @@ pub(super) struct Swarm {
     /// The run with the lowest seed that broke a promise, or the promise that was asked for.
     pub(super) first_broken: Option<Run>,
     seeds: (u64, u64),
+    runs: u64,
+    broken: u64,
+    events: u64,
+    virtual_seconds: f64,
     wall: Duration,
     processor: Duration,
 }
@@ -36,7 +40,7 @@ pub(super) struct Run {
     /// 16 hexadecimal digits; the same on every host.
     trace_hash: String,
     steps: u64,
-    trace_events: u64,
+    events: u64,
     virtual_seconds: f64,
     processor_seconds: f64,
     /// The promise that was broken, if one was.
@@ -45,6 +49,9 @@ pub(super) struct Run {
     invariant: Option<&'static str>,
     #[serde(skip)]
     report: Option<Report>,
+    /// Whether no assertion ended it.
+    #[serde(skip)]
+    whole: bool,
     #[serde(skip)]
     processor: Duration,
 }
@@ -56,6 +63,10 @@ impl Swarm {
             summary: Summary::default(),
             first_broken: None,
             seeds,
+            runs: 0,
+            broken: 0,
+            events: 0,
+            virtual_seconds: 0.0,
             wall: Duration::ZERO,
             processor: Duration::ZERO,
         };
@@ -121,13 +132,13 @@ impl Swarm {
 
     /// Whether it broke what was looked for.
     fn add(&mut self, run: Run, wanted: Option<&str>) -> bool {
-        match &run.report {
-            Some(report) => self.summary.add(report),
-            None => {
-                self.summary.runs += 1;
-                self.summary.broken += 1;
-            }
+        if let Some(report) = &run.report {
+            self.summary.add(report);
         }
+        self.runs += 1;
+        self.broken += u64::from(run.violation.is_some());
+        self.events += run.events;
+        self.virtual_seconds += run.virtual_seconds;
         self.processor += run.processor;
         let found = run.violation.is_some() && (wanted.is_none() || run.invariant == wanted);
         if found && self.first_broken.is_none() {
@@ -139,18 +150,16 @@ impl Swarm {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     fn print_speed(&self) -> Result<()> {
         let (wall, processor) = (self.wall.as_secs_f64(), self.processor.as_secs_f64());
-        let summary = &self.summary;
-        let virtual_seconds = summary.virtual_ms as f64 / 1e3;
-        let runs = summary.runs;
+        let (runs, virtual_seconds) = (self.runs, self.virtual_seconds);
         output::line(format!(
             "{runs} {}, {} broken, in {wall:.1} s: {:.1} seeds/s, {:.0} virtual seconds a second\n\
              one core: {:.0} times real time, {:.0} events/s ({processor:.1} processor seconds)",
             if runs == 1 { "run" } else { "runs" },
-            summary.broken,
+            self.broken,
             runs as f64 / wall,
             virtual_seconds / wall,
             virtual_seconds / processor,
-            summary.trace_events as f64 / processor,
+            self.events as f64 / processor,
         ))
     }
 }
@@ -159,42 +168,37 @@ impl Run {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     fn of(case: &Case, seed: u64) -> Self {
         let began = thread_time();
-        let config = case.config(seed);
         // A failed assertion is a finding like any other.
-        let ran = panic::catch_unwind(AssertUnwindSafe(|| case.run(config).report()));
+        let ran = panic::catch_unwind(AssertUnwindSafe(|| case.outcome(seed)));
+        let whole = ran.is_ok();
+        let outcome = ran.unwrap_or_else(|panic| Outcome {
+            hash: 0,
+            steps: 0,
+            events: 0,
+            nanos: 0,
+            violation: Some(format!("an assertion failed: {}", words(&*panic))),
+            invariant: None,
+            report: None,
+        });
         let processor = thread_time().saturating_sub(began);
-        let processor_seconds = processor.as_secs_f64();
-        match ran {
-            Ok(report) => Self {
-                seed,
-                trace_hash: format!("{:016x}", report.hash),
-                steps: report.steps,
-                trace_events: report.trace_events,
-                virtual_seconds: report.at.as_nanos() as f64 / 1e9,
-                processor_seconds,
-                violation: report.violation.as_ref().map(ToString::to_string),
-                invariant: report.violation.as_ref().map(norikv_sim::Violation::name),
-                report: Some(report),
-                processor,
-            },
-            Err(panic) => Self {
-                seed,
-                trace_hash: String::new(),
-                steps: 0,
-                trace_events: 0,
-                virtual_seconds: 0.0,
-                processor_seconds,
-                violation: Some(format!("an assertion failed: {}", words(&*panic))),
-                invariant: None,
-                report: None,
-                processor,
-            },
+        Self {
+            seed,
+            trace_hash: format!("{:016x}", outcome.hash),
+            steps: outcome.steps,
+            events: outcome.events,
+            virtual_seconds: outcome.nanos as f64 / 1e9,
+            processor_seconds: processor.as_secs_f64(),
+            violation: outcome.violation,
+            invariant: outcome.invariant,
+            report: outcome.report,
+            whole,
+            processor,
         }
     }
 
     /// Whether it came to an end of its own, and not to a failed assertion.
     pub(super) const fn is_whole(&self) -> bool {
-        self.report.is_some()
+        self.whole
     }
 
     fn print(&self, case: &Case, output: Output) -> Result<()> {
@@ -225,7 +229,7 @@ fn seeds(case: &Case, args: &Sim) -> (u64, u64) {
     let given = args.seed.map(|seed| (seed, seed)).or(args.seeds);
     let own = case.own_seed().map(|seed| (seed, seed));
     match args.until {
-        Some(_) => given.unwrap_or((1, u64::MAX - 1)),
+        Some(_) => given.unwrap_or((1, u64::MAX >> 1)),
         None => given.or(own).unwrap_or((1, 20)),
     }
 }
