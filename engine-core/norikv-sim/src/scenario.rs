@@ -189,8 +189,8 @@ impl Scenario {
             .into_iter()
             .partition(|(_, value)| matches!(value, Value::Table(_)));
         let (lists, scalars): (Table, Table) = rest.into_iter().partition(|(_, value)| {
-            let entries = value.as_array().into_iter().flatten();
-            entries.into_iter().any(Value::is_table)
+            let mut entries = value.as_array().into_iter().flatten();
+            entries.any(Value::is_table)
         });
         let mut text = format!("norikv_scenario = {FORMAT}\n");
         if !self.note.is_empty() {

@@ -2,6 +2,8 @@
 
 mod control;
 mod gossip;
+#[cfg(feature = "mutants")]
+mod minimise;
 mod scenarios;
 mod storage;
 mod swarm;
