@@ -11,6 +11,7 @@ use core::fmt;
 use nori_env::sync::{AtomicBool, Mutex, Ordering};
 use nori_env::{BlockStore, IoErrorKind, ObjectId};
 use nori_sstable::{BlockCache, Table, TableMeta};
+use norikv_types::{Mutant, breaks};
 
 use crate::version_edit::LiveTable;
 use crate::{Damage, Error};
@@ -79,7 +80,7 @@ impl TableFile {
 
 impl Drop for TableFile {
     fn drop(&mut self) {
-        if *self.obsolete.get_mut() {
+        if *self.obsolete.get_mut() && !breaks(Mutant::ObsoleteTablesKept) {
             self.garbage.add(&[self.number]);
         }
     }

@@ -5,7 +5,7 @@
 //! follower's host receives and installs it. A snapshot at or below the commit index is of no use;
 //! after an installation the log is kept if it contains the snapshot's last entry, else it is void.
 
-use norikv_types::{LogIndex, NodeId, Term};
+use norikv_types::{LogIndex, Mutant, NodeId, Term, breaks};
 
 use crate::entry::SnapshotMeta;
 use crate::error::Misuse;
@@ -97,7 +97,7 @@ impl Raft {
             snapshot.index > self.handed_out_index,
             "the state never goes back"
         );
-        let log_kept = self.log.contains(snapshot.version());
+        let log_kept = self.log.contains(snapshot.version()) && !breaks(Mutant::SnapshotDropsTail);
         if log_kept {
             self.durability.covered(snapshot.index);
         } else {

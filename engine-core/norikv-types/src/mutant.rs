@@ -177,6 +177,8 @@ mutants! {
         "commits up to the end of its log, not of what the leader verified";
     /// An acknowledgement speaks of the leader's log, not of the follower's.
     AcksWholeLog: "nori-raft", Cluster, "acknowledges entries that are not the leader's";
+    /// Raft figure 13, step 6: "retain log entries following it". Upstream's compaction dropped them.
+    SnapshotDropsTail: "nori-raft", Cluster, "drops the entries behind a snapshot with those below";
     /// Raft §5.3: "decrements nextIndex and retries".
     NeverStepsBack: "nori-raft", Cluster, "asks again at the place that the follower refused";
 
@@ -258,6 +260,10 @@ mutants! {
         "releases the log of the active memtable with that of the flushed one";
     /// Found in other engines: after a crash a new file overwrites a live one.
     TableNumberReused: "nori-lsm", Storage, "gives a table the number of another after a restart";
+    /// Found in other engines: a table that cannot be read holds nothing.
+    DamagedReadAsAbsent: "nori-lsm", Storage, "takes a table that cannot be read for an empty one";
+    /// Found in other engines.
+    ObsoleteTablesKept: "nori-lsm", Storage, "never deletes the inputs of a compaction";
     /// A snapshot of a group replaces all of it.
     ReplacedRangeKeepsKeys: "nori-lsm", Cluster,
         "keeps keys of a range that is replaced by a snapshot without them";
