@@ -110,6 +110,7 @@ impl Raft {
     /// An append of this term or a later one, checked.
     pub(crate) fn receive_append(&mut self, from: NodeId, term: Term, append: Append) {
         self.follow(from, term);
+        let delayed = append.round < self.following.round;
         self.following.round = self.following.round.max(append.round);
         let prev = append.prev;
         let start = self.log.start().index;
@@ -134,7 +135,7 @@ impl Raft {
         let end = LogIndex(prev.index.0 + append.entries.len() as u64);
         self.take_entries(append.entries);
         self.following.received_index = self.following.received_index.max(end);
-        if breaks(Mutant::DelayedAppendCuts) && carries && end < self.log.last_index() {
+        if breaks(Mutant::DelayedAppendCuts) && delayed && end < self.log.last_index() {
             let keep = end.max(self.commit_index);
             self.log.truncate(keep.next());
             self.following.received_index = keep;

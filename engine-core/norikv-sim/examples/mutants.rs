@@ -1,6 +1,6 @@
 //! Plants one mutant after the other and counts the seeds until a run breaks a promise.
 //!
-//! `mutants [NAME…] [--max SEEDS] [--jobs N] [--write FILE] [--limits]`. A seed counts as a catch
+//! `mutants [NAME…] [--max SEEDS | --seed SEED] [--jobs N] [--write FILE] [--limits]`. A seed counts as a catch
 //! only if the same seed passes without the mutant. Exits with 1 when one survives, and with
 //! `--limits` also when the median or the worst is too high.
 
@@ -11,6 +11,7 @@
 )]
 
 use std::fmt::{Debug, Display};
+use std::ops::RangeInclusive;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use norikv_sim::gossip::{self, GossipConfig};
 use norikv_sim::storage::{self, StorageConfig};
 use norikv_sim::{SimConfig, run};
 use norikv_types::{Mutant, World};
@@ -44,7 +46,7 @@ struct Broken {
 
 struct Arguments {
     names: Vec<String>,
-    seeds_max: u64,
+    seeds: RangeInclusive<u64>,
     jobs: usize,
     write: Option<String>,
     limits: bool,
@@ -52,7 +54,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Some(arguments) = Arguments::parse(std::env::args().skip(1)) else {
-        println!("mutants [NAME…] [--max SEEDS] [--jobs N] [--write FILE] [--limits]");
+        println!(
+            "mutants [NAME…] [--max SEEDS | --seed SEED] [--jobs N] [--write FILE] [--limits]"
+        );
         return ExitCode::FAILURE;
     };
     let chosen: Vec<Mutant> = Mutant::ALL
@@ -90,7 +94,7 @@ fn hunt_all(chosen: &[Mutant], arguments: &Arguments) -> Vec<Hunt> {
         for _ in 0..arguments.jobs.min(chosen.len()) {
             scope.spawn(|| {
                 while let Some(mutant) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let hunt = hunt(*mutant, arguments.seeds_max);
+                    let hunt = hunt(*mutant, arguments.seeds.clone());
                     println!("{}", hunt.line());
                     hunts.lock().expect("no hunter panics").push(hunt);
                 }
@@ -102,7 +106,7 @@ fn hunt_all(chosen: &[Mutant], arguments: &Arguments) -> Vec<Hunt> {
     hunts
 }
 
-fn hunt(mutant: Mutant, seeds_max: u64) -> Hunt {
+fn hunt(mutant: Mutant, seeds: RangeInclusive<u64>) -> Hunt {
     let began = Instant::now();
     let mut hunt = Hunt {
         mutant,
@@ -111,18 +115,19 @@ fn hunt(mutant: Mutant, seeds_max: u64) -> Hunt {
         unsound: Vec::new(),
         took: Duration::ZERO,
     };
-    while hunt.seeds < seeds_max && hunt.caught.is_none() {
+    for seed in seeds {
         hunt.seeds += 1;
         let planted = mutant.plant();
-        let broken = broken_by(mutant.world(), hunt.seeds);
+        let broken = broken_by(mutant.world(), seed);
         drop(planted);
-        if broken.is_some() {
-            if broken_by(mutant.world(), hunt.seeds).is_some() {
-                hunt.unsound.push(hunt.seeds);
-            } else {
-                hunt.caught = broken;
-            }
+        if broken.is_none() {
+            continue;
         }
+        if broken_by(mutant.world(), seed).is_none() {
+            hunt.caught = broken;
+            break;
+        }
+        hunt.unsound.push(seed);
     }
     hunt.took = began.elapsed();
     hunt
@@ -137,6 +142,10 @@ fn broken_by(world: World, seed: u64) -> Option<Broken> {
             .map(Broken::new),
         World::Storage => {
             let report = storage::run(&StorageConfig::standard(seed));
+            report.violation.as_ref().map(Broken::new)
+        }
+        World::Gossip => {
+            let report = gossip::run(&GossipConfig::standard(seed));
             report.violation.as_ref().map(Broken::new)
         }
         _ => None,
@@ -244,14 +253,18 @@ impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Option<Self> {
         let mut arguments = Self {
             names: Vec::new(),
-            seeds_max: WORST_MAX,
+            seeds: 1..=WORST_MAX,
             jobs: thread::available_parallelism().map_or(1, usize::from),
             write: None,
             limits: false,
         };
         while let Some(word) = words.next() {
             match word.as_str() {
-                "--max" => arguments.seeds_max = words.next()?.parse().ok()?,
+                "--max" => arguments.seeds = 1..=words.next()?.parse().ok()?,
+                "--seed" => {
+                    let seed = words.next()?.parse().ok()?;
+                    arguments.seeds = seed..=seed;
+                }
                 "--jobs" => arguments.jobs = words.next()?.parse().ok()?,
                 "--write" => arguments.write = Some(words.next()?),
                 "--limits" => arguments.limits = true,

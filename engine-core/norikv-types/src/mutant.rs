@@ -171,7 +171,7 @@ mutants! {
         "takes entries that follow on an index it has, whatever its term there";
     /// Raft figure 2, receiver step 3: only a conflict cuts. Repeated and delayed messages then
     /// take away what was acknowledged.
-    DelayedAppendCuts: "nori-raft", Cluster, "cuts its log behind the last entry of every append";
+    DelayedAppendCuts: "nori-raft", Cluster, "cuts its log behind the last entry of a delayed append";
     /// Raft figure 2, receiver step 5: "index of last new entry".
     CommitsUnverified: "nori-raft", Cluster,
         "commits up to the end of its log, not of what the leader verified";
