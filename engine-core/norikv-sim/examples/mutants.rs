@@ -62,6 +62,7 @@ fn main() -> ExitCode {
     let chosen: Vec<Mutant> = Mutant::ALL
         .iter()
         .copied()
+        .filter(|mutant| mutant.world() != World::Unit)
         .filter(|mutant| arguments.names.is_empty() || arguments.wants(*mutant))
         .collect();
     // A panic is a catch, and its message goes into the table.
@@ -227,6 +228,15 @@ fn table(hunts: &[Hunt]) -> String {
         "\n{} mutants, {survivors} survive; seeds: median {median}, worst {worst}.\n",
         hunts.len()
     );
+    text += "\nNo run meets these within its seeds, or a run bears them; tests of their own crates show them:\n\n\
+             | mutant | what it does | crate |\n|---|---|---|\n";
+    for mutant in Mutant::ALL
+        .iter()
+        .filter(|mutant| mutant.world() == World::Unit)
+    {
+        let (name, what, home) = (mutant.name(), mutant.what(), mutant.home());
+        text += &format!("| {name} | {what} | {home} |\n");
+    }
     text
 }
 

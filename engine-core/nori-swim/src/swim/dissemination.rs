@@ -14,7 +14,7 @@ impl Swim {
     pub(super) fn hear(&mut self, now: Mono, record: &Record) {
         let Record { member, accuser } = record;
         let node = member.node;
-        if node == self.config.id {
+        if node == self.config.id && !breaks(Mutant::BelievesOthersOfItself) {
             self.hear_of_self(now, member);
             return;
         }

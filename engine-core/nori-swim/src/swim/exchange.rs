@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use norikv_types::{Mono, NodeId};
+use norikv_types::{Mono, Mutant, NodeId, breaks};
 
 use super::{Swim, header};
 use crate::packet::{Builder, Message, Record, Room, table_room};
@@ -47,7 +47,9 @@ impl Swim {
             self.sync_at = now + self.config.sync_interval;
             self.sync();
         }
-        if self.recover_at <= now {
+        if self.recover_at <= now && breaks(Mutant::FaultyNeverTriedAgain) {
+            self.recover_at = now + self.config.recover_interval;
+        } else if self.recover_at <= now {
             self.recover_at = now + self.config.recover_interval;
             self.recover();
         }

@@ -218,6 +218,23 @@ fn a_proxy_passes_the_ack_on() {
     assert_eq!(sent, [(2, Message::Ack { sequence: 5 }, vec![])]);
 }
 
+/// The mutant that the test above must see.
+#[test]
+fn the_mutant_keeps_the_ack_to_itself() {
+    let _planted = norikv_types::Mutant::IndirectAckDropped.plant();
+    let mut rig = Rig::new(3);
+    let ask = Message::PingReq {
+        sequence: 5,
+        target: NodeId(3),
+    };
+    let sent = rig.receive(2, 0, ask, &[]);
+    let [(3, Message::Ping { sequence }, _)] = sent[..] else {
+        panic!("one ping to the target: {sent:?}");
+    };
+    let sent = rig.receive(3, 0, Message::Ack { sequence }, &[]);
+    assert_eq!(sent, [], "nobody hears of it");
+}
+
 /// Lifeguard §III: a proxy that gets no answer says so, before the asker's period is over.
 #[test]
 fn a_proxy_without_an_answer_sends_a_nack_and_still_passes_a_late_ack_on() {

@@ -22,7 +22,7 @@ use nori_env::{BlockStore, Clock, Entropy, ObjectKind};
 use nori_lsm::{BATCH_BYTES_MAX, Job, JobState, Log, Lsm, PressureLevel, Stats, WriteBatch};
 use nori_raft::Entry;
 use norikv_placement::Placement;
-use norikv_types::{GroupId, LogIndex, Mutant, ShardId, Version, breaks};
+use norikv_types::{GroupId, LogIndex, ShardId, Version};
 
 use crate::state_machine::{
     self, Changes, KEY_BYTES_MAX, NAME_BYTES_MAX, ScanQuery, StateMachine, StateView,
@@ -88,13 +88,7 @@ impl LsmStorage {
         let view = LsmView::new(&lsm);
         let positions = placement
             .groups()
-            .map(|group| {
-                let mut applied = applied_in(&view, group)?;
-                if breaks(Mutant::RestartAppliesLastAgain) {
-                    applied.index = applied.index.prev();
-                }
-                Ok(Mutex::new(Positions::opened(applied)))
-            })
+            .map(|group| Ok(Mutex::new(Positions::opened(applied_in(&view, group)?))))
             .collect::<Result<_, PortError>>()?;
         Ok(Self {
             inner: Arc::new(Inner {

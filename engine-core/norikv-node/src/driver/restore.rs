@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use nori_raft as raft;
-use norikv_types::{GroupId, LogIndex, Version};
+use norikv_types::{GroupId, LogIndex, Mutant, Version, breaks};
 
 use crate::{GroupLog, LogRecord, PortError, PortErrorKind, ReplicatedLog, Storage};
 
@@ -67,7 +67,10 @@ fn restore_group(
             index: kept.start.index,
             term: kept.start.term,
         },
-        applied: applied.index,
+        applied: match breaks(Mutant::RestartAppliesLastAgain) && applied.index > kept.start.index {
+            true => applied.index.prev(),
+            false => applied.index,
+        },
         entries: kept.entries,
         fresh: false,
     })

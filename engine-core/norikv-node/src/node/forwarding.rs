@@ -7,7 +7,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 
 use nori_raft as raft;
-use norikv_types::{Applied, ErrorKind, Mutant, NodeId, breaks};
+use norikv_types::{Applied, ErrorKind, NodeId};
 
 use super::Node;
 use super::errand::{Client, Errand, ErrandId, Stage};
@@ -151,7 +151,7 @@ impl Node {
             remaining_ns,
             work,
         } = request;
-        if !self.seen.first_time(from, boot, token) && !breaks(Mutant::ForwardedTwice) {
+        if !self.seen.first_time(from, boot, token) {
             return;
         }
         let refusal = if group.0 >= self.router.groups() {

@@ -54,6 +54,9 @@ impl<'a, V: StateView> StateMachine<'a, V> {
     /// When `entry` leaves a gap, or its term goes back.
     pub(crate) fn execute(&mut self, entry: &Entry) -> Result<Decided, PortError> {
         let version = entry.version();
+        if breaks(Mutant::RestartAppliesLastAgain) && version == self.applied {
+            self.applied.index = version.index.prev();
+        }
         if version.index <= self.applied.index {
             return Ok(Decided {
                 version,
