@@ -66,7 +66,7 @@ fn the_bound_is_rounded_up_for_small_clusters() {
 /// The mutant that the first test above must see.
 #[test]
 fn the_mutant_sends_a_rumour_once() {
-    let _planted = norikv_types::Mutant::RumourSentOnce.plant();
+    let _planted = Mutant::RumourSentOnce.plant();
     let mut gossip = Gossip::default();
     gossip.spread(NodeId(1), None);
     assert_eq!(packet(&mut gossip, 6, 9), [1]);
