@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use norikv_node::adapters::PlacementRouter;
 use norikv_testkit::Delay;
 use norikv_types::NodeId;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -149,15 +150,15 @@ impl Scenario {
         }
         let document: Document = toml::from_str(text).map_err(malformed)?;
         debug_assert_eq!(document.norikv_scenario, FORMAT, "looked at above");
-        let worlds = [
-            document.cluster.map(World::Cluster),
-            document.storage.map(World::Storage),
-            document.gossip.map(World::Gossip),
-        ];
-        let mut worlds: Vec<World> = worlds.into_iter().flatten().collect();
-        let count = worlds.len();
-        let Some(world) = worlds.pop().filter(|_| count == 1) else {
-            return Err(ScenarioError::Worlds(count));
+        let world = match (document.cluster, document.storage, document.gossip) {
+            (Some(_), None, None) => World::Cluster(over_defaults(&raw, "cluster")?),
+            (None, Some(_), None) => World::Storage(over_defaults(&raw, "storage")?),
+            (None, None, Some(_)) => World::Gossip(over_defaults(&raw, "gossip")?),
+            (cluster, storage, gossip) => {
+                let given = [cluster.is_some(), storage.is_some(), gossip.is_some()];
+                let count = given.into_iter().filter(|given| *given).count();
+                return Err(ScenarioError::Worlds(count));
+            }
         };
         if let World::Cluster(config) = &world {
             let plan = raw.get("cluster").and_then(|world| world.get("plan"));
@@ -217,6 +218,31 @@ impl Scenario {
     }
 }
 
+/// The configuration of a world, where what the file leaves out is as it is by default, within its
+/// tables too.
+fn over_defaults<Config>(raw: &Table, world: &str) -> Result<Config, ScenarioError>
+where
+    Config: Default + Serialize + DeserializeOwned,
+{
+    let mut fields = table(&Config::default());
+    if let Some(Value::Table(own)) = raw.get(world) {
+        overlay(&mut fields, own);
+    }
+    let malformed = |error: toml::de::Error| ScenarioError::Malformed(error.to_string());
+    fields.try_into().map_err(malformed)
+}
+
+fn overlay(under: &mut Table, over: &Table) {
+    for (name, value) in over {
+        match (under.get_mut(name), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => overlay(under, over),
+            _ => {
+                under.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
 /// The fields that are not as they are by default.
 fn changed<Config: Default + Serialize>(config: &Config) -> Table {
     let mut fields = table(config);
@@ -230,6 +256,14 @@ fn possible(config: &SimConfig) -> Result<(), ScenarioError> {
     let (nodes, replication) = (config.nodes, config.replication);
     if nodes > NODES_MAX {
         return impossible(format!("{nodes} nodes; at most {NODES_MAX} can be"));
+    }
+    if replication == 0 || replication > nodes {
+        return impossible(format!("{replication} replicas on {nodes} nodes"));
+    }
+    for (what, value, [min, max]) in bounds(config) {
+        if value < min || value > max {
+            return impossible(format!("{what} is {value}; it can be {min} to {max}"));
+        }
     }
     let ids: Vec<NodeId> = (1..=u64::from(nodes)).map(NodeId).collect();
     if let Err(error) = PlacementRouter::new(&ids, config.groups, replication) {
@@ -253,6 +287,22 @@ fn possible(config: &SimConfig) -> Result<(), ScenarioError> {
         if let Some(client) = entry.action.client().filter(|client| *client >= count) {
             return impossible(format!("client {client} of {count}; they count from 0"));
         }
+        if let Some(key) = entry.action.key().filter(|key| *key >= config.clients.keys) {
+            let keys = config.clients.keys;
+            return impossible(format!("key {key} of {keys}; they count from 0"));
+        }
+        if let Some(node) = entry
+            .action
+            .nodes()
+            .find(|node| *node == 0 || *node > nodes)
+        {
+            return impossible(format!("node {node} of {nodes}; they count from 1"));
+        }
+        let late = entry.action.fault().is_some() && entry.at_ms >= config.until_ms;
+        if late && config.until_ms > 0 {
+            let (at, until) = (entry.at_ms, config.until_ms);
+            return impossible(format!("a fault at {at} ms; until_ms is {until}"));
+        }
         let last = entry.at_ms.max(entry.action.for_ms());
         if last > TIME_MS_MAX {
             return impossible(format!("{last} ms; a run lasts {TIME_MS_MAX} at most"));
@@ -264,11 +314,51 @@ fn possible(config: &SimConfig) -> Result<(), ScenarioError> {
     Ok(())
 }
 
+/// What a run can hold and pay for.
+fn bounds(config: &SimConfig) -> [(&'static str, u64, [u64; 2]); 11] {
+    let (clients, sizes) = (&config.clients, &config.storage);
+    let value_bytes = u64::from(clients.value_bytes_max);
+    [
+        ("groups", u64::from(config.groups), [1, 1_024]),
+        ("clients.count", u64::from(clients.count), [0, 1_024]),
+        ("clients.keys", u64::from(clients.keys), [1, 4_096]),
+        ("clients.value_bytes_max", value_bytes, [8, 1 << 20]),
+        ("clients.patience_ms", clients.patience_ms, [1, 60_000]),
+        (
+            "clients.read_patience_ms",
+            clients.read_patience_ms,
+            [1, 60_000],
+        ),
+        // A batch is half a segment, and holds a value with all that belongs to it.
+        (
+            "storage.segment_bytes",
+            sizes.segment_bytes,
+            [(4 * value_bytes).max(16 << 10), 1 << 30],
+        ),
+        (
+            "storage.memtable_bytes",
+            sizes.memtable_bytes,
+            [4 << 10, 1 << 30],
+        ),
+        ("storage.table_bytes", sizes.table_bytes, [4 << 10, 1 << 30]),
+        ("storage.keep_log_bytes", sizes.keep_log_bytes, [0, 1 << 40]),
+        (
+            "storage.unflushed_bytes_max",
+            sizes.unflushed_bytes_max,
+            [1 << 10, 1 << 40],
+        ),
+    ]
+}
+
 /// `flatten` keeps serde from refusing fields that an action does not have.
 fn no_unknown_field(nth: usize, raw: &Value, entry: &Entry) -> Result<(), ScenarioError> {
     let known = table(entry);
     for field in raw.as_table().into_iter().flat_map(Table::keys) {
-        let left_out = field == "expect" && entry.action.is_write();
+        let left_out = match field.as_str() {
+            "expect" => entry.action.is_write(),
+            "once" => matches!(entry.action, Action::Put { .. }),
+            _ => false,
+        };
         if !known.contains_key(field) && !left_out {
             let action = known.get("do").and_then(Value::as_str).unwrap_or_default();
             return Err(ScenarioError::UnknownField {
@@ -304,7 +394,8 @@ const FORMAT: u32 = 1;
 /// The tables of which there is one.
 const WORLDS: [&str; 3] = ["cluster", "storage", "gossip"];
 const NODES_MAX: u32 = 64;
-const DRIFT_PPM_MAX: u32 = 100_000;
+/// Half of what leases allow between two clocks.
+const DRIFT_PPM_MAX: u32 = 5_000;
 /// A year.
 const TIME_MS_MAX: u64 = 31_536_000_000;
 

@@ -297,6 +297,20 @@ impl Action {
         }
     }
 
+    /// Every node that it names.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = u32> {
+        let mut nodes: Vec<u32> = self.node().into_iter().collect();
+        match self {
+            Self::Partition { nodes: own, .. } => nodes.extend(own),
+            Self::Mesh { links, .. } => {
+                nodes.extend(links.iter().flat_map(|(one, other)| [*one, *other]));
+            }
+            Self::Cut { to, .. } | Self::Clog { to, .. } | Self::Flap { to, .. } => nodes.push(*to),
+            _ => {}
+        }
+        nodes.into_iter()
+    }
+
     /// The node at which it strikes, where it strikes at one.
     #[must_use]
     pub const fn node(&self) -> Option<u32> {

@@ -1,4 +1,5 @@
-use std::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 
 use super::{Scenario, ScenarioError, World};
 use crate::SimConfig;
@@ -80,4 +81,41 @@ fn another_format_and_another_world_are_told_apart_from_mistakes() {
     assert_eq!(none, Err(ScenarioError::Worlds(0)));
     let two = Scenario::parse("norikv_scenario = 1\n[cluster]\n[gossip]\n");
     assert_eq!(two, Err(ScenarioError::Worlds(2)));
+}
+
+/// A text is what it was written from, also where a drawn value is the default's.
+#[test]
+fn links_that_share_a_bound_with_the_default_are_read_back() {
+    let mut config = SimConfig::calm(1, 3);
+    config.watched = false;
+    config.links.delay.min = core::time::Duration::from_micros(100);
+    let scenario = Scenario::new(config);
+    assert_eq!(Scenario::parse(&scenario.to_text()), Ok(scenario));
+}
+
+#[test]
+fn what_cannot_be_or_cannot_be_paid_for_is_refused_by_name() {
+    for (text, why) in [
+        ("nodes = 3\nreplication = 5", "5 replicas on 3 nodes"),
+        ("clients.count = 4294967295", "clients.count is 4294967295"),
+        ("clients.value_bytes_max = 20000000", "value_bytes_max"),
+        ("storage.table_bytes = 4611686018427387904", "table_bytes"),
+        ("drift_ppm_max = 50000", "drift"),
+        (
+            "plan = [{ at_ms = 1, do = \"wipe\", node = 9 }]",
+            "node 9 of 3",
+        ),
+        (
+            "until_ms = 1000\nplan = [{ at_ms = 5000, do = \"wipe\", node = 1 }]",
+            "until_ms is 1000",
+        ),
+        (
+            "clients.count = 1\nplan = [{ at_ms = 1, do = \"put\", client = 0, key = 700 }]",
+            "key 700 of 64",
+        ),
+    ] {
+        let refused = Scenario::parse(&format!("norikv_scenario = 1\n[cluster]\n{text}\n"));
+        let error = refused.expect_err(text).to_string();
+        assert!(error.contains(why), "{text}: {error}");
+    }
 }
