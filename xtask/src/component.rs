@@ -12,7 +12,7 @@ use xshell::{Shell, cmd};
 use crate::tools;
 
 /// The worlds of `norikv-component`, each a feature of the crate.
-const WORLDS: [&str; 2] = ["store", "sim"];
+pub(crate) const WORLDS: [&str; 2] = ["store", "sim"];
 
 /// Builds every world; returns the paths of the components.
 pub(crate) fn build(shell: &Shell) -> Result<Vec<PathBuf>> {

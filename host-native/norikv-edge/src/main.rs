@@ -16,7 +16,7 @@ use norikv_edge::{Simulator, Store, deterministic_engine};
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  norikv-edge sim norikv_sim.wasm 1..20\n  norikv-edge store norikv_store.wasm"
+    after_help = "Examples:\n  norikv-edge sim norikv_sim.wasm 1..200\n  norikv-edge store norikv_store.wasm"
 )]
 struct Cli {
     #[command(subcommand)]

@@ -7,12 +7,14 @@ import type { SeedReport } from "../protocol.js";
 import { shared } from "./shared.js";
 
 const FROM = 1;
-const TO = 20;
+const TO = 200;
+const COUNT = TO - FROM + 1;
 
 export class NoriProof extends LitElement {
   static override properties = {
     reports: { state: true },
     running: { state: true },
+    seconds: { state: true },
     failure: { state: true },
   };
 
@@ -23,8 +25,10 @@ export class NoriProof extends LitElement {
         display: grid;
         grid-template-columns: repeat(auto-fill, minmax(190px, 1fr));
         gap: 3px 16px;
+        max-height: 220px;
         margin: 10px 0 0;
         padding: 0;
+        overflow-y: auto;
         list-style: none;
         font-size: 13px;
       }
@@ -40,12 +44,14 @@ export class NoriProof extends LitElement {
 
   declare reports: readonly SeedReport[];
   declare running: boolean;
+  declare seconds: number;
   declare failure: string;
 
   constructor() {
     super();
     this.reports = [];
     this.running = false;
+    this.seconds = 0;
     this.failure = "";
   }
 
@@ -53,14 +59,29 @@ export class NoriProof extends LitElement {
     return html`
       <h2>The same run everywhere</h2>
       <p class="hint">
-        Twenty clusters with crashes, power cuts, partitions and failing disks, each checked after
-        every step. <code>norikv sim --seeds ${FROM}..${TO}</code> prints the same hashes.
+        Two hundred clusters with crashes, power cuts, partitions and failing disks, each checked
+        after every step. <code>norikv sim --seeds ${FROM}..${TO}</code> prints the same hashes.
       </p>
-      <button ?disabled=${this.running} @click=${this.#run}>
-        ${this.running ? `Running: ${this.reports.length} of ${TO - FROM + 1}` : "Run 20 seeds here"}
-      </button>
+      <div class="row">
+        <button ?disabled=${this.running} @click=${this.#run}>Run ${COUNT} seeds here</button>
+        ${
+          this.reports.length === 0 && !this.running
+            ? ""
+            : html`
+                <progress
+                  aria-label="Seeds that were run"
+                  max=${COUNT}
+                  value=${this.reports.length}
+                ></progress>
+                <span>
+                  ${this.reports.length} of ${COUNT}
+                  ${this.running ? "" : html`in ${this.seconds.toFixed(1)} s`}
+                </span>
+              `
+        }
+      </div>
       ${this.failure === "" ? "" : html`<p class="broken" role="alert">${this.failure}</p>`}
-      <ul aria-label="Trace hashes" aria-busy=${this.running ? "true" : "false"}>
+      <ul tabindex="0" aria-label="Trace hashes" aria-busy=${this.running ? "true" : "false"}>
         ${this.reports.map(
           ({ seed, trace_hash, violation }) => html`
             <li data-seed=${seed} data-hash=${trace_hash} data-violation=${violation ?? ""}>
@@ -77,6 +98,7 @@ export class NoriProof extends LitElement {
     this.reports = [];
     this.failure = "";
     this.running = true;
+    const began = performance.now();
     try {
       await runSeeds(FROM, TO, (report) => {
         this.reports = [...this.reports, report];
@@ -84,6 +106,7 @@ export class NoriProof extends LitElement {
     } catch (error) {
       this.failure = error instanceof Error ? error.message : String(error);
     } finally {
+      this.seconds = (performance.now() - began) / 1_000;
       this.running = false;
     }
   }
