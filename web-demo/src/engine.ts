@@ -3,11 +3,18 @@
  * piece before the last one was answered, and hands every frame to one listener.
  */
 
-import type { Command, Reply, SeedReport } from "./protocol.js";
+import type { Destination } from "./address.js";
+import type { Command, Reply, SeedReport, Wanted } from "./protocol.js";
 import type { View } from "./view.js";
 
 export interface EngineListener {
+  /** The first frame of another world. */
+  opened(view: View): void;
   frame(view: View): void;
+  /** How much of the run is done, 0 to 1; null once the way to its end is over. */
+  progress(done: number | null): void;
+  /** A file was not opened; the world is still the one before. */
+  refused(name: string, reason: string): void;
   failed(message: string): void;
 }
 
@@ -25,6 +32,7 @@ export class Engine {
   #lastTick = 0;
   #advancing = false;
   #unanswered = 0;
+  #finishing = false;
   #failed = false;
 
   constructor(listener: EngineListener) {
@@ -37,16 +45,25 @@ export class Engine {
     requestAnimationFrame(tick);
   }
 
-  /** A new cluster. Also after a failure. */
-  open(seed: string, nodes: number): void {
+  /** Another world. Also after a failure. */
+  open(wanted: Wanted): void {
     if (this.#failed) {
       this.#worker.terminate();
       this.#worker = startWorker();
       this.#listen();
       this.#failed = false;
       this.#unanswered = 0;
+      this.#finishing = false;
     }
-    this.send({ type: "open", seed, nodes });
+    this.send({ type: "open", wanted });
+  }
+
+  /** Takes the run to a step or to its end, as fast as it goes, unless something else is sent. */
+  finish(to: Destination): void {
+    this.playing = false;
+    this.#finishing = true;
+    this.#listener.progress(0);
+    this.send({ type: "finish", to });
   }
 
   send(command: Command): void {
@@ -79,10 +96,27 @@ export class Engine {
   }
 
   #hear(reply: Reply): void {
+    if (reply.type === "progress") {
+      if (this.#finishing) {
+        this.#listener.progress(reply.done);
+      }
+      return;
+    }
     this.#unanswered -= 1;
     this.#advancing &&= this.#unanswered > 0;
+    if (this.#finishing && this.#unanswered === 0) {
+      this.#finishing = false;
+      this.#listener.progress(null);
+    }
     if (reply.type === "frame") {
-      this.#listener.frame(JSON.parse(this.#text.decode(reply.bytes)) as View);
+      const view = JSON.parse(this.#text.decode(reply.bytes)) as View;
+      if (reply.opened) {
+        this.#listener.opened(view);
+      } else {
+        this.#listener.frame(view);
+      }
+    } else if (reply.type === "refused") {
+      this.#listener.refused(reply.name, reply.message);
     } else if (reply.type === "failed") {
       this.#fail(reply.message);
     }
@@ -92,6 +126,8 @@ export class Engine {
     this.#failed = true;
     this.playing = false;
     this.#advancing = false;
+    this.#finishing = false;
+    this.#listener.progress(null);
     this.#listener.failed(message);
   }
 }

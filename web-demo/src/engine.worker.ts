@@ -1,16 +1,26 @@
 /** The engine, off the page's thread: one world, driven by commands, answering with frames. */
 
 import init, { World, run_seed } from "../pkg/norikv_web.js";
-import type { Command, Reply, SeedReport } from "./protocol.js";
+import type { Command, Reply, SeedReport, Wanted } from "./protocol.js";
 
 /** A frame never costs more than this many steps, so that commands are always heard soon. */
 const STEPS_PER_ADVANCE_MAX = 4_000;
+/** How long the worker may be deaf on its way to the end of a run. */
+const PORTION_MS = 40;
+const STEPS_PER_PORTION = 200;
 
 const ready = init();
 let world: World | undefined;
+/** Commands so far: a later one stops what takes long. */
+let heard = 0;
 
 function post(reply: Reply, transfer: Transferable[] = []): void {
   self.postMessage(reply, { transfer });
+}
+
+function postFrame(world: World, opened: boolean): void {
+  const bytes = world.frame().buffer as ArrayBuffer;
+  post({ type: "frame", bytes, opened }, [bytes]);
 }
 
 function obey(world: World, command: Command): void {
@@ -39,13 +49,42 @@ function obey(world: World, command: Command): void {
     case "put":
       world.put(command.key, command.value);
       break;
+    case "look":
     case "open":
+    case "finish":
     case "run_seed":
       break;
   }
 }
 
-async function answer(command: Command): Promise<void> {
+function open(wanted: Wanted): World {
+  switch (wanted.kind) {
+    case "cluster":
+      return new World(BigInt(wanted.seed), wanted.nodes);
+    case "seed":
+      return World.of_seed(BigInt(wanted.seed));
+    case "file":
+      return World.open(new Uint8Array(wanted.bytes));
+  }
+}
+
+/** Goes on in portions until the run is over, the step is reached, or another command was heard. */
+async function finish(to: number | "end", nth: number): Promise<void> {
+  const end = to === "end" ? Infinity : to;
+  while (nth === heard && world && !world.is_over() && Number(world.steps()) < end) {
+    const rest = performance.now() + PORTION_MS;
+    while (performance.now() < rest) {
+      const left = end - Number(world.steps());
+      if (world.step(Math.min(left, STEPS_PER_PORTION)) === 0) {
+        break;
+      }
+    }
+    post({ type: "progress", done: world.done() });
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
+async function answer(command: Command, nth: number): Promise<void> {
   await ready;
   if (command.type === "run_seed") {
     const report = JSON.parse(run_seed(BigInt(command.seed))) as SeedReport;
@@ -53,19 +92,34 @@ async function answer(command: Command): Promise<void> {
     return;
   }
   if (command.type === "open") {
+    let opened;
+    try {
+      opened = open(command.wanted);
+    } catch (reason) {
+      if (typeof reason !== "string") {
+        throw reason;
+      }
+      const name = command.wanted.kind === "file" ? command.wanted.name : "";
+      post({ type: "refused", name, message: reason });
+      return;
+    }
     world?.free();
-    world = new World(BigInt(command.seed), command.nodes);
+    world = opened;
   }
   if (!world) {
     throw new Error(`${command.type} before open`);
   }
-  obey(world, command);
-  const bytes = world.frame().buffer as ArrayBuffer;
-  post({ type: "frame", bytes }, [bytes]);
+  if (command.type === "finish") {
+    await finish(command.to, nth);
+  } else {
+    obey(world, command);
+  }
+  postFrame(world, command.type === "open");
 }
 
 self.onmessage = (message: MessageEvent<Command>) => {
-  answer(message.data).catch((error: unknown) => {
+  heard += 1;
+  answer(message.data, heard).catch((error: unknown) => {
     post({ type: "failed", message: error instanceof Error ? error.message : String(error) });
   });
 };

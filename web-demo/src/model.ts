@@ -50,7 +50,8 @@ export class Model {
 
   /** The ids of the groups. */
   groups(): number[] {
-    return this.view?.nodes[0]?.logs.map((log) => log.group) ?? [];
+    const groups = (this.view?.nodes ?? []).flatMap(({ logs }) => logs.map(({ group }) => group));
+    return [...new Set(groups)].sort((one, other) => one - other);
   }
 
   replicas(group: number): Replica[] {

@@ -1,6 +1,6 @@
 /** Turns the engine's events into sentences. What would only be noise has none. */
 
-import type { EventView, Nanos, NodeEvent, VisitorResult } from "./view.js";
+import type { EventView, FaultKind, Nanos, NodeEvent, VisitorResult } from "./view.js";
 
 export interface Story {
   id: number;
@@ -12,6 +12,32 @@ export interface Story {
 }
 
 export type Told = Omit<Story, "id">;
+
+/** What each fault of a plan does. Which node it strikes, the next event often says. */
+const FAULTS: Record<FaultKind, string> = {
+  kill: "a process is killed",
+  power_cut: "the power of a node goes",
+  crash_at_write: "the power will go in the middle of a write",
+  blackout: "the power of all nodes goes at once",
+  pause: "a process stands still",
+  slow_cpu: "a process gets a small part of its processor",
+  jump_wall: "a wall clock jumps",
+  partition: "nodes are parted from the others",
+  cut: "one direction of a link is cut",
+  bridge: "two halves hear each other only through one node",
+  mesh: "links are cut, so that nodes hear each other only by way of others",
+  clog: "a link holds back all it carries, then delivers it at once",
+  flap: "a link goes up and down",
+  slow_receiver: "a node takes its time over each message",
+  storm: "the whole network behaves badly",
+  slow_disk: "a disk becomes slow",
+  sync_failure: "a sync of a disk will fail",
+  disk_full: "nothing more fits on a disk",
+  bit_rot: "a bit on a disk flips",
+  latent_sector: "a sector of a disk cannot be read any more",
+  misdirect: "a write will land elsewhere on its disk",
+  wipe: "a disk is replaced by an empty one",
+};
 
 export function narrate({ at, what }: EventView): Told | null {
   const told = (text: string, tone: Story["tone"], group: number | null = null): Told => ({
@@ -34,6 +60,9 @@ export function narrate({ at, what }: EventView): Told | null {
     return what.links.cuts.length === 0
       ? told("Every link works again", "good")
       : told("The network is partitioned", "bad");
+  }
+  if (what.fault) {
+    return told(`Fault: ${FAULTS[what.fault.kind]}`, "bad");
   }
   if (what.visitor) {
     return visitor(what.visitor.node, what.visitor.result, told);
@@ -78,6 +107,9 @@ function nodeEvent(node: number, event: NodeEvent, told: Teller): Told | null {
     }
     const verb = state === "alive" ? "sees" : state === "suspect" ? "suspects" : "gives up";
     return told(`SWIM: node ${node} ${verb} node ${about}`, state === "faulty" ? "bad" : "plain");
+  }
+  if (event.Halted !== undefined) {
+    return told(`Node ${node} halts rather than trust its disk`, "bad");
   }
   if (event.SnapshotInstalled) {
     const { group, from, version } = event.SnapshotInstalled;

@@ -1,10 +1,23 @@
 /** What the page and the engine's worker say to each other. Nothing else passes between them. */
 
-/** Every command but `run_seed` is answered by one frame, or by `failed`. */
+/** What a world runs. */
+export type Wanted =
+  | { kind: "cluster"; seed: string; nodes: number }
+  | { kind: "seed"; seed: string }
+  /** A scenario or a trace. */
+  | { kind: "file"; name: string; bytes: ArrayBuffer };
+
+/**
+ * Every command but `run_seed` is answered by one frame, by `refused` or by `failed`. `finish` takes
+ * the run to a step, or as far as it goes, and tells on its way how far it is; any other command
+ * stops it.
+ */
 export type Command =
-  | { type: "open"; seed: string; nodes: number }
+  | { type: "open"; wanted: Wanted }
   | { type: "advance"; micros: number }
   | { type: "step"; count: number }
+  | { type: "finish"; to: number | "end" }
+  | { type: "look" }
   | { type: "kill" | "restart" | "cut_power"; node: number }
   | { type: "partition"; side: number[] }
   | { type: "heal" }
@@ -12,7 +25,12 @@ export type Command =
   | { type: "run_seed"; seed: string };
 
 export type Reply =
-  | { type: "frame"; bytes: ArrayBuffer }
+  /** `opened`: the first of another world. */
+  | { type: "frame"; bytes: ArrayBuffer; opened: boolean }
+  /** 0 to 1. */
+  | { type: "progress"; done: number }
+  /** The world is still the one before. */
+  | { type: "refused"; name: string; message: string }
   | { type: "seed"; report: SeedReport }
   | { type: "failed"; message: string };
 

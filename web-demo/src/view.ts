@@ -18,6 +18,41 @@ export interface View {
   events: EventView[];
   events_dropped: number;
   violation: string | null;
+  run: RunView;
+}
+
+/** What runs, how far it is, and what came of it. */
+export interface RunView {
+  kind: "cluster" | "seed" | "scenario" | "trace";
+  seed: string;
+  note: string;
+  /** Null where there is no end. */
+  done_ppm: number | null;
+  over: boolean;
+  broken: Broken | null;
+  recorded: Recorded | null;
+}
+
+/** A broken promise. */
+export interface Broken {
+  /** Its name, as `norikv sim --until` takes it. */
+  invariant: string;
+  text: string;
+  group: number | null;
+  nodes: number[];
+  at: Nanos;
+  steps: number;
+}
+
+/** What a trace file says of the run that was recorded. */
+export interface Recorded {
+  steps: number;
+  records: number;
+  trace_hash: string;
+  /** Null until the run is over. */
+  same: boolean | null;
+  hash_here: string | null;
+  first_difference: { record: number; at: Nanos | null; node: number | null } | null;
 }
 
 export interface NodeView {
@@ -111,13 +146,40 @@ export interface Happened {
   started?: { node: number };
   stopped?: { node: number; power_cut: boolean };
   links?: { cuts: [number, number][] };
+  fault?: { kind: FaultKind };
   visitor?: { request: number; node: number; result: VisitorResult };
 }
+
+/** What a plan can do to a cluster. */
+export type FaultKind =
+  | "kill"
+  | "power_cut"
+  | "crash_at_write"
+  | "blackout"
+  | "pause"
+  | "slow_cpu"
+  | "jump_wall"
+  | "partition"
+  | "cut"
+  | "bridge"
+  | "mesh"
+  | "clog"
+  | "flap"
+  | "slow_receiver"
+  | "storm"
+  | "slow_disk"
+  | "sync_failure"
+  | "disk_full"
+  | "bit_rot"
+  | "latent_sector"
+  | "misdirect"
+  | "wipe";
 
 /** One key is present. */
 export interface NodeEvent {
   Raft?: { group: number; event: RaftEvent };
   Member?: Member;
+  Halted?: unknown;
   SnapshotInstalled?: { group: number; from: number; version: Version };
 }
 

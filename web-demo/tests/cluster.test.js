@@ -8,7 +8,7 @@ import { committed, keepScreenshot, leader, PATIENCE_MS, play, withPage } from "
 /** @typedef {import("playwright-core").Page} Page */
 
 test("killing the leader brings another one with a higher term", async () => {
-  await withPage("?seed=42", async (page) => {
+  await withPage("?cluster=42", async (page) => {
     await play(page, "1");
     const before = await leader(page);
     await keepScreenshot(page, "leader");
@@ -24,7 +24,7 @@ test("killing the leader brings another one with a higher term", async () => {
 });
 
 test("a leader that is cut away commits nothing until the network heals", async () => {
-  await withPage("?seed=7", async (page) => {
+  await withPage("?cluster=7", async (page) => {
     await play(page, "1");
     const before = await leader(page);
     await until(page, "the first commits", async () => (await committed(page, before.node)) >= 3);
@@ -51,7 +51,7 @@ test("a leader that is cut away commits nothing until the network heals", async 
 });
 
 test("a write by hand is acknowledged with its term and index", async () => {
-  await withPage("?seed=42", async (page) => {
+  await withPage("?cluster=42", async (page) => {
     await play(page, "1");
     await leader(page);
     await page.getByRole("button", { name: "Put" }).click();
@@ -63,7 +63,7 @@ test("a write by hand is acknowledged with its term and index", async () => {
 test("on a phone nothing is wider than the screen", async () => {
   const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
   await withPage(
-    "?seed=42",
+    "?cluster=42",
     async (page) => {
       await play(page, "1");
       await leader(page);

@@ -1,5 +1,6 @@
-/** Serves the built page on a free port of 127.0.0.1. */
+/** Serves the built page on a free port of 127.0.0.1, and gives what the environment names. */
 
+import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -13,6 +14,7 @@ const TYPES = {
   ".html": "text/html",
   ".js": "text/javascript",
   ".svg": "image/svg+xml",
+  ".toml": "application/toml",
   ".wasm": "application/wasm",
 };
 
@@ -48,4 +50,20 @@ export async function serve() {
         });
       }),
   };
+}
+
+/**
+ * What the environment gives. What is missing fails where everything must run, and is said elsewhere.
+ *
+ * @param {import("node:test").TestContext} context
+ * @param {string} name
+ */
+export function given(context, name) {
+  const value = process.env[name];
+  if (value !== undefined) {
+    return value;
+  }
+  assert.ok(process.env["CI"] !== "true", `${name} is not set`);
+  context.skip(`not run: ${name} is not set; cargo xtask test sets it`);
+  return null;
 }

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 
 import { initSync, run_seed, World } from "../pkg/norikv_web.js";
 import { play, trace, withPage } from "./page.js";
-import { root } from "./serve.js";
+import { given, root } from "./serve.js";
 
 const FROM = 1;
 const TO = 200;
@@ -44,7 +44,7 @@ test(`${COUNT} faulty seeds keep every promise, each with a hash of its own`, ()
 });
 
 test(`${COUNT} faulty seeds have the same hash in Chromium as in Node`, async () => {
-  await withPage("?seed=1&paused", async (page) => {
+  await withPage("?cluster=1&paused", async (page) => {
     await page.getByRole("button", { name: `Run ${COUNT} seeds here` }).click();
     await page.locator(`nori-proof li[data-seed="${TO}"]`).waitFor({ timeout: 600_000 });
     /** @type {Hashes} */
@@ -85,7 +85,7 @@ test(`${COUNT} faulty seeds have the same hash under wasmtime as in Node`, async
 });
 
 test("stepping the page by hand gives the hash of as many steps in Node", async () => {
-  await withPage("?seed=42&paused", async (page) => {
+  await withPage("?cluster=42&paused", async (page) => {
     const step = page.getByRole("button", { name: "Step", exact: true });
     const steps = page.locator("#steps");
     await steps.getByText("0", { exact: true }).waitFor();
@@ -116,7 +116,7 @@ test("stepping in Node gives the hash of as many steps natively", async (context
 });
 
 test("watching the page play changes nothing about the run", async () => {
-  await withPage("?seed=42", async (page) => {
+  await withPage("?cluster=42", async (page) => {
     await play(page, "4");
     await page
       .locator("#steps")
@@ -130,22 +130,6 @@ test("watching the page play changes nothing about the run", async () => {
     assert.equal(hash, world.trace_hash(), `after ${steps} steps`);
   });
 });
-
-/**
- * What the environment gives. What is missing fails where everything must run, and is said elsewhere.
- *
- * @param {import("node:test").TestContext} context
- * @param {string} name
- */
-function given(context, name) {
-  const value = process.env[name];
-  if (value !== undefined) {
-    return value;
-  }
-  assert.ok(process.env["CI"] !== "true", `${name} is not set`);
-  context.skip(`not run: ${name} is not set; cargo xtask test sets it`);
-  return null;
-}
 
 /**
  * @param {string} binary

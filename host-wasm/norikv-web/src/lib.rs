@@ -6,6 +6,7 @@
 #![doc = include_str!("../README.md")]
 
 mod panic;
+mod run;
 mod seed;
 mod world;
 

@@ -1,8 +1,9 @@
-/** Time: play, pause, step, speed; and the seed that the run follows from. */
+/** Time: play, pause, step, speed; and what runs: by seed, by name, or from a file. */
 
 import { LitElement, css, html } from "lit";
 
 import { parseSeed } from "../address.js";
+import { scenarioNames } from "../scenarios.js";
 import { command, shared, tell } from "./shared.js";
 
 const SPEEDS: readonly [number, string][] = [
@@ -20,6 +21,8 @@ export class NoriControls extends LitElement {
     playing: { type: Boolean },
     speed: { type: Number },
     seed: { type: String },
+    kind: { type: String },
+    over: { type: Boolean },
     refused: { state: true },
   };
 
@@ -52,6 +55,9 @@ export class NoriControls extends LitElement {
   declare playing: boolean;
   declare speed: number;
   declare seed: string;
+  /** Of the seed. */
+  declare kind: "cluster" | "seed";
+  declare over: boolean;
   declare refused: boolean;
 
   constructor() {
@@ -59,6 +65,8 @@ export class NoriControls extends LitElement {
     this.playing = false;
     this.speed = 1;
     this.seed = "";
+    this.kind = "cluster";
+    this.over = false;
     this.refused = false;
   }
 
@@ -68,12 +76,13 @@ export class NoriControls extends LitElement {
         <button
           class="play primary"
           title="Space"
+          ?disabled=${this.over}
           @click=${() => this.dispatchEvent(tell("play", !this.playing))}
         >
           ${this.playing ? "Pause" : "Play"}
         </button>
-        <button title="Key: ." @click=${() => this.#step(1)}>Step</button>
-        <button @click=${() => this.#step(100)}>Step 100</button>
+        <button title="Key: ." ?disabled=${this.over} @click=${() => this.#step(1)}>Step</button>
+        <button ?disabled=${this.over} @click=${() => this.#step(100)}>Step 100</button>
         <label for="speed">Speed</label>
         <select id="speed" @change=${this.#setSpeed}>
           ${SPEEDS.map(
@@ -83,6 +92,10 @@ export class NoriControls extends LitElement {
         </select>
       </div>
       <form class="row" @submit=${this.#open}>
+        <select id="kind" aria-label="What runs">
+          <option value="cluster" ?selected=${this.kind === "cluster"}>Calm cluster</option>
+          <option value="seed" ?selected=${this.kind === "seed"}>Swarm of faults</option>
+        </select>
         <label for="seed">Seed</label>
         <input
           id="seed"
@@ -99,6 +112,21 @@ export class NoriControls extends LitElement {
             : ""
         }
       </form>
+      <div class="row" role="group" aria-label="A scenario or a trace">
+        <select aria-label="Scenario" @change=${this.#choose}>
+          <option value="">Scenario</option>
+          ${scenarioNames.map(
+            (name) => html`<option value=${name}>${name.replaceAll("-", " ")}</option>`,
+          )}
+        </select>
+        <button
+          title="A scenario (.toml) or a trace of norikv sim; or drop the file anywhere on the page"
+          @click=${() => this.renderRoot.querySelector<HTMLInputElement>("#file")?.click()}
+        >
+          Open…
+        </button>
+        <input id="file" type="file" hidden aria-label="File to open" @change=${this.#file} />
+      </div>
     `;
   }
 
@@ -117,7 +145,26 @@ export class NoriControls extends LitElement {
     const seed = parseSeed(text);
     this.refused = seed === null;
     if (seed !== null) {
-      this.dispatchEvent(tell("seed", seed));
+      const kind = this.renderRoot.querySelector<HTMLSelectElement>("#kind")?.value;
+      this.dispatchEvent(tell("source", { kind: kind === "seed" ? "seed" : "cluster", seed }));
+    }
+  }
+
+  #choose(event: Event): void {
+    const select = event.target as HTMLSelectElement;
+    if (select.value !== "") {
+      this.dispatchEvent(tell("source", { kind: "scenario", name: select.value }));
+      select.value = "";
+    }
+  }
+
+  /** Chosen once, a file can be chosen again. */
+  #file(event: Event): void {
+    const input = event.target as HTMLInputElement;
+    const file = input.files?.[0];
+    if (file) {
+      this.dispatchEvent(tell("file", file));
+      input.value = "";
     }
   }
 }

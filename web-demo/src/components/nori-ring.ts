@@ -247,8 +247,10 @@ export class NoriRing extends LitElement {
     const { node, alive, status } = replica;
     const at = place(node, this.view?.nodes.length ?? 1);
     const role = alive ? (status?.role ?? "follower") : "down";
+    const absent = alive && !status && !replica.log;
     const past = role === "leader" && !leads;
-    const word = role === "down" ? "down" : past ? "leader of the past" : ROLES[role];
+    const word =
+      role === "down" ? "down" : absent ? "no replica" : past ? "leader of the past" : ROLES[role];
     const term = status ? `term ${status.term}` : "";
     const colour =
       role === "leader"
