@@ -57,6 +57,11 @@ fn lint(shell: &Shell) -> Result<()> {
         "cargo clippy --workspace --all-targets -- -D warnings"
     )
     .run()?;
+    cmd!(
+        shell,
+        "cargo clippy -p norikv-sim --features mutants --all-targets -- -D warnings"
+    )
+    .run()?;
     for world in component::WORLDS {
         let wasm = tools::WASM_TARGET;
         cmd!(

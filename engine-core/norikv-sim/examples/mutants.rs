@@ -124,10 +124,14 @@ fn hunt(mutant: Mutant, seeds: RangeInclusive<u64>) -> Hunt {
         if broken.is_none() {
             continue;
         }
-        if broken_by(mutant.world(), seed).is_none() {
+        let Some(sound) = broken_by(mutant.world(), seed) else {
             hunt.caught = broken;
             break;
-        }
+        };
+        println!(
+            "seed {seed} without a mutant: {}: {}",
+            sound.check, sound.text
+        );
         hunt.unsound.push(seed);
     }
     hunt.took = began.elapsed();
