@@ -231,7 +231,7 @@ impl Host {
     }
 
     /// What on a disk no crash can explain away: a table, or a segment of the log that is closed.
-    /// (The end of the last segment may look torn; that is a stated limit of the log.)
+    /// (The end of the active segment may look torn; that is a stated limit of the log.)
     pub(crate) fn sealed(&self, disk: Disk, prng: &mut Prng) -> Option<Scope> {
         if disk == Disk::Data {
             return Some(Scope::Kind(ObjectKind::Table));
@@ -239,7 +239,9 @@ impl Host {
         let mut segments = self.log_disk.list().ok()?;
         segments.retain(|id| id.kind == ObjectKind::Log);
         segments.sort_unstable_by_key(|id| id.number);
-        segments.pop();
+        // The active segment is among the last: spares may be numbered behind it.
+        let spares_max = LogOptions::default().spares_max as usize;
+        segments.truncate(segments.len().saturating_sub(1 + spares_max));
         let nth = usize::try_from(prng.below(segments.len().max(1) as u64)).ok()?;
         segments.get(nth).copied().map(Scope::Object)
     }
