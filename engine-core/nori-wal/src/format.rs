@@ -286,6 +286,11 @@ impl FrameBuf {
         self.len_min = len;
     }
 
+    /// Bytes that the finished frame takes at least.
+    pub(crate) fn room(&self) -> u64 {
+        self.len().max(self.len_min)
+    }
+
     /// Pads to `align`, and fills in head and checksums for this place. Does
     /// nothing when that was done before.
     pub(crate) fn finish(&mut self, uid: u64, offset: u64, watermark: u64, align: u32) {
@@ -296,7 +301,7 @@ impl FrameBuf {
         if self.kind == Kind::Group {
             self.finish_records(uid);
         }
-        let end = aligned(offset + self.len().max(self.len_min), align);
+        let end = aligned(offset + self.room(), align);
         let len = u32::try_from(end - offset).expect("the batch limit is below 4 GiB");
         self.bytes.resize(len as usize, 0);
         let body_crc = checksum(uid, offset, &self.bytes[FRAME_HEADER_LEN..]);

@@ -65,7 +65,7 @@ impl<'a> Replay<'a> {
     ) -> Result<(), Error> {
         let Some(oldest) = chain.first() else {
             self.clean = true;
-            return Ok(());
+            return self.account();
         };
         let base = oldest
             .item
@@ -97,7 +97,26 @@ impl<'a> Replay<'a> {
             let item = self.inventory.find(name.number);
             self.piece(&Piece { name, item }, None, true, replay)?;
         }
-        Ok(())
+        self.account()
+    }
+
+    /// What was proven durable was handed out or reported, and all that was not is carried: anything
+    /// else is damage that no single piece showed, as a disk leaves it that lied about a sync.
+    fn account(&mut self) -> Result<(), Error> {
+        let carried: u64 = self.carried.iter().map(FrameBuf::room).sum();
+        let (end, damage) = if self.at < self.watermark {
+            (self.watermark, Damage::Missing)
+        } else if self.at != self.watermark + carried {
+            (self.at, Damage::Frame)
+        } else {
+            return Ok(());
+        };
+        let known = (self.inventory.items().iter())
+            .filter_map(|item| Some((item.header?.watermark, item.id)))
+            .max_by_key(|(watermark, _)| *watermark);
+        let object = known.map_or(nori_env::ObjectId::log(0), |(_, id)| id);
+        self.at = self.at.min(self.watermark);
+        self.report(object, 0, 0, end, damage)
     }
 
     /// The segments that stay, oldest first, cut at the watermark. What lies above it in them, and

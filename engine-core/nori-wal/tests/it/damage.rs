@@ -220,6 +220,21 @@ fn every_unit_of_zeros_is_reported_or_harmless() {
     }
 }
 
+/// Found by the storage world with syncs that lie: only heads were left, they told of what had been
+/// synced, and opening met its own assertion.
+#[test]
+fn a_log_of_which_only_the_heads_are_left_is_reported_and_not_taken_for_new() {
+    let (mut image, ..) = log(true, End::Sealed);
+    for bytes in image.values_mut() {
+        bytes[HEAD_BYTES..].fill(0);
+    }
+    let refused = opened(&image, true, OpenMode::Strict);
+    assert!(matches!(refused, Err(Error::Corrupt(_))), "{refused:?}");
+    let (recovery, seen) = opened(&image, true, OpenMode::Salvage).unwrap();
+    assert!(!recovery.corrupt.is_empty(), "{recovery:?}");
+    assert!(seen.records.is_empty(), "{seen:?}");
+}
+
 #[test]
 fn a_missing_segment_is_reported() {
     let (image, whole, _) = log(true, End::Crashed);
@@ -407,3 +422,6 @@ fn a_unit_that_the_device_cannot_read_is_corruption_with_a_place() {
     }
     assert!(refused > 10 && lost <= 1, "{refused} refused, {lost} lost");
 }
+
+/// Of a segment, without power-safe overwrite more.
+const HEAD_BYTES: usize = 96;
