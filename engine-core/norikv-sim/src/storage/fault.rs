@@ -82,6 +82,30 @@ pub enum StorageFaultKind {
     BitRot(ObjectPick),
     /// The disk is replaced by an empty one while the store is closed.
     Wipe,
+    /// Syncs say yes and make nothing durable; what they covered may be lost with the power.
+    LyingSync {
+        /// Syncs that are still honest.
+        after: u32,
+        /// How many lie.
+        times: u32,
+    },
+    /// An append says yes and reaches the platter nowhere.
+    LostWrite {
+        /// Appends that are still written.
+        after: u32,
+    },
+    /// An append says yes and lands at another place, over what stands there.
+    MisdirectedWrite {
+        /// Appends that still land where they should.
+        after: u32,
+    },
+    /// The disk has little room for a while.
+    SmallDisk {
+        /// Bytes that are free.
+        free: u32,
+        /// For how many operations.
+        operations: u32,
+    },
 }
 
 /// A place on the disk, relative to what is there when the fault strikes.
@@ -127,11 +151,15 @@ pub enum FaultKind {
     BadSector,
     BitRot,
     Wipe,
+    LyingSync,
+    LostWrite,
+    MisdirectedWrite,
+    SmallDisk,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::PowerCut,
         Self::ProcessDeath,
         Self::RecoveryCut,
@@ -144,6 +172,10 @@ impl FaultKind {
         Self::BadSector,
         Self::BitRot,
         Self::Wipe,
+        Self::LyingSync,
+        Self::LostWrite,
+        Self::MisdirectedWrite,
+        Self::SmallDisk,
     ];
 }
 
@@ -163,6 +195,10 @@ impl StorageFaultKind {
             Self::BadSector(_) => FaultKind::BadSector,
             Self::BitRot(_) => FaultKind::BitRot,
             Self::Wipe => FaultKind::Wipe,
+            Self::LyingSync { .. } => FaultKind::LyingSync,
+            Self::LostWrite { .. } => FaultKind::LostWrite,
+            Self::MisdirectedWrite { .. } => FaultKind::MisdirectedWrite,
+            Self::SmallDisk { .. } => FaultKind::SmallDisk,
         }
     }
 }
@@ -249,8 +285,18 @@ fn draw_one(prng: &mut Prng, kind: usize) -> StorageFaultKind {
             after: after(prng),
             times: times(prng),
         },
-        8 => StorageFaultKind::BadSector(ObjectPick::draw(prng)),
-        9 => StorageFaultKind::BitRot(ObjectPick::draw(prng)),
+        8 => StorageFaultKind::SmallDisk {
+            free: pick(prng, [0, 500, 5_000, 40_000]),
+            operations: 1 + draw(prng, 200),
+        },
+        9 => StorageFaultKind::BadSector(ObjectPick::draw(prng)),
+        10 => StorageFaultKind::BitRot(ObjectPick::draw(prng)),
+        11 => StorageFaultKind::LyingSync {
+            after: after(prng),
+            times: pick(prng, [1, 5, 100]),
+        },
+        12 => StorageFaultKind::LostWrite { after: after(prng) },
+        13 => StorageFaultKind::MisdirectedWrite { after: after(prng) },
         _ => StorageFaultKind::Wipe,
     }
 }
@@ -268,6 +314,6 @@ impl ObjectPick {
     }
 }
 
-const KINDS: usize = 11;
+const KINDS: usize = 15;
 /// Kinds that take nothing away that was durable.
-const HARMLESS: usize = 8;
+const HARMLESS: usize = 9;

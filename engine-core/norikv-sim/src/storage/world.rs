@@ -15,7 +15,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use nori_env::{BlockStore, Clock};
 use nori_lsm::{Error, Log, Lsm};
-use norikv_testkit::{SimDisk, SimEntropy, VirtualClock};
+use norikv_testkit::{DiskCounters, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{Prng, WallMs};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -45,6 +45,12 @@ pub(super) struct World<'a> {
     /// The store must be opened anew before it is read again.
     must_reopen: bool,
     attempts: u64,
+    /// What the disk had done when it was looked at last.
+    seen: DiskCounters,
+    /// The number of the operation before which the disk has room again.
+    small_until: Option<u32>,
+    /// Nobody was refused yet since then.
+    small_unnoticed: bool,
     next_fault: usize,
     steps: u64,
     counters: StorageCounters,
@@ -93,6 +99,9 @@ impl<'a> World<'a> {
             armed: None,
             must_reopen: false,
             attempts: 0,
+            seen: DiskCounters::default(),
+            small_until: None,
+            small_unnoticed: false,
             next_fault: 0,
             steps: 0,
             counters: StorageCounters::default(),
@@ -153,8 +162,6 @@ impl<'a> World<'a> {
     /// The disk behaves again; the store comes to rest, is counted, read whole, opened once more and
     /// read again.
     fn finish(&mut self) -> Checked {
-        self.disk.clear_failures();
-        self.armed = None;
         self.settle()?;
         self.restart(true)?;
         self.settle()
@@ -180,12 +187,19 @@ impl<'a> World<'a> {
 
     /// Runs something on the open store and notes what the disk did to it meanwhile.
     fn watched<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> (T, Struck) {
-        let before = self.disk.counters().injected_failures;
+        let before = self.disk.counters();
         let result = act(self);
-        let failed = self.disk.counters().injected_failures - before;
-        let mut struck = Struck { any: failed > 0 };
-        if self.disk.is_off() {
-            struck.any = true;
+        let after = self.disk.counters();
+        let failed = after.injected_failures - before.injected_failures;
+        let full = after.refused_full - before.refused_full;
+        let struck = Struck {
+            any: failed + full > 0 || self.disk.is_off(),
+        };
+        self.notice();
+        if full > 0
+            && let Some(life) = &mut self.life
+        {
+            life.troubled = true;
         }
         if failed > 0
             && let Some(armed) = &mut self.armed
@@ -228,6 +242,8 @@ impl<'a> World<'a> {
     /// Steps jobs until there is none, then counts what is on the disk and reads it all.
     fn settle(&mut self) -> Checked {
         self.disk.clear_failures();
+        self.disk.tell_truth();
+        self.make_room();
         self.armed = None;
         if self.life().wounded || !self.model.uncertain.is_empty() {
             self.restart(false)?;

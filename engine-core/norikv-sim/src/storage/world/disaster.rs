@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use nori_env::{IoErrorKind, IoOp, ObjectId, ObjectKind};
 use nori_lsm::{Error, Lsm};
-use norikv_testkit::FailPoint;
+use norikv_testkit::{FailPoint, Lie};
 use norikv_types::Prng;
 
 use super::{Armed, Checked, Harm, World, content_of, prng_of};
@@ -17,18 +17,21 @@ use crate::storage::life::Life;
 impl World<'_> {
     /// Arms every fault that is due before operation `number`.
     pub(super) fn arm_until(&mut self, number: u32) -> Checked {
+        if self.small_until.is_some_and(|until| until <= number) {
+            self.make_room();
+        }
         while let Some(fault) = self.config.faults.get(self.next_fault)
             && fault.before <= number
         {
             self.next_fault += 1;
             let seed =
                 self.config.seed ^ u64::from(fault.before).wrapping_mul(0x2545_f491_4f6c_dd1d);
-            self.arm(&fault.fault, seed)?;
+            self.arm(&fault.fault, seed, number)?;
         }
         Ok(())
     }
 
-    fn arm(&mut self, fault: &StorageFaultKind, seed: u64) -> Checked {
+    fn arm(&mut self, fault: &StorageFaultKind, seed: u64, number: u32) -> Checked {
         let kind = fault.kind();
         let armed = |recovery: &[u32]| Armed {
             kind,
@@ -86,6 +89,27 @@ impl World<'_> {
                 }
                 return Ok(());
             }
+            StorageFaultKind::LyingSync { after, times } => {
+                let lie = Lie::empty_sync().after(u64::from(*after));
+                self.disk.lie(lie.times(u64::from(*times)));
+                return Ok(());
+            }
+            StorageFaultKind::LostWrite { after } => {
+                self.disk.lie(Lie::lost_write().after(u64::from(*after)));
+                return Ok(());
+            }
+            StorageFaultKind::MisdirectedWrite { after } => {
+                self.disk
+                    .lie(Lie::misdirected_write(seed).after(u64::from(*after)));
+                return Ok(());
+            }
+            StorageFaultKind::SmallDisk { free, operations } => {
+                self.disk
+                    .set_capacity(Some(self.disk.used() + u64::from(*free)));
+                self.small_until = Some(number + operations);
+                self.small_unnoticed = true;
+                return Ok(());
+            }
             StorageFaultKind::Wipe => {
                 self.counters.struck(kind);
                 return self.replace_disk();
@@ -95,6 +119,40 @@ impl World<'_> {
         self.disk.fail(point);
         self.armed = Some(armed(&[]));
         Ok(())
+    }
+
+    /// The disk has room again.
+    pub(super) fn make_room(&mut self) {
+        self.small_until = None;
+        self.disk.set_capacity(None);
+    }
+
+    /// Counts what the disk did that nobody was told of, and remembers that it is harmed.
+    pub(super) fn notice(&mut self) {
+        let now = self.disk.counters();
+        let harms = [
+            (FaultKind::LyingSync, now.syncs_lied - self.seen.syncs_lied),
+            (
+                FaultKind::LostWrite,
+                now.writes_lost - self.seen.writes_lost,
+            ),
+            (
+                FaultKind::MisdirectedWrite,
+                now.writes_misdirected - self.seen.writes_misdirected,
+            ),
+        ];
+        for (kind, count) in harms {
+            if count > 0 {
+                self.counters.struck(kind);
+                self.harm.damaged = true;
+                self.harm.any_loss = true;
+            }
+        }
+        let refused = now.refused_full > self.seen.refused_full;
+        if refused && core::mem::take(&mut self.small_unnoticed) {
+            self.counters.struck(FaultKind::SmallDisk);
+        }
+        self.seen = now;
     }
 
     /// The object that `pick` means now, and its length.
@@ -163,6 +221,9 @@ impl World<'_> {
         self.life = None;
         self.armed = None;
         self.disk.clear_failures();
+        self.disk.tell_truth();
+        self.make_room();
+        self.notice();
         self.disk.wipe();
         self.model.clear();
         self.harm = Harm::default();
@@ -175,10 +236,12 @@ impl World<'_> {
         for cut in cuts {
             self.disk.power_off_after(u64::from(*cut));
             let opened = self.try_open();
-            if self.disk.is_off() {
-                self.counters.struck(FaultKind::RecoveryCut);
-            } else if let Err(error) = &opened {
-                self.refusal(error)?;
+            self.notice();
+            match &opened {
+                _ if self.disk.is_off() => self.counters.struck(FaultKind::RecoveryCut),
+                Err(error) if self.is_full(error) => {}
+                Err(error) => self.refusal(error)?,
+                Ok(_) => {}
             }
             drop(opened);
             self.end_process(by_power, prng);
@@ -186,14 +249,32 @@ impl World<'_> {
         self.trace.update(&self.disk.digest().to_le_bytes());
         self.must_reopen = false;
         self.counters.opens += 1;
-        match self.try_open() {
+        let opened = self.try_open();
+        self.notice();
+        match opened {
             Ok(lsm) => self.begin_life(lsm),
+            Err(error) if self.is_full(&error) => {
+                self.make_room();
+                self.end_process(false, prng);
+                self.open(&[], seed, by_power)
+            }
             Err(error) => {
                 self.refusal(&error)?;
                 self.counters.refusals += 1;
                 self.replace_disk()
             }
         }
+    }
+
+    /// Whether `error` says that the disk is full, and it is.
+    fn is_full(&self, error: &Error) -> bool {
+        let kind = match error {
+            Error::Io(error)
+            | Error::Table(nori_sstable::Error::Io(error))
+            | Error::Log(nori_wal::Error::Io(error)) => error.kind,
+            _ => return false,
+        };
+        kind == IoErrorKind::NoSpace && self.small_until.is_some()
     }
 
     fn end_process(&self, by_power: bool, prng: &mut Prng) {

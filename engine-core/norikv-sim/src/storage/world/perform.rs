@@ -106,11 +106,18 @@ impl World<'_> {
                 }
                 same_seqno(seqno.0, self.model.seqno)
             }
-            Err(Error::Stalled) if !stalling => self.resolve(),
+            Err(Error::Stalled) if !stalling => {
+                self.attempts -= 1;
+                self.resolve()
+            }
             Err(error) => {
                 self.counters.writes_failed += 1;
                 if matches!(error, Error::Log(_)) {
                     self.model.uncertain.push_back(batch);
+                } else {
+                    // Nothing was written. Its slot is free, or later ones would run into those of
+                    // batches that are uncertain.
+                    self.attempts -= 1;
                 }
                 self.excuse("write", struck, &error)?;
                 self.resolve()
