@@ -61,7 +61,7 @@ fn a_partition_cuts_both_directions_of_each_link_between_its_sides() {
 fn a_frame_is_json_with_what_the_page_draws() {
     let mut world = World::new(42, 5);
     world.advance(2_000_000, 100_000);
-    let frame: serde_json::Value = serde_json::from_slice(&world.frame()).expect("JSON");
+    let frame: Value = serde_json::from_slice(&world.frame()).expect("JSON");
     assert_eq!(frame["nodes"].as_array().map(Vec::len), Some(5));
     assert_eq!(frame["trace_hash"], world.trace_hash());
     let leaders = frame["nodes"]
