@@ -20,7 +20,6 @@ mod plan;
 mod report;
 mod simulation;
 mod summary;
-mod value;
 mod view;
 mod violation;
 mod workload;

@@ -16,6 +16,7 @@ pub mod gossip;
 mod recording;
 mod scenario;
 pub mod storage;
+mod tally;
 mod trace;
 
 pub use cluster::{
@@ -26,3 +27,4 @@ pub use cluster::{
 };
 pub use recording::{Record, RecordKind, Recording, RecordingError, Records};
 pub use scenario::{Scenario, ScenarioError, World};
+pub use tally::Tally;

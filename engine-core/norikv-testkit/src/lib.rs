@@ -21,6 +21,7 @@ mod linearizability;
 mod model;
 mod network;
 mod schedule;
+mod value;
 
 pub use clock::{DriftingClock, VirtualClock};
 pub use disk::{
@@ -42,3 +43,4 @@ pub use model::{
 };
 pub use network::{Channel, Delay, Harm, LinkFaults, Message, Network, NetworkCounters, Payload};
 pub use schedule::{Schedule, Slot};
+pub use value::ValueId;

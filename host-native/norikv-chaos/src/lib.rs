@@ -16,7 +16,6 @@ mod probe;
 mod record;
 mod report;
 mod run;
-mod value;
 mod violation;
 mod worker;
 
@@ -32,5 +31,5 @@ pub use probe::Outage;
 pub use record::{Begun, Heard, KeyHistory, OpCounters, Record};
 pub use report::Report;
 pub use run::{Options, Progress, run};
-pub use value::ValueId;
+
 pub use violation::{Findings, Violation};

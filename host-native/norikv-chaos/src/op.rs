@@ -128,6 +128,9 @@ impl fmt::Display for OpKind {
     }
 }
 
+/// Longest value.
+pub(crate) const VALUE_BYTES_MAX: u32 = 4_096;
+
 /// Where the keys of an epoch begin.
 pub(crate) fn prefix(epoch: usize) -> String {
     format!("e/{epoch:05}/")

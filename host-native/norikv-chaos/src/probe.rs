@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::fault::Kind;
+use crate::op::VALUE_BYTES_MAX;
 use crate::record::Record;
 
 /// Writes to one group, again and again, until one is acknowledged.
@@ -71,7 +72,7 @@ impl Probe {
                     let value = self.record.draw_write();
                     let key = self.key(group, value.0);
                     writes.spawn(async move {
-                        let put = client.put(key.as_bytes(), value.bytes(), Expect::Any).await;
+                        let put = client.put(key.as_bytes(), value.bytes(VALUE_BYTES_MAX), Expect::Any).await;
                         put.is_ok().then(Instant::now)
                     });
                 }

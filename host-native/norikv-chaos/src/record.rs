@@ -12,13 +12,12 @@ use bytes::Bytes;
 use norikv_client::{Expect, Page};
 use norikv_placement::{Placement, shard_of};
 use norikv_testkit as testkit;
-use norikv_testkit::{History, OperationId, VersionedKey};
+use norikv_testkit::{History, OperationId, ValueId, VersionedKey};
 use norikv_types::{GroupId, Mono, Prng, Version};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::op::{Op, OpKind, key_number, key_text, prefix};
-use crate::value::ValueId;
+use crate::op::{Op, OpKind, VALUE_BYTES_MAX, key_number, key_text, prefix};
 use crate::violation::{Findings, Violation};
 
 /// What the checker reads of an epoch.
@@ -317,7 +316,7 @@ impl Record {
 
     /// The value that these bytes are, or a violation.
     fn known(&self, epoch: usize, key: u32, bytes: &[u8]) -> Option<ValueId> {
-        let value = ValueId::parse(bytes);
+        let value = ValueId::parse(bytes, VALUE_BYTES_MAX);
         if value.is_none() {
             let key = key_text(epoch, key);
             self.findings.add(Violation::UnknownValue { key });

@@ -7,7 +7,7 @@ use norikv_client::{Client, Config, Error};
 use norikv_types::{Applied, ErrorKind, Prng};
 use tokio::sync::watch;
 
-use crate::op::Op;
+use crate::op::{Op, VALUE_BYTES_MAX};
 use crate::record::{Begun, Heard, Record};
 use crate::violation::{Findings, Violation};
 
@@ -67,7 +67,12 @@ pub(crate) async fn ask(client: &Client, begun: &Begun, findings: &Findings) -> 
     let name = format!("write-{}", begun.write.0);
     let heard = match begun.op {
         Op::Put { expect, .. } => client
-            .put_named(key.as_bytes(), begun.write.bytes(), expect, &name)
+            .put_named(
+                key.as_bytes(),
+                begun.write.bytes(VALUE_BYTES_MAX),
+                expect,
+                &name,
+            )
             .await
             .map(Heard::Written),
         Op::Delete { expect, .. } => client

@@ -1,6 +1,6 @@
 //! Tables whose every checksum holds and whose contents were forged: errors or any value, no panic.
 
-use std::{format, vec::Vec};
+use alloc::{format, vec::Vec};
 
 use bytes::Bytes;
 use nori_env::{BlockStore, MemStore};

@@ -200,9 +200,9 @@ fn an_ack_of_another_probe_or_another_member_saves_nobody() {
     assert_eq!(rig.state(target), MemberState::Suspect);
 }
 
-/// SWIM §3.1: the proxy pings, and passes the ack on under the asker's sequence.
-#[test]
-fn a_proxy_passes_the_ack_on() {
+/// Node 2 has asked to have node 3 probed under its sequence 5; also the sequence of the ping that
+/// went out.
+fn asked_as_a_proxy() -> (Rig, u32) {
     let mut rig = Rig::new(3);
     let ask = Message::PingReq {
         sequence: 5,
@@ -212,6 +212,13 @@ fn a_proxy_passes_the_ack_on() {
     let [(3, Message::Ping { sequence }, _)] = sent[..] else {
         panic!("one ping to the target: {sent:?}");
     };
+    (rig, sequence)
+}
+
+/// SWIM §3.1: the proxy pings, and passes the ack on under the asker's sequence.
+#[test]
+fn a_proxy_passes_the_ack_on() {
+    let (mut rig, sequence) = asked_as_a_proxy();
     let stolen = rig.receive(2, 0, Message::Ack { sequence }, &[]);
     assert_eq!(stolen, [], "only the target answers for itself");
     let sent = rig.receive(3, 0, Message::Ack { sequence }, &[]);
@@ -222,15 +229,7 @@ fn a_proxy_passes_the_ack_on() {
 #[test]
 fn the_mutant_keeps_the_ack_to_itself() {
     let _planted = norikv_types::Mutant::IndirectAckDropped.plant();
-    let mut rig = Rig::new(3);
-    let ask = Message::PingReq {
-        sequence: 5,
-        target: NodeId(3),
-    };
-    let sent = rig.receive(2, 0, ask, &[]);
-    let [(3, Message::Ping { sequence }, _)] = sent[..] else {
-        panic!("one ping to the target: {sent:?}");
-    };
+    let (mut rig, sequence) = asked_as_a_proxy();
     let sent = rig.receive(3, 0, Message::Ack { sequence }, &[]);
     assert_eq!(sent, [], "nobody hears of it");
 }

@@ -13,13 +13,12 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use norikv_node::{Answer, Call, Consistency, Expect, Failure, Input, RequestId};
-use norikv_testkit::OperationId;
+use norikv_testkit::{OperationId, ValueId};
 use norikv_types::{GroupId, Mono, Prng, Version};
 
 use crate::cluster::draw::draw_operation;
 use crate::cluster::plan::{Action, Wanted};
 use crate::cluster::simulation::Happening;
-use crate::cluster::value::ValueId;
 use crate::cluster::workload::{Op, OpHistory};
 use crate::cluster::{SimConfig, Simulation};
 

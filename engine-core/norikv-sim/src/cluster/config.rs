@@ -128,6 +128,11 @@ impl SimConfig {
         config
     }
 
+    /// How many replicas of a group can be lost while a majority is left.
+    pub(crate) fn spare_replicas(&self) -> usize {
+        (self.replication.min(self.nodes) as usize - 1) / 2
+    }
+
     /// When every fault has ended, in virtual milliseconds; 0 when there is none.
     #[must_use]
     pub fn faults_end_ms(&self) -> u64 {

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use nori_raft::Role;
 use serde::{Deserialize, Serialize};
 
+use crate::Tally;
 use crate::cluster::plan::FaultKind;
 use crate::cluster::{Simulation, Worker};
 
@@ -16,9 +17,9 @@ use crate::cluster::{Simulation, Worker};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// How often each kind struck.
-    pub faults: BTreeMap<FaultKind, u64>,
+    pub faults: Tally<FaultKind>,
     /// How often each kind struck in each state.
-    pub pairs: BTreeMap<(FaultKind, Phase), u64>,
+    pub pairs: Tally<(FaultKind, Phase)>,
 }
 
 /// A state in which a fault can find the cluster, or the node at which it strikes. Several hold at
@@ -55,26 +56,22 @@ pub enum Phase {
 impl Coverage {
     pub(crate) const fn new() -> Self {
         Self {
-            faults: BTreeMap::new(),
-            pairs: BTreeMap::new(),
+            faults: Tally::new(),
+            pairs: Tally::new(),
         }
     }
 
     pub(crate) fn struck(&mut self, kind: FaultKind, phases: Vec<Phase>) {
-        *self.faults.entry(kind).or_default() += 1;
+        self.faults.count(kind);
         for phase in phases {
-            *self.pairs.entry((kind, phase)).or_default() += 1;
+            self.pairs.count((kind, phase));
         }
     }
 
     /// Adds what another run counted.
     pub fn add(&mut self, other: &Self) {
-        for (kind, count) in &other.faults {
-            *self.faults.entry(*kind).or_default() += count;
-        }
-        for (pair, count) in &other.pairs {
-            *self.pairs.entry(*pair).or_default() += count;
-        }
+        self.faults.add(&other.faults);
+        self.pairs.add(&other.pairs);
     }
 
     /// Pairs that never came about, in order.
@@ -83,7 +80,7 @@ impl Coverage {
         let all = FaultKind::ALL
             .into_iter()
             .flat_map(|kind| Phase::ALL.into_iter().map(move |phase| (kind, phase)));
-        all.filter(|pair| !self.pairs.contains_key(pair)).collect()
+        all.filter(|pair| self.pairs.of(*pair) == 0).collect()
     }
 }
 

@@ -170,8 +170,7 @@ impl Deck {
                 match pick.checked_sub(*weight) {
                     Some(rest) => pick = rest,
                     None => {
-                        let mut action = self.fault(prng, *kind);
-                        action.clip(until_ms - at_ms);
+                        let action = self.fault(prng, *kind, until_ms - at_ms);
                         plan.push(Entry { at_ms, action });
                         break;
                     }
@@ -182,12 +181,13 @@ impl Deck {
         plan
     }
 
-    fn fault(&self, prng: &mut Prng, kind: FaultKind) -> Action {
+    /// A fault of a kind that lasts at most `left_ms`.
+    fn fault(&self, prng: &mut Prng, kind: FaultKind, left_ms: u64) -> Action {
         let node = 1 + draw(prng, self.nodes);
         let other = 1 + (node + draw(prng, self.nodes.max(2) - 1)) % self.nodes;
         // Some faults are over before anybody notices.
         let longest = [300.min(self.for_max_ms), self.for_max_ms][usize::from(draw(prng, 3) > 0)];
-        let for_ms = 20 + u64::from(draw(prng, longest));
+        let for_ms = (20 + u64::from(draw(prng, longest))).min(left_ms);
         let disk = match draw(prng, 2) {
             0 => Disk::Log,
             _ => Disk::Data,
@@ -270,9 +270,7 @@ impl Deck {
             FaultKind::Wipe => Action::Wipe { node },
         }
     }
-}
 
-impl Deck {
     /// Links to cut so that what is left still connects all: of each node in a drawn order one link
     /// to a node before it stays.
     fn mesh(&self, prng: &mut Prng) -> Vec<(u32, u32)> {

@@ -273,30 +273,6 @@ impl Action {
         }
     }
 
-    /// Lets it last at most `max_ms`.
-    pub(crate) fn clip(&mut self, max_ms: u64) {
-        match self {
-            Self::Kill { for_ms, .. }
-            | Self::PowerCut { for_ms, .. }
-            | Self::CrashAtWrite { for_ms, .. }
-            | Self::Blackout { for_ms }
-            | Self::Pause { for_ms, .. }
-            | Self::SlowCpu { for_ms, .. }
-            | Self::Partition { for_ms, .. }
-            | Self::Cut { for_ms, .. }
-            | Self::Bridge { for_ms, .. }
-            | Self::Mesh { for_ms, .. }
-            | Self::Clog { for_ms, .. }
-            | Self::Flap { for_ms, .. }
-            | Self::SlowReceiver { for_ms, .. }
-            | Self::Storm { for_ms, .. }
-            | Self::SlowDisk { for_ms, .. }
-            | Self::SyncFailure { for_ms, .. }
-            | Self::DiskFull { for_ms, .. } => *for_ms = (*for_ms).min(max_ms),
-            _ => {}
-        }
-    }
-
     /// Every node that it names.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = u32> {
         let mut nodes: Vec<u32> = self.node().into_iter().collect();

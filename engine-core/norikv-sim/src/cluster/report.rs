@@ -299,7 +299,7 @@ impl fmt::Display for Report {
             self.clients.refused,
             self.clients.unknown
         )?;
-        for (kind, count) in &self.coverage.faults {
+        for (kind, count) in self.coverage.faults.iter() {
             write!(f, ", {count} {kind:?}")?;
         }
         if let Some(key) = self.undecided_key {

@@ -105,10 +105,10 @@ impl fmt::Display for Summary {
         for kind in FaultKind::ALL {
             write!(f, "| {} |", words(kind))?;
             for phase in Phase::ALL {
-                let count = self.coverage.pairs.get(&(kind, phase)).unwrap_or(&0);
+                let count = self.coverage.pairs.of((kind, phase));
                 write!(f, " {count} |")?;
             }
-            let struck = self.coverage.faults.get(&kind).unwrap_or(&0);
+            let struck = self.coverage.faults.of(kind);
             writeln!(f, " {struck} |")?;
         }
         let missing = self.coverage.missing();

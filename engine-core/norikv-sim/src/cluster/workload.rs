@@ -7,10 +7,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use norikv_node::{Answer, Call, Consistency, Expect, Failure, Page};
 use norikv_testkit as testkit;
-use norikv_testkit::{History, Model, OperationId, Outcome, VersionedKey, Violation};
+use norikv_testkit::{History, Model, OperationId, Outcome, ValueId, VersionedKey, Violation};
 use norikv_types::{ErrorKind, Mono, Version};
-
-use crate::cluster::value::ValueId;
 
 /// One operation of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

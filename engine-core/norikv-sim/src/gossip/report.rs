@@ -10,6 +10,7 @@ use super::fault::GossipKind;
 use super::figures::Figures;
 use super::world::World;
 use super::{GossipConfig, GossipViolation};
+use crate::Tally;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +36,10 @@ pub struct GossipReport {
 }
 
 /// What happened in a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GossipCounters {
-    /// Faults that struck, by [`GossipKind`] in the order of [`GossipKind::ALL`].
-    pub faults: [u64; GossipKind::ALL.len()],
+    /// Faults that struck.
+    pub faults: Tally<GossipKind>,
     /// Packets handed out.
     pub packets: u64,
     /// Their bytes.
@@ -60,25 +61,10 @@ pub fn run(config: &GossipConfig) -> GossipReport {
 }
 
 impl GossipCounters {
-    /// How often faults of `kind` struck.
-    #[must_use]
-    pub fn of(&self, kind: GossipKind) -> u64 {
-        let at = GossipKind::ALL.iter().position(|own| *own == kind);
-        at.map_or(0, |at| self.faults[at])
-    }
-
-    pub(super) fn struck(&mut self, kind: GossipKind) {
-        if let Some(at) = GossipKind::ALL.iter().position(|own| *own == kind) {
-            self.faults[at] += 1;
-        }
-    }
-
     /// Both together.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
-        for (sum, more) in self.faults.iter_mut().zip(other.faults) {
-            *sum += more;
-        }
+        self.faults.add(&other.faults);
         self.packets += other.packets;
         self.bytes += other.bytes;
         self.suspicions += other.suspicions;
@@ -98,7 +84,7 @@ impl fmt::Display for GossipReport {
             counters,
             ..
         } = self;
-        let faults: u64 = counters.faults.iter().sum();
+        let faults = counters.faults.total();
         write!(
             f,
             "gossip seed {seed} hash {hash:016x} steps {steps} at {at} packets {} faults {faults} false verdicts {} settled after {} ms; {}",

@@ -146,7 +146,7 @@ impl<'a> World<'a> {
             steps: self.steps,
             at: self.now,
             settled_after: self.settled_after,
-            counters: self.counters,
+            counters: self.counters.clone(),
             network: self.network.counters(),
             figures: self.figures,
             violation,

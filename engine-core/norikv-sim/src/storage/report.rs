@@ -8,6 +8,7 @@ use norikv_types::Mono;
 use super::fault::FaultKind;
 use super::world::World;
 use super::{StorageConfig, StorageViolation};
+use crate::Tally;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +30,10 @@ pub struct StorageReport {
 }
 
 /// What happened in a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StorageCounters {
-    /// Faults that struck, by [`FaultKind`] in the order of [`FaultKind::ALL`].
-    pub faults: [u64; FaultKind::ALL.len()],
+    /// Faults that struck.
+    pub faults: Tally<FaultKind>,
     /// Batches acknowledged.
     pub writes: u64,
     /// Batches whose write failed.
@@ -66,25 +67,10 @@ pub fn run(config: &StorageConfig) -> StorageReport {
 }
 
 impl StorageCounters {
-    /// How often faults of `kind` struck.
-    #[must_use]
-    pub fn of(&self, kind: FaultKind) -> u64 {
-        let at = FaultKind::ALL.iter().position(|own| *own == kind);
-        at.map_or(0, |at| self.faults[at])
-    }
-
-    pub(super) fn struck(&mut self, kind: FaultKind) {
-        if let Some(at) = FaultKind::ALL.iter().position(|own| *own == kind) {
-            self.faults[at] += 1;
-        }
-    }
-
     /// Both together.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
-        for (sum, more) in self.faults.iter_mut().zip(other.faults) {
-            *sum += more;
-        }
+        self.faults.add(&other.faults);
         self.writes += other.writes;
         self.writes_failed += other.writes_failed;
         self.writes_surfaced += other.writes_surfaced;
@@ -110,7 +96,7 @@ impl fmt::Display for StorageReport {
             counters,
             ..
         } = self;
-        let faults: u64 = counters.faults.iter().sum();
+        let faults = counters.faults.total();
         let refused = counters.refusals;
         write!(
             f,

@@ -127,7 +127,7 @@ impl<'a> World<'a> {
             hash: self.trace.digest(),
             steps: self.steps,
             at: self.clock.now(),
-            counters: self.counters,
+            counters: self.counters.clone(),
             disk: self.disk.counters(),
             violation,
         }
@@ -207,7 +207,7 @@ impl<'a> World<'a> {
             let kind = armed.kind;
             if !armed.struck && !matches!(kind, FaultKind::PowerCut | FaultKind::ProcessDeath) {
                 armed.struck = true;
-                self.counters.struck(kind);
+                self.counters.faults.count(kind);
             }
             if let Some(life) = &mut self.life {
                 life.troubled = true;

@@ -25,7 +25,7 @@ fn no_seed_of_the_standard_swarm_breaks_a_promise_of_gossip_and_every_fault_stri
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     println!("{sum:?} {network:?}");
     for kind in GossipKind::ALL {
-        assert!(sum.of(kind) > 0, "{kind:?} never struck");
+        assert!(sum.faults.of(kind) > 0, "{kind:?} never struck");
     }
     let struck = [
         network.tailed,

@@ -28,7 +28,7 @@ fn no_seed_of_the_standard_swarm_breaks_a_promise_of_storage_and_every_fault_str
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     println!("{sum:?} units {units:?}");
     for kind in FaultKind::ALL {
-        assert!(sum.of(kind) > 0, "{kind:?} never struck");
+        assert!(sum.faults.of(kind) > 0, "{kind:?} never struck");
     }
     assert!(units.iter().all(|count| *count > 0), "{units:?}");
     let happened = [

@@ -2,7 +2,7 @@ use norikv_types::{LogIndex, Mono, Term, Version};
 
 use super::*;
 use crate::record::{Input, Output};
-use crate::value::ValueId;
+use norikv_testkit::ValueId;
 
 fn version(index: u64) -> Version {
     Version {

@@ -51,7 +51,10 @@ fn one_write_with_two_versions_is_found() {
     };
     for seen in [version(1, 5), version(1, 9)] {
         let begun = begin(&record, stale);
-        record.end(begun, Heard::Value(Some((value.bytes(), seen))));
+        record.end(
+            begun,
+            Heard::Value(Some((value.bytes(VALUE_BYTES_MAX), seen))),
+        );
     }
     assert_eq!(
         findings.all(),
@@ -94,7 +97,7 @@ fn a_scan_says_of_every_key_that_its_page_covers_what_it_holds() {
     let begun = begin(&record, Op::Scan { consistency });
     let item = Item {
         key: key_text(0, 1).into(),
-        value: value.bytes(),
+        value: value.bytes(VALUE_BYTES_MAX),
         version: at,
     };
     let page = Page {

@@ -14,11 +14,10 @@ impl Simulation {
     /// The last fault is over. Where the plan says so, a majority is healed first.
     pub(super) fn end_faults(&mut self) {
         if self.config.heal_majority_first {
-            let spare = (self.config.replication.min(self.config.nodes) as usize - 1) / 2;
             let mut ids: Vec<NodeId> = self.hosts.iter().map(|host| host.id).collect();
             self.nemesis.prng.shuffle(&mut ids);
             ids.sort_by_key(|id| !self.nemesis.harmed.contains(id));
-            ids.truncate(spare);
+            ids.truncate(self.config.spare_replicas());
             self.nemesis.left_broken = ids.into_iter().collect();
         }
         self.heal_all();

@@ -19,7 +19,7 @@ impl Simulation {
     pub(super) fn may_harm(&self, node: NodeId) -> bool {
         let harmed = &self.nemesis.harmed;
         let after = harmed.len() + usize::from(!harmed.contains(&node));
-        after <= (self.config.replication.min(self.config.nodes) as usize - 1) / 2
+        after <= self.config.spare_replicas()
     }
 
     /// Damages what a disk holds. A node that meets it has to say so.

@@ -91,11 +91,11 @@ impl World<'_> {
                 restart_after_ms,
             } => {
                 if let Some(nth) = running(self, member) {
-                    self.counters.struck(GossipKind::Crash);
+                    self.counters.faults.count(GossipKind::Crash);
                     self.stop(nth);
                     match restart_after_ms {
                         Some(after) => {
-                            self.counters.struck(GossipKind::Restart);
+                            self.counters.faults.count(GossipKind::Restart);
                             self.due.push(self.now + ms(after), Due::Start(nth));
                         }
                         None => self.deaths.push(Death {
@@ -110,7 +110,7 @@ impl World<'_> {
             }
             GossipFaultKind::Pause { member, for_ms } => {
                 if let Some(nth) = running(self, member) {
-                    self.counters.struck(GossipKind::Pause);
+                    self.counters.faults.count(GossipKind::Pause);
                     let until = self.now + ms(for_ms);
                     self.members[nth].paused_until = Some(until);
                     self.set_deadline(nth);
@@ -123,7 +123,7 @@ impl World<'_> {
                 for_ms,
             } => {
                 if let Some(nth) = running(self, member) {
-                    self.counters.struck(GossipKind::Slow);
+                    self.counters.faults.count(GossipKind::Slow);
                     let service = Duration::from_micros(service_us);
                     self.network.slow_receiver(self.members[nth].id, service);
                     self.due.push(self.now + ms(for_ms), Due::Quick(nth));
@@ -131,21 +131,21 @@ impl World<'_> {
             }
             GossipFaultKind::OneWay { from, to, for_ms } => {
                 if from != to {
-                    self.counters.struck(GossipKind::OneWay);
+                    self.counters.faults.count(GossipKind::OneWay);
                     self.cut(Shape::OneWay(from, to), for_ms);
                 }
             }
             GossipFaultKind::Isolate { member, for_ms } => {
-                self.counters.struck(GossipKind::Isolate);
+                self.counters.faults.count(GossipKind::Isolate);
                 self.cut(Shape::Isolate(member), for_ms);
             }
             GossipFaultKind::Partition { up_to, for_ms } => {
-                self.counters.struck(GossipKind::Partition);
+                self.counters.faults.count(GossipKind::Partition);
                 self.cut(Shape::Partition(up_to), for_ms);
             }
             GossipFaultKind::Leave { member } => {
                 if let Some(nth) = running(self, member) {
-                    self.counters.struck(GossipKind::Leave);
+                    self.counters.faults.count(GossipKind::Leave);
                     self.members[nth].left = true;
                     self.eyes.set_truth(nth, Truth::Down);
                     return self.input(nth, Input::Leave);

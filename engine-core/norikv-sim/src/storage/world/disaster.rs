@@ -73,7 +73,7 @@ impl World<'_> {
                 if let Some((id, len)) = self.picked(pick)
                     && self.disk.break_sector(id, offset(pick, len))
                 {
-                    self.counters.struck(kind);
+                    self.counters.faults.count(kind);
                     self.harm.damaged = true;
                     self.harm.any_loss |= id.kind == ObjectKind::Log;
                 }
@@ -83,7 +83,7 @@ impl World<'_> {
                 if let Some((id, len)) = self.picked(pick)
                     && self.flip(id, offset(pick, len), seed)
                 {
-                    self.counters.struck(kind);
+                    self.counters.faults.count(kind);
                     self.harm.damaged = true;
                     self.harm.log_flips += u32::from(id.kind == ObjectKind::Log);
                 }
@@ -111,7 +111,7 @@ impl World<'_> {
                 return Ok(());
             }
             StorageFaultKind::Wipe => {
-                self.counters.struck(kind);
+                self.counters.faults.count(kind);
                 return self.replace_disk();
             }
         };
@@ -143,14 +143,14 @@ impl World<'_> {
         ];
         for (kind, count) in harms {
             if count > 0 {
-                self.counters.struck(kind);
+                self.counters.faults.count(kind);
                 self.harm.damaged = true;
                 self.harm.any_loss = true;
             }
         }
         let refused = now.refused_full > self.seen.refused_full;
         if refused && core::mem::take(&mut self.small_unnoticed) {
-            self.counters.struck(FaultKind::SmallDisk);
+            self.counters.faults.count(FaultKind::SmallDisk);
         }
         self.seen = now;
     }
@@ -184,11 +184,11 @@ impl World<'_> {
         self.life = None;
         let (seed, recovery, by_power) = match armed {
             Some(armed) if armed.kind == FaultKind::ProcessDeath => {
-                self.counters.struck(FaultKind::ProcessDeath);
+                self.counters.faults.count(FaultKind::ProcessDeath);
                 (armed.seed, armed.recovery, false)
             }
             Some(armed) if armed.kind == FaultKind::PowerCut => {
-                self.counters.struck(FaultKind::PowerCut);
+                self.counters.faults.count(FaultKind::PowerCut);
                 (armed.seed, armed.recovery, true)
             }
             _ => (self.config.seed ^ self.steps, Vec::new(), by_power),
@@ -238,7 +238,7 @@ impl World<'_> {
             let opened = self.try_open();
             self.notice();
             match &opened {
-                _ if self.disk.is_off() => self.counters.struck(FaultKind::RecoveryCut),
+                _ if self.disk.is_off() => self.counters.faults.count(FaultKind::RecoveryCut),
                 Err(error) if self.is_full(error) => {}
                 Err(error) => self.refusal(error)?,
                 Ok(_) => {}
