@@ -20,6 +20,7 @@ mod plan;
 mod report;
 mod simulation;
 mod summary;
+mod verdict;
 mod view;
 mod violation;
 mod workload;
