@@ -141,6 +141,7 @@ impl Engine {
                 .iter()
                 .map(|(level, table)| table.as_live(*level, if *level == 0 { run } else { 0 }))
                 .collect(),
+            ..VersionEdit::default()
         };
         if breaks(Mutant::TablesDeletedBeforeEdit) {
             let moved = |number| change.added.iter().any(|(_, table)| table.number == number);

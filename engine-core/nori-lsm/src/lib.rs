@@ -56,5 +56,7 @@ pub const FORMAT_VERSION: u32 = 1;
 const LEVEL_COUNT: usize = 7;
 /// The last level.
 const LEVEL_MAX: u8 = 6;
+/// Lanes of a level below level 0, at most.
+const LANES_MAX: u64 = 8;
 
 const _: () = assert!(LEVEL_MAX as usize + 1 == LEVEL_COUNT);

@@ -77,6 +77,13 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    /// All that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        let rest = &self.bytes[self.at..];
+        self.at = self.bytes.len();
+        rest
+    }
+
     /// A slice behind its length.
     pub(crate) fn slice(&mut self) -> Option<&'a [u8]> {
         let len = self.varint()?;

@@ -1,7 +1,8 @@
 //! One change to the set of live tables, and that set folded up.
 //!
 //! **Invariant: an edit fits the set it is applied to: it removes what is there and adds what is
-//! not.** Numbers only grow.
+//! not.** Numbers only grow. An edit is a list of tagged fields in ascending order of their tags; a
+//! reader refuses a tag that it does not know, since what it would leave out may matter.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use nori_sstable::{KEY_BYTES_MAX, SeqNo, TableMeta};
 
 use crate::varint::{self, Reader};
-use crate::{Damage, LEVEL_COUNT};
+use crate::{Damage, LANES_MAX, LEVEL_COUNT};
 
 /// What one installed job changes: the payload of a manifest record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,14 +24,16 @@ pub(crate) struct VersionEdit {
     pub(crate) flushed_seqno: SeqNo,
     pub(crate) removed: Vec<(u8, u64)>,
     pub(crate) added: Vec<LiveTable>,
+    /// New guards, each with its level.
+    pub(crate) guards: Vec<(u8, Bytes)>,
 }
 
 /// A table of the live set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LiveTable {
     pub(crate) level: u8,
-    /// Of level 0: which run it belongs to; a higher run is newer. 0 in the other levels, which
-    /// are one run each.
+    /// Of level 0: which run it belongs to; a higher run is newer. Below: its lane; of two versions
+    /// of a key the newer stands in the higher one.
     pub(crate) run: u64,
     pub(crate) number: u64,
     pub(crate) meta: TableMeta,
@@ -44,25 +47,47 @@ pub(crate) struct LiveSet {
     pub(crate) flushed_seqno: SeqNo,
     /// By level and number.
     pub(crate) tables: BTreeMap<(u8, u64), LiveTable>,
+    /// Each guard with the uppermost level that it cuts; it cuts all levels below too.
+    pub(crate) guards: BTreeMap<Bytes, u8>,
+}
+
+/// What a field of an edit says. Every part of the store that keeps something in the manifest has
+/// tags of its own.
+mod tag {
+    pub(super) const NEXT_TABLE: u64 = 1;
+    pub(super) const LAST_SEQNO: u64 = 2;
+    pub(super) const FLUSHED_SEQNO: u64 = 3;
+    pub(super) const REMOVED: u64 = 4;
+    pub(super) const ADDED: u64 = 5;
+    pub(super) const GUARD: u64 = 6;
 }
 
 impl VersionEdit {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        varint::put(&mut out, self.next_table);
-        varint::put(&mut out, self.last_seqno.0);
-        varint::put(&mut out, self.flushed_seqno.0);
-        varint::put(&mut out, self.removed.len() as u64);
+        let number = |number: u64| move |field: &mut Vec<u8>| varint::put(field, number);
+        put_field(&mut out, tag::NEXT_TABLE, number(self.next_table));
+        put_field(&mut out, tag::LAST_SEQNO, number(self.last_seqno.0));
+        put_field(&mut out, tag::FLUSHED_SEQNO, number(self.flushed_seqno.0));
         for (level, number) in &self.removed {
-            out.push(*level);
-            varint::put(&mut out, *number);
+            put_field(&mut out, tag::REMOVED, |field| {
+                field.push(*level);
+                varint::put(field, *number);
+            });
         }
-        varint::put(&mut out, self.added.len() as u64);
         for table in &self.added {
-            out.push(table.level);
-            varint::put(&mut out, table.run);
-            varint::put(&mut out, table.number);
-            put_meta(&mut out, &table.meta);
+            put_field(&mut out, tag::ADDED, |field| {
+                field.push(table.level);
+                varint::put(field, table.run);
+                varint::put(field, table.number);
+                put_meta(field, &table.meta);
+            });
+        }
+        for (level, key) in &self.guards {
+            put_field(&mut out, tag::GUARD, |field| {
+                field.push(*level);
+                field.extend_from_slice(key);
+            });
         }
         out
     }
@@ -70,25 +95,45 @@ impl VersionEdit {
     /// `None` when the bytes are not exactly one edit.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        let mut edit = Self {
-            next_table: reader.varint()?,
-            last_seqno: seqno(&mut reader)?,
-            flushed_seqno: seqno(&mut reader)?,
-            ..Self::default()
-        };
-        for _ in 0..reader.varint()? {
-            let level = level(&mut reader)?;
-            edit.removed.push((level, reader.varint()?));
+        let mut edit = Self::default();
+        let mut last = 0;
+        while !reader.is_empty() {
+            let tag = reader.varint()?;
+            // The three numbers once each, then any number of the others.
+            let is_next = match last {
+                ..tag::FLUSHED_SEQNO => tag == last + 1,
+                tag::FLUSHED_SEQNO => tag > last,
+                _ => tag >= last,
+            };
+            if !is_next {
+                return None;
+            }
+            last = tag;
+            let mut field = Reader::new(reader.slice()?);
+            match tag {
+                tag::NEXT_TABLE => edit.next_table = field.varint()?,
+                tag::LAST_SEQNO => edit.last_seqno = seqno(&mut field)?,
+                tag::FLUSHED_SEQNO => {
+                    edit.flushed_seqno = seqno(&mut field)?;
+                }
+                tag::REMOVED => edit.removed.push((level(&mut field)?, field.varint()?)),
+                tag::ADDED => edit.added.push(LiveTable {
+                    level: level(&mut field)?,
+                    run: field.varint()?,
+                    number: field.varint()?,
+                    meta: meta(&mut field)?,
+                }),
+                tag::GUARD => {
+                    let level = level(&mut field)?;
+                    edit.guards.push((level, key_of(field.rest())?));
+                }
+                _ => return None,
+            }
+            if !field.is_empty() {
+                return None;
+            }
         }
-        for _ in 0..reader.varint()? {
-            edit.added.push(LiveTable {
-                level: level(&mut reader)?,
-                run: reader.varint()?,
-                number: reader.varint()?,
-                meta: meta(&mut reader)?,
-            });
-        }
-        reader.is_empty().then_some(edit)
+        (last >= tag::FLUSHED_SEQNO).then_some(edit)
     }
 }
 
@@ -101,6 +146,11 @@ impl LiveSet {
             flushed_seqno: self.flushed_seqno,
             removed: Vec::new(),
             added: self.tables.values().cloned().collect(),
+            guards: self
+                .guards
+                .iter()
+                .map(|(key, level)| (*level, key.clone()))
+                .collect(),
         }
     }
 
@@ -112,8 +162,19 @@ impl LiveSet {
         for table in &edit.added {
             let key = (table.level, table.number);
             if table.meta.smallest > table.meta.largest
-                || (table.level > 0 && table.run != 0)
+                || (table.level > 0 && table.run >= LANES_MAX)
                 || self.tables.insert(key, table.clone()).is_some()
+            {
+                return Err(Damage::Edit);
+            }
+        }
+        for (level, key) in &edit.guards {
+            // One that is there may come to cut upper levels too.
+            if *level == 0
+                || self
+                    .guards
+                    .insert(key.clone(), *level)
+                    .is_some_and(|old| old <= *level)
             {
                 return Err(Damage::Edit);
             }
@@ -132,9 +193,18 @@ impl LiveSet {
 
     /// The run number for the next run of level 0.
     pub(crate) fn next_run(&self) -> u64 {
-        let newest = self.tables.values().map(|table| table.run).max();
+        let fresh = self.tables.range(..(1, 0)).map(|(_, table)| table.run);
+        let newest = fresh.max();
         newest.unwrap_or(0) + 1
     }
+}
+
+/// Appends `tag ‖ length ‖ what put gives`.
+fn put_field(out: &mut Vec<u8>, tag: u64, put: impl FnOnce(&mut Vec<u8>)) {
+    let mut field = Vec::new();
+    put(&mut field);
+    varint::put(out, tag);
+    varint::put_slice(out, &field);
 }
 
 fn put_meta(out: &mut Vec<u8>, meta: &TableMeta) {
@@ -164,7 +234,10 @@ fn meta(reader: &mut Reader<'_>) -> Option<TableMeta> {
 }
 
 fn key(reader: &mut Reader<'_>) -> Option<Bytes> {
-    let key = reader.slice()?;
+    key_of(reader.slice()?)
+}
+
+fn key_of(key: &[u8]) -> Option<Bytes> {
     (key.len() as u64 <= u64::from(KEY_BYTES_MAX)).then(|| Bytes::copy_from_slice(key))
 }
 

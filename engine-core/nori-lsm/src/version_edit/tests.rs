@@ -28,20 +28,55 @@ fn example() -> VersionEdit {
         flushed_seqno: SeqNo(130),
         removed: vec![(0, 3), (1, 4)],
         added: vec![table(0, 2, 7, "a", "mm"), table(1, 0, 8, "b", "c")],
+        guards: vec![(1, Bytes::from_static(b"m")), (3, Bytes::new())],
     }
 }
 
 #[test]
-fn an_edit_is_read_back_and_every_truncation_is_refused() {
+fn an_edit_is_read_back_and_no_truncation_of_it_is() {
     let edit = example();
     let encoded = edit.encode();
     assert_eq!(VersionEdit::decode(&encoded).as_ref(), Some(&edit));
     for cut in 0..encoded.len() {
-        assert_eq!(VersionEdit::decode(&encoded[..cut]), None, "cut at {cut}");
+        // A cut between two fields leaves a shorter edit; the record around it has a length.
+        assert_ne!(
+            VersionEdit::decode(&encoded[..cut]).as_ref(),
+            Some(&edit),
+            "cut at {cut}"
+        );
     }
     let mut longer = encoded;
     longer.push(0);
     assert_eq!(VersionEdit::decode(&longer), None);
+}
+
+#[test]
+fn unknown_repeated_missing_and_unordered_fields_are_refused() {
+    let number = |tag: u8| [tag, 1, 7];
+    let edit = |tags: &[u8]| {
+        let bytes: Vec<u8> = tags.iter().copied().flat_map(number).collect();
+        VersionEdit::decode(&bytes)
+    };
+    assert!(edit(&[1, 2, 3]).is_some());
+    for tags in [
+        &[1, 2][..],
+        &[2, 3],
+        &[1, 1, 2, 3],
+        &[1, 2, 3, 3],
+        &[2, 1, 3],
+    ] {
+        assert_eq!(edit(tags), None, "fields {tags:?}");
+    }
+    let mut unknown = VersionEdit::default().encode();
+    unknown.extend_from_slice(&[99, 0]);
+    assert_eq!(VersionEdit::decode(&unknown), None);
+    let [mut removed, mut added] = [VersionEdit::default(), VersionEdit::default()];
+    removed.removed.push((0, 3));
+    added.added.push(table(0, 2, 7, "a", "mm"));
+    let empty = VersionEdit::default().encode().len();
+    let mut swapped = added.encode();
+    swapped.extend_from_slice(&removed.encode()[empty..]);
+    assert_eq!(VersionEdit::decode(&swapped), None);
 }
 
 #[test]
@@ -78,6 +113,14 @@ fn an_edit_that_does_not_fit_is_refused() {
         ..VersionEdit::default()
     };
     set.apply(&moved).unwrap();
+    let guard = |level| VersionEdit {
+        guards: vec![(level, Bytes::from_static(b"m"))],
+        ..VersionEdit::default()
+    };
+    assert_eq!(set.clone().apply(&guard(0)), Err(Damage::Edit));
+    set.apply(&guard(3)).unwrap();
+    assert_eq!(set.clone().apply(&guard(3)), Err(Damage::Edit));
+    set.apply(&guard(2)).unwrap();
     assert_eq!(set.tables.keys().collect::<Vec<_>>(), [&(2, 7)]);
 }
 
