@@ -62,12 +62,11 @@ impl Cursor {
         }
     }
 
-    /// The entry's user key, sharing memory where the source can.
+    /// The entry's user key, to keep.
     pub(crate) fn user_bytes(&self) -> Bytes {
         match self {
             Self::Memtable { memtable, at } => {
-                let at = at.expect("the cursor is valid");
-                memtable.list().key_bytes(at).clone()
+                Bytes::copy_from_slice(memtable.key(at.expect("the cursor is valid")).user)
             }
             Self::Run(run) => Bytes::copy_from_slice(run.iter().key().user),
         }
@@ -76,8 +75,7 @@ impl Cursor {
     pub(crate) fn value(&self) -> Bytes {
         match self {
             Self::Memtable { memtable, at } => {
-                let at = at.expect("the cursor is valid");
-                memtable.list().entry(at).value.clone()
+                memtable.value_bytes(at.expect("the cursor is valid"))
             }
             Self::Run(run) => run.iter().value(),
         }
@@ -85,12 +83,7 @@ impl Cursor {
 
     pub(crate) fn value_ref(&self) -> &[u8] {
         match self {
-            Self::Memtable { memtable, at } => {
-                memtable
-                    .list()
-                    .entry(at.expect("the cursor is valid"))
-                    .value
-            }
+            Self::Memtable { memtable, at } => memtable.value(at.expect("the cursor is valid")),
             Self::Run(run) => run.iter().value_ref(),
         }
     }

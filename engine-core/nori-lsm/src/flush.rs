@@ -50,7 +50,7 @@ impl Flush {
             if shadowed {
                 continue;
             }
-            let value = list.entry(at).value;
+            let value = self.memtable.value(at);
             self.out.add(engine, &key, value)?;
             self.written = Some(at);
             spent += (key.user.len() + value.len()) as u64;

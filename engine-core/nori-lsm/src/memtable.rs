@@ -4,6 +4,7 @@
 //! it; once rotated it never changes, and it is dropped when its flush is installed and nobody
 //! reads it any more.
 
+use alloc::sync::Arc;
 use core::fmt;
 
 use bytes::Bytes;
@@ -56,7 +57,7 @@ impl Memtable {
     }
 
     /// The newest version of `key` at or below `at`.
-    pub(crate) fn get(&self, key: &[u8], at: SeqNo) -> Option<Found> {
+    pub(crate) fn get(self: &Arc<Self>, key: &[u8], at: SeqNo) -> Option<Found> {
         let position = self.list.lower_bound(key, tag_bound(at))?;
         let entry = self.list.entry(position);
         if entry.key != key {
@@ -66,7 +67,7 @@ impl Memtable {
         Some(Found {
             seqno,
             kind,
-            value: entry.value.clone(),
+            value: self.value_bytes(position),
         })
     }
 
@@ -103,6 +104,36 @@ impl Memtable {
         let (seqno, kind) = split(entry.tag);
         InternalKeyRef::new(entry.key, seqno, kind)
     }
+
+    /// The value of the entry at `position`.
+    pub(crate) fn value(&self, position: Position) -> &[u8] {
+        self.list.entry(position).value
+    }
+
+    /// The value of the entry at `position`, to keep: small ones are copied, large ones share the
+    /// memtable's memory.
+    pub(crate) fn value_bytes(self: &Arc<Self>, position: Position) -> Bytes {
+        let value = self.value(position);
+        if value.len() < SHARED_BYTES_MIN {
+            return Bytes::copy_from_slice(value);
+        }
+        Bytes::from_owner(SharedValue {
+            memtable: Arc::clone(self),
+            position,
+        })
+    }
+}
+
+/// A value that keeps its memtable alive.
+struct SharedValue {
+    memtable: Arc<Memtable>,
+    position: Position,
+}
+
+impl AsRef<[u8]> for SharedValue {
+    fn as_ref(&self) -> &[u8] {
+        self.memtable.value(self.position)
+    }
 }
 
 impl fmt::Debug for Memtable {
@@ -122,3 +153,7 @@ pub(crate) const fn tag_bound(at: SeqNo) -> u64 {
 fn split(tag: u64) -> (SeqNo, ValueKind) {
     InternalKeyRef::split_trailer(tag).expect("the memtable was filled with known kinds")
 }
+
+/// Values from this size on are shared: below, a copy costs less than an owner, and nobody who
+/// keeps a few bytes keeps a whole memtable.
+const SHARED_BYTES_MIN: usize = 4 << 10;

@@ -44,8 +44,8 @@ pub struct Entry<'a> {
     pub key: &'a [u8],
     /// Orders the versions of a key, the highest first.
     pub tag: u64,
-    /// What was inserted; cloning it copies nothing.
-    pub value: &'a Bytes,
+    /// What was inserted.
+    pub value: &'a [u8],
 }
 
 /// All entries, in order.
@@ -193,12 +193,6 @@ impl SkipList {
             tag: node.tag,
             value: &node.value,
         }
-    }
-
-    /// The key of the entry at `at`, sharing its memory.
-    #[must_use]
-    pub fn key_bytes(&self, at: Position) -> &Bytes {
-        &self.node(at.0).key
     }
 
     /// All entries, in order. Entries inserted meanwhile are seen when they lie ahead.

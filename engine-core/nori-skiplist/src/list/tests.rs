@@ -84,7 +84,7 @@ proptest! {
             model.insert((key.clone(), !tag), value.clone());
             list.insert(Bytes::from(key), tag, value);
         }
-        let listed: Vec<_> = list.iter().map(|e| ((e.key.to_vec(), !e.tag), e.value.clone())).collect();
+        let listed: Vec<_> = list.iter().map(|e| ((e.key.to_vec(), !e.tag), Bytes::copy_from_slice(e.value))).collect();
         let expected: Vec<_> = model.clone().into_iter().collect();
         prop_assert_eq!(&listed, &expected);
 
@@ -92,7 +92,7 @@ proptest! {
         let mut at = list.last();
         while let Some(here) = at {
             let entry = list.entry(here);
-            backwards.push(((entry.key.to_vec(), !entry.tag), entry.value.clone()));
+            backwards.push(((entry.key.to_vec(), !entry.tag), Bytes::copy_from_slice(entry.value)));
             at = list.prev(here);
         }
         backwards.reverse();
@@ -100,7 +100,7 @@ proptest! {
 
         for (key, tag) in probes {
             let probe = (key.clone(), !tag);
-            let value = |at: Option<Position>| at.map(|at| list.entry(at).value.clone());
+            let value = |at: Option<Position>| at.map(|at| Bytes::copy_from_slice(list.entry(at).value));
             prop_assert_eq!(
                 value(list.lower_bound(&key, tag)),
                 model.range(probe.clone()..).next().map(|(_, value)| value.clone())
