@@ -52,6 +52,8 @@ pub(crate) struct Engine {
     pub(crate) jobs: Mutex<Jobs>,
     /// Where stalled writers wait; woken whenever a job has made progress.
     pub(crate) park: Park,
+    /// Where threads without work wait; woken whenever there may be some.
+    pub(crate) work: Arc<Park>,
     pub(crate) waiting: AtomicU64,
     pub(crate) counters: Counters,
 }
@@ -114,6 +116,8 @@ impl Engine {
             waiting,
             levels: Arc::clone(&view.levels),
         });
+        drop(view);
+        self.work.wake();
     }
 
     /// Makes `change` durable and visible.

@@ -180,6 +180,8 @@ impl Slot {
     fn end(&self, engine: &Engine, work: &Work, well: bool) {
         let mut jobs = engine.jobs.lock();
         jobs.running.remove(&self.id);
+        // What it did may make more necessary, or possible.
+        engine.work.wake();
         match work {
             Work::Flush(_) => jobs.flushing = false,
             Work::Compaction(compaction) => jobs.picking.release(compaction),
@@ -223,6 +225,12 @@ impl Work {
             engine.garbage.add(&numbers);
         }
     }
+}
+
+/// When there may be a job although nothing else happens until then.
+pub(crate) fn next_due(engine: &Engine) -> Option<Mono> {
+    let jobs = engine.jobs.lock();
+    (jobs.failures > 0 && !engine.is_failed()).then_some(jobs.retry_at)
 }
 
 /// The next job, as a handle for the caller.

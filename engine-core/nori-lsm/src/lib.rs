@@ -8,7 +8,7 @@
 #![doc = include_str!("../README.md")]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 mod batch;
@@ -27,6 +27,8 @@ mod memtable;
 mod merge;
 mod options;
 mod picking;
+#[cfg(feature = "std")]
+mod pool;
 mod replace;
 mod run_writer;
 mod snapshot;

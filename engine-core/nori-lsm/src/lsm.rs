@@ -7,9 +7,11 @@ use core::ops::{Bound, Range, RangeBounds};
 use bytes::Bytes;
 use nori_env::sync::{AtomicBool, AtomicU64, Mutex, Ordering, Park, RwLock};
 use nori_env::{BlockStore, Clock, Entropy, ObjectId, ObjectKind, Owner};
+#[cfg(feature = "std")]
+use nori_env::{DirStore, OsEntropy, SystemClock};
 use nori_sstable::{BlockCache, SeqNo};
 use nori_wal::{Lsn, Replayed, Wal};
-use norikv_types::{Mutant, breaks};
+use norikv_types::{Mono, Mutant, breaks};
 
 use crate::batch::{self, WriteBatch};
 use crate::engine::Engine;
@@ -19,6 +21,8 @@ use crate::levels::Levels;
 use crate::manifest::{self, Manifest};
 use crate::memtable::Memtable;
 use crate::options::{Log, Options};
+#[cfg(feature = "std")]
+use crate::pool::Pool;
 use crate::snapshot::Snapshot;
 use crate::stats::{Counters, LevelStats, Pressure, PressureLevel, Stats};
 use crate::table_file::{Garbage, TableFile};
@@ -30,9 +34,30 @@ use crate::{Damage, Error, LEVEL_MAX};
 #[derive(Debug, Clone)]
 pub struct Lsm {
     engine: Arc<Engine>,
+    /// Ends with the last handle.
+    #[cfg(feature = "std")]
+    _pool: Option<Arc<Pool>>,
 }
 
 impl Lsm {
+    /// Opens the store in the directory `path`, or makes a new one if that is empty, and starts
+    /// [`Options::threads`] threads for its background work. Dropping the last handle ends them and
+    /// closes the store.
+    ///
+    /// # Errors
+    /// As [`open_in`](Self::open_in).
+    ///
+    /// # Panics
+    /// As [`open_in`](Self::open_in).
+    #[cfg(feature = "std")]
+    pub fn open(path: impl AsRef<std::path::Path>, options: Options) -> Result<Self, Error> {
+        let threads = options.threads;
+        let store = Arc::new(DirStore::open(path)?);
+        let mut lsm = Self::open_in(store, Arc::new(SystemClock), Arc::new(OsEntropy), options)?;
+        lsm._pool = Some(Arc::new(Pool::start(&lsm.engine, threads)?));
+        Ok(lsm)
+    }
+
     /// Opens the store in `store`, or makes a new one if that is empty. What was acknowledged
     /// before is there afterwards.
     ///
@@ -51,13 +76,19 @@ impl Lsm {
         options.check();
         let owner = options.owner.unwrap_or_else(|| Owner(entropy.draw()));
         store.acquire(owner)?;
-        let has_log = match &options.log {
-            Log::Own(log) => log.list()?.iter().any(|id| id.kind == ObjectKind::Log),
-            Log::External => false,
+        let log = match &options.log {
+            Log::Inside => Some(Arc::clone(&store)),
+            Log::Own(log) => Some(Arc::clone(log)),
+            Log::External => None,
+        };
+        let has_log = match &log {
+            Some(log) => log.list()?.iter().any(|id| id.kind == ObjectKind::Log),
+            None => false,
         };
         let mut recovered = manifest::recover(&*store, has_log)?;
         let cache = BlockCache::new(options.cache_bytes);
-        let garbage = Arc::new(Garbage::default());
+        let work = Arc::new(Park::new());
+        let garbage = Arc::new(Garbage::new(&work));
         let levels = Levels::open(&recovered.live, |table| {
             TableFile::open(&*store, &cache, &garbage, table.number, &table.meta)
         })?;
@@ -92,8 +123,8 @@ impl Lsm {
             recovered,
             options.manifest_bytes,
         )?;
-        let wal = match &options.log {
-            Log::Own(log) => {
+        let wal = match log {
+            Some(log) => {
                 let wal_options = nori_wal::Options {
                     segment_bytes: options.log_segment_bytes,
                     first_segment_bytes: options.log_segment_bytes.min(16 << 20),
@@ -102,12 +133,11 @@ impl Lsm {
                     owner: Some(owner),
                     ..nori_wal::Options::default()
                 };
-                let log = Arc::clone(log);
                 let replayed = &mut |record: Replayed<'_>| replay.record(&record);
                 let (wal, _) = Wal::open(log, Arc::clone(&entropy), wal_options, replayed)?;
                 Some(wal)
             }
-            Log::External => None,
+            None => None,
         };
         if let Some(error) = replay.failed {
             return Err(error);
@@ -151,10 +181,15 @@ impl Lsm {
             next_table: AtomicU64::new(next_table),
             jobs: Mutex::new(Jobs::default()),
             park: Park::new(),
+            work,
             waiting: AtomicU64::new(0),
             counters: Counters::default(),
         });
-        Ok(Self { engine })
+        Ok(Self {
+            engine,
+            #[cfg(feature = "std")]
+            _pool: None,
+        })
     }
 
     /// Writes `batch`, whole or not at all, and returns the seqno of its last write. Readers see
@@ -259,6 +294,22 @@ impl Lsm {
     #[must_use]
     pub fn next_job(&self) -> Option<Job> {
         jobs::next_job(&self.engine)
+    }
+
+    /// When [`next_job`](Self::next_job) may have something to give although nothing else happens
+    /// until then: the end of a pause, a deadline. `None` when only other calls bring work.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Mono> {
+        jobs::next_due(&self.engine)
+    }
+
+    /// Does background work, or waits for those who do, until none is left.
+    ///
+    /// # Errors
+    /// That of a job that was stepped here; the store is as it was before the job. `Failed` when
+    /// jobs cannot be installed any more.
+    pub fn settle(&self) -> Result<(), Error> {
+        self.engine.settle()
     }
 
     /// Makes the active memtable wait for its flush, if anything is in it: a flush job follows.

@@ -8,8 +8,8 @@ use nori_sstable::TableOptions;
 
 use crate::BATCH_BYTES_MAX;
 
-/// How a store is opened. `Options::default()` suits a server that has its own log elsewhere;
-/// every figure may change from one open to the next.
+/// How a store is opened. With `Options::default()` a write that returned is durable; every figure may
+/// change from one open to the next.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where writes are before they are in tables.
@@ -34,7 +34,7 @@ pub struct Options {
     pub table: TableOptions,
     /// Bytes at which the manifest is written anew.
     pub manifest_bytes: u64,
-    /// Bytes of a segment of the log, for [`Log::Own`]; a segment holds at least the longest batch.
+    /// Bytes of a segment of the log, for a log of its own; a segment holds at least the longest batch.
     pub log_segment_bytes: u64,
     /// Longest batch in bytes: its keys and values and a few bytes for each; at most
     /// [`BATCH_BYTES_MAX`].
@@ -44,12 +44,17 @@ pub struct Options {
     /// Who takes the lock of the store; `None` draws a new owner. A host that has acquired it
     /// itself names itself here.
     pub owner: Option<Owner>,
+    /// Threads for background work, where the store starts its own: with `Lsm::open`. With none,
+    /// writers do it when they have to.
+    pub threads: u32,
 }
 
 /// Where writes are before they are in tables.
 #[derive(Debug, Clone)]
 pub enum Log {
-    /// In a log of the store's own, on these objects: a write that returned is durable.
+    /// In a log of the store's own, among its tables: a write that returned is durable.
+    Inside,
+    /// In a log of the store's own, on other objects: a write that returned is durable.
     Own(Arc<dyn BlockStore>),
     /// In the caller's log: after a crash writes above [`Lsm::flushed_seqno`](crate::Lsm::flushed_seqno)
     /// are gone, and the caller writes them again.
@@ -79,11 +84,11 @@ impl Options {
 }
 
 impl Default for Options {
-    /// No log of its own; memtables of 64 MiB, four of them waiting; level 0 compacted at 4 runs,
-    /// stalled at 20; level 1 of 256 MiB, ratio 10; tables of 64 MiB; 64 MiB of cache.
+    /// A log of its own; memtables of 64 MiB, four of them waiting; level 0 compacted at 4 runs,
+    /// stalled at 20; level 1 of 256 MiB, ratio 10; tables of 64 MiB; 64 MiB of cache; two threads.
     fn default() -> Self {
         Self {
-            log: Log::External,
+            log: Log::Inside,
             memtable_bytes: 64 << 20,
             memtables_waiting_max: 4,
             fresh_runs_min: 4,
@@ -98,6 +103,7 @@ impl Default for Options {
             batch_bytes_max: BATCH_BYTES_MAX,
             retry: Duration::from_millis(250),
             owner: None,
+            threads: 2,
         }
     }
 }

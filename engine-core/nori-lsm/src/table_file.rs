@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use nori_env::sync::{AtomicBool, Mutex, Ordering};
+use nori_env::sync::{AtomicBool, Mutex, Ordering, Park};
 use nori_env::{BlockStore, IoErrorKind, ObjectId};
 use nori_sstable::{BlockCache, Table, TableMeta};
 use norikv_types::{Mutant, breaks};
@@ -25,9 +25,11 @@ pub(crate) struct TableFile {
 }
 
 /// Numbers of tables that may be deleted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Garbage {
     numbers: Mutex<Vec<u64>>,
+    /// Who may delete them waits there.
+    work: Arc<Park>,
 }
 
 impl TableFile {
@@ -95,8 +97,16 @@ impl fmt::Debug for TableFile {
 }
 
 impl Garbage {
+    pub(crate) fn new(work: &Arc<Park>) -> Self {
+        Self {
+            numbers: Mutex::default(),
+            work: Arc::clone(work),
+        }
+    }
+
     pub(crate) fn add(&self, numbers: &[u64]) {
         self.numbers.lock().extend_from_slice(numbers);
+        self.work.wake();
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -155,6 +155,15 @@ impl Engine {
         self.work_until(has_room)
     }
 
+    /// Does background work, or waits for others who do it, until there is none.
+    pub(crate) fn settle(self: &Arc<Self>) -> Result<(), Error> {
+        match self.work_until(|_| false) {
+            // Nothing is left that would bring it about.
+            Err(Error::Stalled) => Ok(()),
+            done => done,
+        }
+    }
+
     /// Does background work, or waits for others who do it, until `done`.
     ///
     /// Jobs that nobody has are taken; jobs that others hold are stepped for them while they do

@@ -7,6 +7,7 @@ mod damage;
 mod failure;
 mod format_page;
 mod model;
+mod open;
 mod pressure;
 mod replace;
 mod support;

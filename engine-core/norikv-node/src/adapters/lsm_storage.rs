@@ -66,7 +66,7 @@ impl LsmStorage {
     /// back; I/O. Nothing that was stored is changed.
     ///
     /// # Panics
-    /// When `options.log` is not [`Log::External`], or a figure of it is out of its range.
+    /// When a figure of `options` is out of its range.
     pub fn open(
         store: Arc<dyn BlockStore>,
         clock: Arc<dyn Clock>,
@@ -74,10 +74,11 @@ impl LsmStorage {
         options: nori_lsm::Options,
         placement: Placement,
     ) -> Result<Self, PortError> {
-        assert!(
-            matches!(options.log, Log::External),
-            "a node's log is the Raft log"
-        );
+        // A node's log is the Raft log.
+        let options = nori_lsm::Options {
+            log: Log::External,
+            ..options
+        };
         let lsm =
             Lsm::open_in(Arc::clone(&store), clock, Arc::clone(&entropy), options).map_err(fold)?;
         for id in store.list().map_err(fold_io)? {

@@ -170,6 +170,7 @@ impl StorageConfig {
             batch_bytes_max: self.batch_bytes_max(),
             retry: Duration::from_millis(sizes.retry_ms),
             owner: Some(Owner(1)),
+            ..Options::default()
         }
     }
 

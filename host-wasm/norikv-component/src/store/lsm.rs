@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nori_env::sync::{AtomicU64, Ordering};
 use nori_env::{Clock, Entropy, MemStore};
-use nori_lsm::{JobState, Lsm, Options};
+use nori_lsm::{JobState, Log, Lsm, Options};
 use norikv_types::{Mono, WallMs};
 
 use super::{Error, other};
@@ -71,6 +71,8 @@ fn with<T>(use_it: impl FnOnce(&Lsm) -> Result<T, Error>) -> Result<T, Error> {
         Some(lsm) => use_it(lsm),
         None => {
             let options = Options {
+                // There is nothing to survive: the store is in memory.
+                log: Log::External,
                 memtable_bytes: 4 << 20,
                 cache_bytes: 8 << 20,
                 ..Options::default()
