@@ -7,7 +7,6 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
 use nori_sstable::{Found, SeqNo};
 use norikv_types::{Mutant, breaks};
 
@@ -42,7 +41,7 @@ impl Run {
         assert!(
             tables
                 .windows(2)
-                .all(|pair| pair[0].meta().largest < pair[1].meta().smallest),
+                .all(|pair| pair[0].meta().ends_before(&pair[1].meta().smallest)),
             "tables of one run share no key"
         );
         Self { id, tables }
@@ -51,7 +50,7 @@ impl Run {
     /// The index of the first table that ends at or after `key`.
     pub(crate) fn locate(&self, key: &[u8]) -> usize {
         self.tables
-            .partition_point(|table| *table.meta().largest < *key)
+            .partition_point(|table| table.meta().ends_before(key))
     }
 
     /// The table that may hold `key`.
@@ -191,15 +190,11 @@ impl Levels {
 
 /// Whether the tables of each run share no key.
 pub(crate) fn check_disjoint(live: &LiveSet) -> Result<(), Damage> {
-    let mut tables: Vec<(u8, u64, &Bytes, &Bytes)> = live
-        .tables
-        .values()
-        .map(|t| (t.level, t.run, &t.meta.smallest, &t.meta.largest))
-        .collect();
-    tables.sort_unstable();
+    let mut tables: Vec<_> = live.tables.values().collect();
+    tables.sort_unstable_by_key(|t| (t.level, t.run, &t.meta.smallest));
     let overlap = tables.windows(2).any(|pair| {
         let (a, b) = (pair[0], pair[1]);
-        (a.0, a.1) == (b.0, b.1) && a.3 >= b.2
+        (a.level, a.run) == (b.level, b.run) && !a.meta.ends_before(&b.meta.smallest)
     });
     match overlap {
         true => Err(Damage::Overlap),

@@ -133,9 +133,9 @@ fn is_movable(levels: &Levels, inputs: &[(u8, Arc<TableFile>)], output: u8) -> b
     ranges.sort_by(|a, b| a.smallest.cmp(&b.smallest));
     let disjoint = ranges
         .windows(2)
-        .all(|pair| pair[0].largest < pair[1].smallest);
+        .all(|pair| pair[0].ends_before(&pair[1].smallest));
     let tombstones_stay = ranges.iter().all(|meta| {
-        meta.tombstones == 0
+        meta.tombstones + meta.range_tombstones == 0
             || levels.sorted[usize::from(output)..]
                 .iter()
                 .any(|run| !run.overlapping(&meta.smallest, &meta.largest).is_empty())

@@ -162,6 +162,7 @@ impl LiveSet {
         for table in &edit.added {
             let key = (table.level, table.number);
             if table.meta.smallest > table.meta.largest
+                || (table.meta.largest_is_exclusive && table.meta.smallest == table.meta.largest)
                 || (table.level > 0 && table.run >= LANES_MAX)
                 || self.tables.insert(key, table.clone()).is_some()
             {
@@ -212,8 +213,10 @@ fn put_meta(out: &mut Vec<u8>, meta: &TableMeta) {
     varint::put(out, meta.size);
     varint::put(out, meta.entries);
     varint::put(out, meta.tombstones);
+    varint::put(out, meta.range_tombstones);
     varint::put_slice(out, &meta.smallest);
     varint::put_slice(out, &meta.largest);
+    out.push(u8::from(meta.largest_is_exclusive));
     varint::put(out, meta.seqno_min.0);
     varint::put(out, meta.seqno_max.0);
     out.extend_from_slice(&meta.footer_checksum.to_le_bytes());
@@ -225,12 +228,22 @@ fn meta(reader: &mut Reader<'_>) -> Option<TableMeta> {
         size: reader.varint()?,
         entries: reader.varint()?,
         tombstones: reader.varint()?,
+        range_tombstones: reader.varint()?,
         smallest: key(reader)?,
         largest: key(reader)?,
+        largest_is_exclusive: flag(reader)?,
         seqno_min: seqno(reader)?,
         seqno_max: seqno(reader)?,
         footer_checksum: u32::from_le_bytes(reader.array()?),
     })
+}
+
+fn flag(reader: &mut Reader<'_>) -> Option<bool> {
+    match reader.u8()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
 fn key(reader: &mut Reader<'_>) -> Option<Bytes> {

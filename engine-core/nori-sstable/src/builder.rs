@@ -11,13 +11,14 @@ use bytes::Bytes;
 use nori_env::BlockObject;
 
 use crate::{
-    Error, InternalKeyRef, KEY_BYTES_MAX, Properties, SeqNo, TableMeta, TableOptions,
-    VALUE_BYTES_MAX, ValueKind,
+    Error, InternalKeyRef, KEY_BYTES_MAX, Properties, RangeTombstone, RangeTombstones, SeqNo,
+    TableMeta, TableOptions, VALUE_BYTES_MAX, ValueKind,
     block_builder::{BlockBuilder, common_prefix},
     filter::FilterBuilder,
     footer::{FOOTER_BYTES, Footer},
     frame::{BlockKind, Framer, HEADER_BYTES},
     handle::BlockHandle,
+    range_tombstones::codec,
 };
 
 /// Builds one table into an empty object. Dropped before [`finish`](Self::finish), it leaves debris
@@ -32,6 +33,10 @@ pub struct TableBuilder {
     index: IndexBuilder,
     filter: FilterBuilder,
     properties: Properties,
+    range_tombstones: Vec<RangeTombstone>,
+    range_bytes: u64,
+    /// The oldest and the newest write so far.
+    seqnos: Option<(SeqNo, SeqNo)>,
     smallest: Bytes,
     last_user: Vec<u8>,
     last_trailer: u64,
@@ -56,6 +61,9 @@ impl TableBuilder {
             index: IndexBuilder::new(options.index_block_bytes),
             filter: FilterBuilder::new(options.bits_per_key),
             properties: Properties::default(),
+            range_tombstones: Vec::new(),
+            range_bytes: 0,
+            seqnos: None,
             smallest: Bytes::new(),
             last_user: Vec::new(),
             last_trailer: 0,
@@ -109,7 +117,6 @@ impl TableBuilder {
         }
         if first {
             self.smallest = Bytes::copy_from_slice(key.user);
-            self.properties.seqno_min = key.seqno;
         }
         if new_user {
             self.filter.add(key.user);
@@ -120,13 +127,39 @@ impl TableBuilder {
         self.last_user.extend_from_slice(key.user);
         self.last_trailer = key.trailer();
 
+        self.note_seqno(key.seqno);
         let counted = &mut self.properties;
         counted.entries += 1;
         counted.tombstones += u64::from(key.kind == ValueKind::Tombstone);
         counted.key_bytes += key.user.len() as u64;
         counted.value_bytes += value.len() as u64;
-        counted.seqno_min = counted.seqno_min.min(key.seqno);
-        counted.seqno_max = counted.seqno_max.max(key.seqno);
+        Ok(())
+    }
+
+    /// Adds a range tombstone, in any order and before or behind any entry; an empty range deletes
+    /// nothing and is left out. It deletes nothing from this table: readers apply it, here and to
+    /// older tables.
+    ///
+    /// # Errors
+    /// `KeyTooLarge`: it was not added and the builder goes on.
+    ///
+    /// # Panics
+    /// When the sequence number is above [`SeqNo::MAX`].
+    pub fn add_range_tombstone(&mut self, tombstone: &RangeTombstone) -> Result<(), Error> {
+        assert!(
+            tombstone.seqno <= SeqNo::MAX,
+            "a sequence number has 56 bits"
+        );
+        let bytes = tombstone.start.len().max(tombstone.end.len()) as u64;
+        if bytes > u64::from(KEY_BYTES_MAX) {
+            let max = KEY_BYTES_MAX;
+            return Err(Error::KeyTooLarge { bytes, max });
+        }
+        if tombstone.start < tombstone.end {
+            self.range_bytes += (tombstone.start.len() + tombstone.end.len()) as u64 + 16;
+            self.range_tombstones.push(tombstone.clone());
+            self.note_seqno(tombstone.seqno);
+        }
         Ok(())
     }
 
@@ -138,10 +171,13 @@ impl TableBuilder {
         } else {
             self.data.len() + HEADER_BYTES
         };
-        self.offset() + (open + self.index.len() + FOOTER_BYTES) as u64 + self.filter.len()
+        self.offset()
+            + (open + self.index.len() + FOOTER_BYTES) as u64
+            + self.filter.len()
+            + self.range_bytes
     }
 
-    /// Entries so far.
+    /// Entries so far, range tombstones apart.
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.properties.entries
@@ -152,7 +188,7 @@ impl TableBuilder {
     /// # Errors
     /// `Empty`: nothing was added and nothing written. `Io`: the object is debris.
     pub fn finish(mut self) -> Result<TableMeta, Error> {
-        if self.properties.entries == 0 {
+        if self.properties.entries == 0 && self.range_tombstones.is_empty() {
             return Err(Error::Empty);
         }
         self.close_block()?;
@@ -172,11 +208,27 @@ impl TableBuilder {
             top.add(&partition.last_user, partition.last_trailer, &value);
         }
         let top = top.finish(<[u8]>::to_vec);
-        let top_index = self.put(BlockKind::TopIndex, &top)?;
+        let top_index = match partitions.is_empty() {
+            true => None,
+            false => Some(self.put(BlockKind::TopIndex, &top)?),
+        };
         let filter = core::mem::replace(&mut self.filter, FilterBuilder::new(0));
         let filter = match filter.finish() {
             Some(payload) => Some(self.put(BlockKind::Filter, &payload)?),
             None => None,
+        };
+        let range_tombstones = RangeTombstones::new(core::mem::take(&mut self.range_tombstones));
+        let bounds = self.bounds(&range_tombstones);
+        self.properties.range_tombstones = range_tombstones.len();
+        if let Some((oldest, newest)) = self.seqnos {
+            (self.properties.seqno_min, self.properties.seqno_max) = (oldest, newest);
+        }
+        let range_tombstones = match range_tombstones.is_empty() {
+            true => None,
+            false => Some(self.put(
+                BlockKind::RangeTombstones,
+                &codec::encode(&range_tombstones),
+            )?),
         };
         let properties = self.put(BlockKind::Properties, &self.properties.encode())?;
         let size = self.offset() + FOOTER_BYTES as u64;
@@ -185,6 +237,7 @@ impl TableBuilder {
             size,
             top_index,
             filter,
+            range_tombstones,
             properties,
             entries: self.properties.entries,
         };
@@ -197,12 +250,45 @@ impl TableBuilder {
             size,
             entries: self.properties.entries,
             tombstones: self.properties.tombstones,
-            smallest: self.smallest,
-            largest: Bytes::from(self.last_user),
+            range_tombstones: self.properties.range_tombstones,
+            smallest: bounds.smallest,
+            largest: bounds.largest,
+            largest_is_exclusive: bounds.largest_is_exclusive,
             seqno_min: self.properties.seqno_min,
             seqno_max: self.properties.seqno_max,
             footer_checksum,
         })
+    }
+
+    /// The range of keys that entries and range tombstones span.
+    fn bounds(&self, range_tombstones: &RangeTombstones) -> Bounds {
+        let entries = (self.properties.entries > 0).then(|| Bounds {
+            smallest: self.smallest.clone(),
+            largest: Bytes::copy_from_slice(&self.last_user),
+            largest_is_exclusive: false,
+        });
+        let ranges = range_tombstones.bounds().map(|(start, end)| Bounds {
+            smallest: start.clone(),
+            largest: end.clone(),
+            largest_is_exclusive: true,
+        });
+        match (entries, ranges) {
+            (Some(entries), Some(ranges)) => {
+                let smallest = entries.smallest.clone().min(ranges.smallest.clone());
+                let wider = match ranges.largest > entries.largest {
+                    true => ranges,
+                    false => entries,
+                };
+                Bounds { smallest, ..wider }
+            }
+            (Some(bounds), None) | (None, Some(bounds)) => bounds,
+            (None, None) => unreachable!("a table is not empty"),
+        }
+    }
+
+    fn note_seqno(&mut self, seqno: SeqNo) {
+        let (oldest, newest) = self.seqnos.unwrap_or((seqno, seqno));
+        self.seqnos = Some((oldest.min(seqno), newest.max(seqno)));
     }
 
     /// Frames the open data block, if there is one.
@@ -257,6 +343,13 @@ impl TableBuilder {
         self.pending.clear();
         Ok(())
     }
+}
+
+#[derive(Debug, Clone)]
+struct Bounds {
+    smallest: Bytes,
+    largest: Bytes,
+    largest_is_exclusive: bool,
 }
 
 /// The lower level of the index: one entry a data block, cut into partitions.

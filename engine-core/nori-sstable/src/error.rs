@@ -49,8 +49,8 @@ pub enum Error {
         /// Its number, from 0.
         index: u64,
     },
-    /// A table without entries was finished. Nothing was written.
-    #[error("a table needs at least one entry")]
+    /// A table without entries and range tombstones was finished. Nothing was written.
+    #[error("a table needs at least one entry or range tombstone")]
     Empty,
 }
 
@@ -118,6 +118,9 @@ pub enum Damage {
     /// The properties are malformed.
     #[error("malformed properties")]
     Properties,
+    /// The range tombstones are malformed or out of order.
+    #[error("malformed range tombstones")]
+    RangeTombstones,
     /// The filter's size is impossible.
     #[error("an impossible filter")]
     Filter,

@@ -3,13 +3,14 @@
 //! ```text
 //! 0   u64     uid: the salt of every checksum in the table
 //! 8   u64     bytes of the whole object, footer included
-//! 16  handle  top index      handle := u64 offset ‖ u32 length ‖ u32 checksum
-//! 32  handle  filter; length 0: none
-//! 48  handle  properties
-//! 64  u64     entries
-//! 72  u32     format version
-//! 76  u32     checksum: CRC-32 of uid ‖ offset of the footer ‖ bytes 0..76 ‖ magic
-//! 80  8       magic "NoriSST\0"
+//! 16  handle  top index      handle := u64 offset ‖ u32 length ‖ u32 checksum; length 0: none
+//! 32  handle  filter of the whole table
+//! 48  handle  range tombstones
+//! 64  handle  properties
+//! 80  u64     entries
+//! 88  u32     format version
+//! 92  u32     checksum: CRC-32 of uid ‖ offset of the footer ‖ bytes 0..92 ‖ magic
+//! 96  8       magic "NoriSST\0"
 //! ```
 
 use alloc::vec::Vec;
@@ -17,7 +18,8 @@ use alloc::vec::Vec;
 use crate::{Damage, FORMAT_VERSION, frame, handle::BlockHandle};
 
 /// Bytes of the footer in every version.
-pub(crate) const FOOTER_BYTES: usize = 88;
+pub(crate) const FOOTER_BYTES: usize = 104;
+const CHECKSUM_AT: usize = 92;
 /// How every table ends.
 pub(crate) const MAGIC: [u8; 8] = *b"NoriSST\0";
 
@@ -25,8 +27,10 @@ pub(crate) const MAGIC: [u8; 8] = *b"NoriSST\0";
 pub(crate) struct Footer {
     pub(crate) uid: u64,
     pub(crate) size: u64,
-    pub(crate) top_index: BlockHandle,
+    /// None if there are no entries.
+    pub(crate) top_index: Option<BlockHandle>,
     pub(crate) filter: Option<BlockHandle>,
+    pub(crate) range_tombstones: Option<BlockHandle>,
     pub(crate) properties: BlockHandle,
     pub(crate) entries: u64,
 }
@@ -49,8 +53,9 @@ impl Footer {
         let mut out = Vec::with_capacity(FOOTER_BYTES);
         out.extend_from_slice(&self.uid.to_le_bytes());
         out.extend_from_slice(&self.size.to_le_bytes());
-        self.top_index.put_fixed(&mut out);
-        self.filter.unwrap_or(none).put_fixed(&mut out);
+        for handle in [self.top_index, self.filter, self.range_tombstones] {
+            handle.unwrap_or(none).put_fixed(&mut out);
+        }
         self.properties.put_fixed(&mut out);
         out.extend_from_slice(&self.entries.to_le_bytes());
         out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -72,14 +77,15 @@ impl Footer {
         let mut fields = Fields(bytes);
         let stored_uid = fields.u64();
         let stored_size = fields.u64();
-        let [top_index, filter, properties] = [fields.handle(), fields.handle(), fields.handle()];
+        let [top_index, filter, range_tombstones, properties] =
+            core::array::from_fn(|_| fields.handle());
         let entries = fields.u64();
         let version = fields.u32();
         let stored = fields.u32();
         if fields.0 != MAGIC {
             return damaged(Damage::Magic);
         }
-        let body = bytes.get(..76).unwrap_or(&[]);
+        let body = bytes.get(..CHECKSUM_AT).unwrap_or(&[]);
         let got = footer_checksum(uid, size, body);
         if stored != got {
             // The parent's salt does not fit; its own would, were it another table's footer.
@@ -103,17 +109,20 @@ impl Footer {
         if stored_uid != uid || stored_size != size {
             return damaged(Damage::NotTheTable);
         }
+        let some = |handle: BlockHandle| (handle.length > 0).then_some(handle);
         let footer = Self {
             uid,
             size,
-            top_index,
-            filter: (filter.length > 0).then_some(filter),
+            top_index: some(top_index),
+            filter: some(filter),
+            range_tombstones: some(range_tombstones),
             properties,
             entries,
         };
         let blocks_end = size.saturating_sub(FOOTER_BYTES as u64);
         let inside = |handle: BlockHandle| handle.end().is_some_and(|end| end <= blocks_end);
-        if ![top_index, filter, properties].into_iter().all(inside) {
+        let handles = [top_index, filter, range_tombstones, properties];
+        if !handles.into_iter().all(inside) {
             return damaged(Damage::Handle);
         }
         Ok(footer)

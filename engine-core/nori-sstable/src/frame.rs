@@ -44,6 +44,7 @@ pub(crate) enum BlockKind {
     TopIndex = 3,
     Filter = 4,
     Properties = 5,
+    RangeTombstones = 6,
 }
 
 /// Turns payloads into framed blocks; keeps the compressor's memory between them.

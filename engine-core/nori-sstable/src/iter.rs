@@ -64,7 +64,9 @@ impl Default for IterOptions {
 impl TableIter {
     pub(crate) fn new(table: Arc<Table>, options: IterOptions) -> Self {
         let mut top = Cursor::new();
-        top.enter(table.top().clone());
+        if let Some(block) = table.top() {
+            top.enter(block.clone());
+        }
         Self {
             table,
             options,
@@ -224,6 +226,9 @@ impl TableIter {
         self.data.leave();
         let moved = self.top.seek_to_first();
         self.at(self.table.top_offset(), moved)?;
+        if !self.top.is_valid() {
+            return Ok(());
+        }
         self.enter_partition()?;
         let moved = self.index.seek_to_first();
         self.at(self.index_offset, moved)?;
@@ -236,6 +241,9 @@ impl TableIter {
         self.data.leave();
         let moved = self.top.seek_to_last();
         self.at(self.table.top_offset(), moved)?;
+        if !self.top.is_valid() {
+            return Ok(());
+        }
         self.enter_partition()?;
         let moved = self.index.seek_to_last();
         self.at(self.index_offset, moved)?;

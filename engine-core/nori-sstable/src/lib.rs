@@ -26,7 +26,9 @@ mod iter;
 mod key;
 mod meta;
 mod options;
+mod prefix;
 mod properties;
+mod range_tombstones;
 mod table;
 mod varint;
 
@@ -37,7 +39,9 @@ pub use iter::{IterOptions, TableIter};
 pub use key::{InternalKey, InternalKeyRef, SeqNo, ValueKind};
 pub use meta::TableMeta;
 pub use options::{Compression, TableOptions};
+pub use prefix::PrefixExtractor;
 pub use properties::Properties;
+pub use range_tombstones::{RangeFragment, RangeTombstone, RangeTombstones};
 pub use table::{Found, Table};
 
 /// Longest user key in bytes.

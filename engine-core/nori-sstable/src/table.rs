@@ -12,8 +12,8 @@ use nori_env::{BlockObject, ObjectId};
 use norikv_types::{Mutant, breaks};
 
 use crate::{
-    BlockCache, Damage, Error, InternalKeyRef, IterOptions, Properties, SeqNo, TableIter,
-    TableMeta, ValueKind,
+    BlockCache, Damage, Error, InternalKeyRef, IterOptions, Properties, RangeTombstones, SeqNo,
+    TableIter, TableMeta, ValueKind,
     block::Block,
     cache::CacheKey,
     error,
@@ -21,6 +21,7 @@ use crate::{
     footer::{FOOTER_BYTES, Footer, Refused},
     frame::{self, BlockKind},
     handle::BlockHandle,
+    range_tombstones::codec,
 };
 
 /// An open table. Shared by any number of readers; dropping the last handle closes it.
@@ -30,9 +31,11 @@ pub struct Table {
     cache: Arc<BlockCache>,
     meta: TableMeta,
     properties: Properties,
-    top: Block,
+    /// None if there are no entries.
+    top: Option<Block>,
     top_offset: u64,
     filter: Option<Filter>,
+    range_tombstones: RangeTombstones,
     /// Where data blocks end and index partitions begin.
     data_end: u64,
 }
@@ -83,7 +86,10 @@ impl Table {
                 },
             },
         )?;
-        if footer.entries != meta.entries {
+        let same = footer.entries == meta.entries
+            && footer.range_tombstones.is_some() == (meta.range_tombstones > 0)
+            && footer.top_index.is_some() == (meta.entries > 0);
+        if !same {
             return Err(corrupt(footer_at, Damage::NotTheTable));
         }
 
@@ -91,12 +97,21 @@ impl Table {
             let framed = read_block(&*object, handle)?;
             frame::open(meta.uid, handle, kind, framed).map_err(|what| corrupt(handle.offset, what))
         };
-        let at_top = |what| corrupt(footer.top_index.offset, what);
-        let top = Block::new(load(footer.top_index, BlockKind::TopIndex)?).map_err(at_top)?;
-        let first = top.entry(0).map_err(at_top)?;
-        let data_end = BlockHandle::read(top.bytes(first.value_start..first.value_end))
-            .ok_or_else(|| at_top(Damage::Handle))?
-            .offset;
+        let (mut top, mut data_end) = (None, 0);
+        if let Some(handle) = footer.top_index {
+            let at_top = |what| corrupt(handle.offset, what);
+            let block = Block::new(load(handle, BlockKind::TopIndex)?).map_err(at_top)?;
+            let first = block.entry(0).map_err(at_top)?;
+            data_end = BlockHandle::read(block.bytes(first.value_start..first.value_end))
+                .ok_or_else(|| at_top(Damage::Handle))?
+                .offset;
+            top = Some(block);
+        }
+        let range_tombstones = match footer.range_tombstones {
+            Some(handle) => codec::decode(&load(handle, BlockKind::RangeTombstones)?)
+                .map_err(|what| corrupt(handle.offset, what))?,
+            None => RangeTombstones::default(),
+        };
         let filter = match footer.filter {
             Some(handle) => {
                 let payload = load(handle, BlockKind::Filter)?;
@@ -112,14 +127,17 @@ impl Table {
             meta: meta.clone(),
             properties,
             top,
-            top_offset: footer.top_index.offset,
+            top_offset: footer.top_index.map_or(0, |handle| handle.offset),
             filter,
+            range_tombstones,
             data_end,
             object,
         }))
     }
 
     /// The newest version of `user_key` that was written at or before `at`, tombstones included.
+    /// Range tombstones are not applied: ask [`range_tombstones`](Self::range_tombstones).
+    ///
     /// Cost with everything cached: one filter line, one index block, one data block, and no
     /// allocation.
     ///
@@ -132,7 +150,10 @@ impl Table {
             return Ok(None);
         }
         let bound = at.bound();
-        let Some(partition) = self.child(&self.top, user_key, bound, self.top_offset)? else {
+        let Some(top) = &self.top else {
+            return Ok(None);
+        };
+        let Some(partition) = self.child(top, user_key, bound, self.top_offset)? else {
             return Ok(None);
         };
         let index = self.block(partition, BlockKind::Index)?;
@@ -186,6 +207,12 @@ impl Table {
         &self.meta
     }
 
+    /// Its range tombstones, which stay in memory.
+    #[must_use]
+    pub fn range_tombstones(&self) -> &RangeTombstones {
+        &self.range_tombstones
+    }
+
     /// What was counted while it was built.
     #[must_use]
     pub fn properties(&self) -> &Properties {
@@ -202,7 +229,8 @@ impl Table {
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
         let filter = self.filter.as_ref().map_or(0, Filter::len);
-        (self.top.len() + filter) as u64
+        let top = self.top.as_ref().map_or(0, Block::len);
+        (top + filter) as u64 + self.range_tombstones.bytes()
     }
 
     /// The handle under the first separator of an index block that is not before the target.
@@ -281,8 +309,8 @@ impl Table {
         Ok(block)
     }
 
-    pub(crate) fn top(&self) -> &Block {
-        &self.top
+    pub(crate) fn top(&self) -> Option<&Block> {
+        self.top.as_ref()
     }
 
     pub(crate) fn top_offset(&self) -> u64 {

@@ -12,8 +12,9 @@ fn footer() -> Footer {
     Footer {
         uid: UID,
         size: SIZE,
-        top_index: block(100),
+        top_index: Some(block(100)),
         filter: Some(block(200)),
+        range_tombstones: Some(block(250)),
         properties: block(300),
         entries: 5,
     }
@@ -27,16 +28,18 @@ fn encoded(footer: &Footer) -> ([u8; FOOTER_BYTES], u32) {
 /// The footer with another version, and the checksum that fits it.
 fn of_version(version: u32) -> ([u8; FOOTER_BYTES], u32) {
     let (mut bytes, _) = encoded(&footer());
-    bytes[72..76].copy_from_slice(&version.to_le_bytes());
-    let checksum = footer_checksum(UID, SIZE, &bytes[..76]);
-    bytes[76..80].copy_from_slice(&checksum.to_le_bytes());
+    bytes[88..92].copy_from_slice(&version.to_le_bytes());
+    let checksum = footer_checksum(UID, SIZE, &bytes[..92]);
+    bytes[92..96].copy_from_slice(&checksum.to_le_bytes());
     (bytes, checksum)
 }
 
 #[test]
 fn footers_round_trip_with_and_without_filter() {
     let without = Footer {
+        top_index: None,
         filter: None,
+        range_tombstones: None,
         ..footer()
     };
     for footer in [footer(), without] {

@@ -78,13 +78,20 @@ fn assemble(mut forge: impl FnMut(usize, &mut Vec<u8>)) -> (Vec<u8>, TableMeta) 
     let properties = put(
         &mut out,
         BlockKind::Properties,
-        Properties::default().encode(),
+        Properties {
+            entries: 42,
+            user_keys: 42,
+            data_blocks: 6,
+            ..Properties::default()
+        }
+        .encode(),
     );
     let footer = Footer {
         uid: UID,
         size: (out.len() + FOOTER_BYTES) as u64,
-        top_index,
+        top_index: Some(top_index),
         filter: Some(filter),
+        range_tombstones: None,
         properties,
         entries: 42,
     };
@@ -95,8 +102,10 @@ fn assemble(mut forge: impl FnMut(usize, &mut Vec<u8>)) -> (Vec<u8>, TableMeta) 
         size: out.len() as u64,
         entries: 42,
         tombstones: 0,
+        range_tombstones: 0,
         smallest: Bytes::from("key00"),
         largest: Bytes::from("key56"),
+        largest_is_exclusive: false,
         seqno_min: SeqNo(5),
         seqno_max: SeqNo(5),
         footer_checksum,

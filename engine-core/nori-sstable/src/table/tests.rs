@@ -48,7 +48,7 @@ fn data_blocks(table: &Table) -> Vec<BlockHandle> {
         }
         handles
     };
-    let partitions = children(&table.top);
+    let partitions = children(table.top().unwrap());
     let loaded = partitions
         .iter()
         .map(|handle| table.block(*handle, BlockKind::Index).unwrap());

@@ -74,6 +74,9 @@ fn hex(bytes: &[u8]) -> String {
 fn the_worked_example_of_the_page_is_the_table_that_is_written() {
     let (bytes, meta) = example_table();
     let documented = dump(PAGE);
+    if let Ok(folder) = std::env::var("NORI_SSTABLE_WRITE_GOLDEN") {
+        std::fs::write(format!("{folder}/example.sst"), &bytes).unwrap();
+    }
     assert_eq!(hex(&documented), hex(&bytes));
     let footer_checksum = format!("{:08x}", meta.footer_checksum);
     assert!(PAGE.contains(&footer_checksum), "{footer_checksum}");

@@ -9,4 +9,5 @@ mod common;
 mod damage;
 mod format;
 mod model;
+mod ranges;
 mod shared;
