@@ -175,7 +175,7 @@ fn record(reader: &mut Reader<'_>) -> Option<Record> {
     reader.take(key_len)?;
     let key = key_at..reader.at();
     let value = match kind {
-        ValueKind::Put => {
+        ValueKind::Put | ValueKind::Merge | ValueKind::Expiring => {
             let len = reader.varint()?;
             if len > u64::from(VALUE_BYTES_MAX) {
                 return None;

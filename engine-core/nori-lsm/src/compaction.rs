@@ -4,10 +4,11 @@
 //! older version can lie below.** Inputs of level 0 are all its runs, so that no older run
 //! is left above a newer version.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use nori_sstable::{IterOptions, ValueKind};
+use nori_sstable::IterOptions;
 use norikv_types::{Mutant, breaks};
 
 use crate::Error;
@@ -15,6 +16,7 @@ use crate::cursor::Cursor;
 use crate::engine::{Engine, Install};
 use crate::levels::{Levels, Run};
 use crate::merge::Merge;
+use crate::reconcile::{By, Reconcile};
 use crate::run_writer::RunWriter;
 use crate::table_file::TableFile;
 
@@ -36,8 +38,8 @@ enum Work {
     Rewrite {
         merge: Merge,
         started: bool,
-        /// The user key that was decided last.
-        decided: Option<Vec<u8>>,
+        /// Decides about the key that the merge stands on; made when the work begins.
+        reconcile: Option<Box<Reconcile>>,
         out: RunWriter,
     },
 }
@@ -87,7 +89,7 @@ impl Compaction {
             work: Work::Rewrite {
                 merge: Merge::new(cursors.collect()),
                 started: false,
-                decided: None,
+                reconcile: None,
                 out: RunWriter::new(cut_bytes),
             },
             inputs,
@@ -124,7 +126,7 @@ impl Compaction {
         let Work::Rewrite {
             merge,
             started,
-            decided,
+            reconcile,
             out,
         } = &mut self.work
         else {
@@ -135,26 +137,32 @@ impl Compaction {
             merge.seek(None)?;
             *started = true;
         }
+        let is_below = |key: &[u8]| {
+            self.levels.is_below(self.output_level, key) && !breaks(Mutant::TombstoneDroppedEarly)
+        };
         let mut spent = 0;
         while let Some(cursor) = merge.current() {
-            if spent >= budget {
-                return Ok(None);
-            }
             let key = cursor.key();
-            let value = cursor.value_ref();
-            spent += (key.user.len() + value.len()) as u64;
-            if decided.as_deref() != Some(key.user) {
-                let decided = decided.get_or_insert_default();
-                decided.clear();
-                decided.extend_from_slice(key.user);
-                let needed = key.kind == ValueKind::Put
-                    || self.levels.is_below(self.output_level, key.user)
-                        && !breaks(Mutant::TombstoneDroppedEarly);
-                if needed {
-                    out.add(engine, &key, value)?;
+            let reconcile = reconcile.get_or_insert_with(|| {
+                let mut first = engine.reconcile(By::Compaction);
+                first.begin(key.user, None);
+                Box::new(first)
+            });
+            if reconcile.key() != key.user {
+                out.add_kept(engine, &reconcile.end(is_below))?;
+                reconcile.begin(key.user, None);
+                if spent >= budget {
+                    return Ok(None);
                 }
             }
+            spent += (key.user.len() + cursor.value_ref().len()) as u64;
+            if reconcile.wants(key.seqno) {
+                reconcile.add(key.seqno, key.kind, cursor.value_ref());
+            }
             merge.next()?;
+        }
+        if let Some(reconcile) = reconcile {
+            out.add_kept(engine, &reconcile.end(is_below))?;
         }
         out.finish(engine).map(Some)
     }

@@ -11,13 +11,15 @@ use nori_env::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Park, R
 use nori_env::{BlockStore, Clock, Entropy};
 use nori_sstable::{BlockCache, SeqNo, TableMeta};
 use nori_wal::Wal;
-use norikv_types::{Mutant, breaks};
+use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::Error;
+use crate::expiry::Expiry;
 use crate::jobs::Jobs;
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::options::Options;
+use crate::reconcile::{By, Reconcile};
 use crate::stats::Counters;
 use crate::table_file::{Garbage, TableFile};
 use crate::version_edit::VersionEdit;
@@ -39,6 +41,8 @@ pub(crate) struct Engine {
     pub(crate) view: RwLock<Arc<View>>,
     /// The last write that readers see.
     pub(crate) visible: AtomicU64,
+    /// The time that the host gave, with [`Expiry::Stamp`].
+    pub(crate) stamp: AtomicU64,
     /// Numbers writes; taken before `writer`.
     pub(crate) staging: Mutex<Staging>,
     /// Batches that are numbered and staged, but not in a memtable yet.
@@ -96,6 +100,19 @@ impl Engine {
         self.next_table.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The time by which values expire.
+    pub(crate) fn now(&self) -> WallMs {
+        match self.options.expiry {
+            Expiry::Wall => self.clock.wall(),
+            Expiry::Stamp => WallMs(self.stamp.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Decides what is written of each key, as of now.
+    pub(crate) fn reconcile(&self, by: By) -> Reconcile {
+        Reconcile::new(Arc::clone(&self.view().rules), self.now(), by)
+    }
+
     pub(crate) fn open_table(
         &self,
         number: u64,
@@ -115,6 +132,7 @@ impl Engine {
             active: Arc::new(Memtable::new(id, self.seed.wrapping_add(id))),
             waiting,
             levels: Arc::clone(&view.levels),
+            rules: Arc::clone(&view.rules),
         });
         drop(view);
         self.work.wake();
@@ -171,10 +189,12 @@ impl Engine {
             waiting.retain(|memtable| memtable.id != flushed.id);
         }
         let active = Arc::clone(&view.active);
+        let rules = Arc::clone(&view.rules);
         let next = View {
             active,
             waiting,
             levels,
+            rules,
         };
         let replaced = core::mem::replace(&mut *view, Arc::new(next));
         drop(view);

@@ -66,6 +66,20 @@ pub enum Error {
     /// again to write. The operation did nothing.
     #[error("an earlier sync failed; open the store again to write")]
     Failed,
+    /// A key has operands, but its keyspace was opened without a merge operator. Nothing changed.
+    #[error("keyspace {keyspace} has operands to merge, but no merge operator was given")]
+    NoMergeOperator {
+        /// Its number.
+        keyspace: u16,
+    },
+    /// The merge operator refused what is stored of a key. Nothing changed; a put or a delete of the key cures it.
+    #[error("the merge operator of keyspace {keyspace} refused with code {code}")]
+    Merge {
+        /// Its number.
+        keyspace: u16,
+        /// What the operator said.
+        code: u32,
+    },
     /// The entries given to `replace_ranges` do not ascend, or lie outside its ranges. Nothing
     /// was replaced.
     #[error("entry {index} does not ascend or lies outside the ranges")]

@@ -12,6 +12,7 @@ use nori_skiplist::Position;
 use crate::Error;
 use crate::engine::{Engine, Install};
 use crate::memtable::Memtable;
+use crate::reconcile::{By, Reconcile};
 use crate::run_writer::RunWriter;
 
 /// A flush under way.
@@ -19,8 +20,8 @@ use crate::run_writer::RunWriter;
 pub(crate) struct Flush {
     memtable: Arc<Memtable>,
     next: Option<Position>,
-    /// The entry written last.
-    written: Option<Position>,
+    /// Decides about keys; made when the work begins.
+    reconcile: Option<Reconcile>,
     out: RunWriter,
 }
 
@@ -29,7 +30,7 @@ impl Flush {
         Self {
             next: memtable.list().first(),
             memtable,
-            written: None,
+            reconcile: None,
             out: RunWriter::new(u64::MAX),
         }
     }
@@ -42,18 +43,24 @@ impl Flush {
             if spent >= budget {
                 return Ok(false);
             }
-            self.next = list.next(at);
-            let key = self.memtable.key(at);
-            let shadowed = self
-                .written
-                .is_some_and(|written| self.memtable.key(written).user == key.user);
-            if shadowed {
-                continue;
+            let user = self.memtable.key(at).user;
+            let reconcile = self
+                .reconcile
+                .get_or_insert_with(|| engine.reconcile(By::Flush));
+            reconcile.begin(user, None);
+            while let Some(at) = self.next {
+                let key = self.memtable.key(at);
+                if key.user != user {
+                    break;
+                }
+                if reconcile.wants(key.seqno) {
+                    let value = self.memtable.value(at);
+                    spent += (user.len() + value.len()) as u64;
+                    reconcile.add(key.seqno, key.kind, value);
+                }
+                self.next = list.next(at);
             }
-            let value = self.memtable.value(at);
-            self.out.add(engine, &key, value)?;
-            self.written = Some(at);
-            spent += (key.user.len() + value.len()) as u64;
+            self.out.add_kept(engine, &reconcile.end(|_| true))?;
         }
         let tables = self.out.finish(engine)?;
         let bytes = tables.iter().map(|table| table.meta().size).sum();

@@ -14,22 +14,28 @@ extern crate std;
 mod batch;
 mod collect;
 mod compaction;
+mod compaction_filter;
 mod cursor;
 mod engine;
 mod error;
+mod expiry;
 mod flush;
 mod iter;
 mod jobs;
+mod keyspace;
 mod levels;
 mod lsm;
 mod manifest;
 mod memtable;
 mod merge;
+mod merge_operator;
 mod options;
 mod picking;
 #[cfg(feature = "std")]
 mod pool;
+mod reconcile;
 mod replace;
+mod rules;
 mod run_writer;
 mod snapshot;
 mod stats;
@@ -40,17 +46,23 @@ mod view;
 mod write;
 
 pub use batch::WriteBatch;
+pub use compaction_filter::{CompactionFilter, FilterDecision};
 pub use error::{Damage, Error};
+pub use expiry::Expiry;
 pub use iter::Iter;
 pub use jobs::{Job, JobKind, JobState};
 pub use lsm::Lsm;
+pub use merge_operator::{MergeOperator, MergeRefused};
 pub use nori_sstable::{Compression, KEY_BYTES_MAX, SeqNo, TableOptions, VALUE_BYTES_MAX};
 pub use options::{Log, Options};
+pub use rules::KeyspaceOptions;
 pub use snapshot::Snapshot;
 pub use stats::{LevelStats, Pressure, PressureLevel, Stats};
 
 /// Longest batch in bytes: its keys and values and a few bytes for each (8 MiB less 4 KiB).
 pub const BATCH_BYTES_MAX: u32 = (8 << 20) - (4 << 10);
+/// The name of the keyspace that [`Lsm::put`] and its like write to.
+pub const DEFAULT_KEYSPACE: &str = "default";
 /// The format version of the manifest.
 pub const FORMAT_VERSION: u32 = 1;
 

@@ -23,6 +23,7 @@ use crate::memtable::Memtable;
 use crate::options::{Log, Options};
 #[cfg(feature = "std")]
 use crate::pool::Pool;
+use crate::rules::Rules;
 use crate::snapshot::Snapshot;
 use crate::stats::{Counters, LevelStats, Pressure, PressureLevel, Stats};
 use crate::table_file::{Garbage, TableFile};
@@ -158,6 +159,7 @@ impl Lsm {
             active: replay.active,
             waiting: replay.waiting,
             levels: Arc::new(levels),
+            rules: Arc::new(Rules::default()),
         };
         let engine = Arc::new(Engine {
             store,
@@ -170,6 +172,7 @@ impl Lsm {
             seed,
             view: RwLock::new(Arc::new(view)),
             visible: AtomicU64::new(last.0),
+            stamp: AtomicU64::new(0),
             staging: Mutex::new(Staging {
                 last,
                 behind: false,

@@ -1,5 +1,7 @@
 //! How a store is opened.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -7,6 +9,8 @@ use nori_env::{BlockStore, Owner};
 use nori_sstable::TableOptions;
 
 use crate::BATCH_BYTES_MAX;
+use crate::expiry::Expiry;
+use crate::rules::KeyspaceOptions;
 
 /// How a store is opened. With `Options::default()` a write that returned is durable; every figure may
 /// change from one open to the next.
@@ -41,6 +45,11 @@ pub struct Options {
     pub batch_bytes_max: u32,
     /// How long to leave a job alone that failed; doubled with each failure, up to 64 times.
     pub retry: Duration,
+    /// How keyspaces are treated, by name; the one that [`Lsm::put`](crate::Lsm::put) writes to is
+    /// [`DEFAULT_KEYSPACE`](crate::DEFAULT_KEYSPACE).
+    pub keyspaces: BTreeMap<String, KeyspaceOptions>,
+    /// Whose time says what is expired.
+    pub expiry: Expiry,
     /// Who takes the lock of the store; `None` draws a new owner. A host that has acquired it
     /// itself names itself here.
     pub owner: Option<Owner>,
@@ -102,6 +111,8 @@ impl Default for Options {
             log_segment_bytes: 128 << 20,
             batch_bytes_max: BATCH_BYTES_MAX,
             retry: Duration::from_millis(250),
+            keyspaces: BTreeMap::new(),
+            expiry: Expiry::Wall,
             owner: None,
             threads: 2,
         }

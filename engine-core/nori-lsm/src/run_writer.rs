@@ -13,6 +13,7 @@ use nori_sstable::{InternalKeyRef, TableBuilder, TableMeta};
 
 use crate::Error;
 use crate::engine::Engine;
+use crate::reconcile::Kept;
 use crate::table_file::TableFile;
 
 /// Tables under construction.
@@ -35,6 +36,18 @@ impl RunWriter {
         }
     }
 
+    /// Adds what is kept of a key, all of it in one table; keys ascend, and none comes twice.
+    pub(crate) fn add_kept(&mut self, engine: &Engine, kept: &Kept<'_>) -> Result<(), Error> {
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let builder = self.builder(engine)?;
+        for (key, value) in kept.iter() {
+            builder.add(&key, value)?;
+        }
+        self.cut_if_full()
+    }
+
     /// Adds an entry; keys ascend, and no user key comes twice.
     pub(crate) fn add(
         &mut self,
@@ -42,7 +55,22 @@ impl RunWriter {
         key: &InternalKeyRef<'_>,
         value: &[u8],
     ) -> Result<(), Error> {
-        let builder = match &mut self.builder {
+        let builder = self.builder(engine)?;
+        builder.add(key, value)?;
+        self.cut_if_full()
+    }
+
+    fn cut_if_full(&mut self) -> Result<(), Error> {
+        let size = self.builder.as_ref().map(|builder| builder.size_estimate());
+        match size.is_some_and(|size| size >= self.cut_bytes) {
+            true => self.cut(),
+            false => Ok(()),
+        }
+    }
+
+    /// The table under construction.
+    fn builder(&mut self, engine: &Engine) -> Result<&mut TableBuilder, Error> {
+        let builder = match self.builder.take() {
             Some(builder) => builder,
             None => {
                 let number = engine.next_table_number();
@@ -50,15 +78,10 @@ impl RunWriter {
                 let object = engine.store.create(ObjectId::table(number), None)?;
                 let uid = engine.entropy.draw();
                 let table = engine.options.table.clone();
-                let builder = TableBuilder::new(object, uid, table);
-                self.builder.insert(Box::new(builder))
+                Box::new(TableBuilder::new(object, uid, table))
             }
         };
-        builder.add(key, value)?;
-        if builder.size_estimate() >= self.cut_bytes {
-            self.cut()?;
-        }
-        Ok(())
+        Ok(self.builder.insert(builder))
     }
 
     /// Finishes the table under construction.

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::cursor::Cursor;
 use crate::levels::Levels;
 use crate::memtable::Memtable;
+use crate::rules::Rules;
 
 /// The memtables and tables at one moment.
 #[derive(Debug, Clone)]
@@ -25,6 +26,7 @@ pub(crate) struct View {
     /// Rotated memtables that wait for their flush, the newest first.
     pub(crate) waiting: Vec<Arc<Memtable>>,
     pub(crate) levels: Arc<Levels>,
+    pub(crate) rules: Arc<Rules>,
 }
 
 impl View {

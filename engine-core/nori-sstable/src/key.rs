@@ -24,6 +24,10 @@ pub enum ValueKind {
     Tombstone = 0,
     /// The key has the value that follows.
     Put = 1,
+    /// An operand, to be merged onto what the older versions say.
+    Merge = 2,
+    /// The key has a value until a time: the milliseconds (u64, little-endian), then the value.
+    Expiring = 3,
 }
 
 /// One version of one user key, owned. Encoded: user key ‖ 8-byte trailer (little-endian
@@ -70,6 +74,8 @@ impl ValueKind {
         match number {
             0 => Some(Self::Tombstone),
             1 => Some(Self::Put),
+            2 => Some(Self::Merge),
+            3 => Some(Self::Expiring),
             _ => None,
         }
     }
