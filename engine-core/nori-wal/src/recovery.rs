@@ -25,7 +25,7 @@ use nori_env::{BlockStore, Entropy, ObjectId, ObjectKind, Owner};
 use crate::format::{FrameBuf, Kind};
 use crate::rotate::free;
 use crate::wal::{Health, State};
-use crate::{CorruptRange, Error, Lsn, LsnRange, Options};
+use crate::{CorruptRange, Error, Lsn, LsnRange, OpenMode, Options};
 
 use inventory::Inventory;
 use replay::Replay;
@@ -145,6 +145,29 @@ pub(crate) fn open(
         spares,
     };
     Ok((state, recovery))
+}
+
+/// Hands out what the log in `store` holds, and changes nothing.
+pub(crate) fn read(
+    store: &dyn BlockStore,
+    mode: OpenMode,
+    replay: &mut dyn FnMut(Replayed<'_>),
+) -> Result<Recovery, Error> {
+    let inventory = Inventory::take(store)?;
+    let newest = inventory.newest()?;
+    let chain = inventory.chain(newest);
+    let mut found = Replay::new(&inventory, mode, inventory.watermark(newest)?);
+    found.run(chain, replay)?;
+    let first = found.kept().next().map_or(0, |oldest| oldest.base);
+    Ok(Recovery {
+        uncertain: found.uncertain,
+        clean: found.clean,
+        records: found.records,
+        rewritten: 0,
+        first: Lsn(first),
+        end: Lsn(found.at),
+        corrupt: found.corrupt,
+    })
 }
 
 fn logs(store: &dyn BlockStore) -> Result<Vec<ObjectId>, Error> {

@@ -16,7 +16,7 @@ use crate::format::{
 };
 use crate::recovery::{Recovery, Replayed};
 use crate::segment::{Segment, SegmentInfo};
-use crate::{Error, Limit, Lsn, LsnRange, Options};
+use crate::{Error, Limit, Lsn, LsnRange, OpenMode, Options};
 
 /// A write-ahead log. `&self` everywhere: share it among threads as it is.
 #[derive(Debug)]
@@ -82,6 +82,20 @@ impl Wal {
     ) -> Result<(Self, Recovery), Error> {
         let (state, recovery) = crate::recovery::open(&store, entropy.as_ref(), &options, replay)?;
         Ok((Self::new(store, entropy, options, state), recovery))
+    }
+
+    /// Replays what the log in `store` holds, as [`open`](Self::open) does, without opening it:
+    /// takes no lock and changes nothing. [`Replayed::End`] is not handed out. What nothing proves
+    /// durable is replayed, although a power cut may yet take it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn replay(
+        store: &dyn BlockStore,
+        mode: OpenMode,
+        replay: &mut dyn FnMut(Replayed<'_>),
+    ) -> Result<Recovery, Error> {
+        crate::recovery::read(store, mode, replay)
     }
 
     fn new(

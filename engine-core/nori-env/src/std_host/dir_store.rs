@@ -32,6 +32,8 @@ pub(super) struct Dir {
     entries: File,
     geometry: Geometry,
     held: Mutex<Option<Held>>,
+    /// Nothing may be changed.
+    read_only: bool,
 }
 
 #[derive(Debug)]
@@ -47,15 +49,31 @@ impl DirStore {
     /// # Errors
     /// `Other` and the like when the directory cannot be made, opened or synced.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, IoError> {
-        Self::open_with(
-            path,
-            Geometry {
-                unit: 4096,
-                psow: true,
-                recycle: true,
-                capacity: None,
-            },
-        )
+        Self::open_with(path, GEOMETRY)
+    }
+
+    /// The store in the directory `path`, only to be read: nothing is made, and every operation
+    /// that would change something fails with `Unsupported`. Works where the directory cannot be
+    /// written, and while someone else holds the lock.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such directory; `Other` and the like when it cannot be opened.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, IoError> {
+        let path = path.as_ref();
+        let entries = (File::open(path).and_then(|file| match file.metadata()?.is_dir() {
+            true => Ok(file),
+            false => Err(io::ErrorKind::NotADirectory.into()),
+        }))
+        .map_err(|error| store_error(&error, IoOp::Open))?;
+        Ok(Self {
+            dir: Arc::new(Dir {
+                path: path.to_path_buf(),
+                entries,
+                geometry: GEOMETRY,
+                held: Mutex::new(None),
+                read_only: true,
+            }),
+        })
     }
 
     /// As [`open`](Self::open), on a device that behaves as `geometry` says. Its `capacity` is
@@ -72,6 +90,7 @@ impl DirStore {
                 entries,
                 geometry,
                 held: Mutex::new(None),
+                read_only: false,
             }),
         })
     }
@@ -103,10 +122,19 @@ impl Dir {
         self.entries.sync_all()
     }
 
+    /// # Errors
+    /// `Unsupported` where nothing may be changed.
+    fn check(&self, error: impl FnOnce(IoErrorKind) -> IoError) -> Result<(), IoError> {
+        match self.read_only {
+            true => Err(error(IoErrorKind::Unsupported)),
+            false => Ok(()),
+        }
+    }
+
     fn open_file(&self, id: ObjectId, op: IoOp) -> Result<File, IoError> {
         (OpenOptions::new()
             .read(true)
-            .write(true)
+            .write(!self.read_only)
             .open(self.file(id)))
         .map_err(|error| id.error(kind_of(&error), op, 0))
     }
@@ -118,6 +146,7 @@ impl BlockStore for DirStore {
     }
 
     fn acquire(&self, owner: Owner) -> Result<(), IoError> {
+        self.dir.check(|kind| IoError::store(kind, IoOp::Acquire))?;
         let fenced = IoError::store(IoErrorKind::Fenced, IoOp::Acquire);
         let mut held = self.dir.held.lock();
         if let Some(held) = held.as_ref() {
@@ -153,6 +182,7 @@ impl BlockStore for DirStore {
     }
 
     fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
+        self.dir.check(|kind| id.error(kind, IoOp::Create, 0))?;
         let failed = |error: io::Error| id.error(kind_of(&error), IoOp::Create, 0);
         let path = self.dir.file(id);
         let mut options = OpenOptions::new();
@@ -176,6 +206,7 @@ impl BlockStore for DirStore {
     }
 
     fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
+        self.dir.check(|kind| old.error(kind, IoOp::Recycle, 0))?;
         if !self.dir.geometry.recycle {
             return Err(old.error(IoErrorKind::Unsupported, IoOp::Recycle, 0));
         }
@@ -193,11 +224,13 @@ impl BlockStore for DirStore {
     }
 
     fn delete(&self, id: ObjectId) -> Result<(), IoError> {
+        self.dir.check(|kind| id.error(kind, IoOp::Delete, 0))?;
         (fs::remove_file(self.dir.file(id)))
             .map_err(|error| id.error(kind_of(&error), IoOp::Delete, 0))
     }
 
     fn link(&self, from: ObjectId, to: ObjectId) -> Result<(), IoError> {
+        self.dir.check(|kind| from.error(kind, IoOp::Link, 0))?;
         let failed = |error: io::Error| match kind_of(&error) {
             IoErrorKind::Exists => to.error(IoErrorKind::Exists, IoOp::Link, 0),
             kind => from.error(kind, IoOp::Link, 0),
@@ -250,6 +283,14 @@ fn open_durably(path: &Path) -> io::Result<File> {
 fn store_error(error: &io::Error, op: IoOp) -> IoError {
     IoError::store(kind_of(error), op)
 }
+
+/// What is assumed of a disk.
+const GEOMETRY: Geometry = Geometry {
+    unit: 4096,
+    psow: true,
+    recycle: true,
+    capacity: None,
+};
 
 const PREWRITE_CHUNK: u64 = 1 << 20;
 

@@ -58,3 +58,39 @@ fn a_reserved_file_keeps_its_length_and_blocks() {
     );
     assert!(after.blocks() * 512 >= 3 << 20);
 }
+
+#[test]
+fn a_directory_opened_to_be_read_is_not_changed_and_needs_no_lock() {
+    let root = tempfile::tempdir().unwrap();
+    let missing = root.path().join("missing");
+    let refused = DirStore::open_read_only(&missing).unwrap_err();
+    assert_eq!(refused.kind, IoErrorKind::NotFound);
+    assert!(!missing.exists());
+
+    let writer = DirStore::open(root.path()).unwrap();
+    writer.acquire(Owner(1)).unwrap();
+    let (one, two) = (ObjectId::log(1), ObjectId::log(2));
+    writer
+        .create(one, None)
+        .unwrap()
+        .append(0, &[b"bytes"])
+        .unwrap();
+    let reader = DirStore::open_read_only(root.path()).unwrap();
+    assert_eq!(reader.list().unwrap(), [one]);
+    let object = reader.open(one).unwrap();
+    let mut bytes = [0; 5];
+    object.read_at(0, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"bytes");
+    assert!(object.append(5, &[b"more"]).is_err());
+    let refused = [
+        reader.acquire(Owner(2)),
+        reader.create(two, None).map(|_| ()),
+        reader.recycle(one, two).map(|_| ()),
+        reader.delete(one),
+        reader.link(one, two),
+    ];
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().kind, IoErrorKind::Unsupported);
+    }
+    assert_eq!(writer.list().unwrap(), [one]);
+}
