@@ -14,7 +14,9 @@ extern crate std;
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod device;
 mod error;
+mod extent;
 mod mem;
 mod object;
 #[cfg(feature = "std")]
@@ -23,9 +25,11 @@ mod store;
 pub mod sync;
 
 pub use clock::{Clock, Entropy};
+pub use device::{BlockDevice, MemDevice};
 pub use error::{IoError, IoErrorKind, IoOp};
+pub use extent::ExtentStore;
 pub use mem::MemStore;
 pub use object::{Advice, BlockObject, Geometry, ObjectId, ObjectKind, ReadRequest};
 #[cfg(feature = "std")]
-pub use std_host::{DirStore, OsEntropy, SystemClock, WorkerPool};
+pub use std_host::{DirStore, FileDevice, OsEntropy, SystemClock, WorkerPool};
 pub use store::{BlockStore, Owner};

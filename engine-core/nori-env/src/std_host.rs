@@ -5,13 +5,16 @@
 
 mod dir_object;
 mod dir_store;
+mod file_device;
 mod system;
 mod worker_pool;
 
 pub use dir_store::DirStore;
+pub use file_device::FileDevice;
 pub use system::{OsEntropy, SystemClock};
 pub use worker_pool::WorkerPool;
 
+use std::fs::File;
 use std::io;
 
 use crate::IoErrorKind;
@@ -27,5 +30,14 @@ fn kind_of(error: &io::Error) -> IoErrorKind {
         Some(Errno::EXIST) => IoErrorKind::Exists,
         _ if error.kind() == io::ErrorKind::UnexpectedEof => IoErrorKind::ShortRead,
         _ => IoErrorKind::Other,
+    }
+}
+
+/// Sets `bytes` of a file aside, where the file system can.
+fn set_aside(file: &File, bytes: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    match fallocate(file, FallocateFlags::empty(), 0, bytes.max(1)) {
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }

@@ -10,10 +10,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{FlockOperation, flock};
 
 use super::dir_object::DirObject;
-use super::kind_of;
+use super::{kind_of, set_aside};
 use crate::sync::Mutex;
 use crate::{BlockObject, BlockStore, Geometry, IoError, IoErrorKind, IoOp, ObjectId, Owner};
 
@@ -248,10 +248,7 @@ impl BlockStore for DirStore {
 /// the length nor the extent tree. Synced here, where it is expected to take long.
 fn prewrite(file: &File, bytes: u64) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
-    match fallocate(file, FallocateFlags::empty(), 0, bytes.max(1)) {
-        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
-        Err(errno) => return Err(errno.into()),
-    }
+    set_aside(file, bytes)?;
     let zeros = alloc::vec![0u8; usize::try_from(bytes.min(PREWRITE_CHUNK)).unwrap_or(4096)];
     let mut at = 0;
     while at < bytes {
