@@ -18,7 +18,7 @@ use crate::expiry::Expiry;
 use crate::jobs::Jobs;
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
-use crate::options::Options;
+use crate::options::{OpenMode, Options};
 use crate::reconcile::{By, Reconcile};
 use crate::stats::Counters;
 use crate::table_file::{Garbage, TableFile};
@@ -215,6 +215,15 @@ impl Engine {
                 false => flushed.log_end(),
             };
             let _ = wal.release_before(end);
+        }
+    }
+
+    /// # Errors
+    /// `ReadOnly`
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        match self.options.mode {
+            OpenMode::ReadWrite => Ok(()),
+            OpenMode::ReadOnly => Err(Error::ReadOnly),
         }
     }
 

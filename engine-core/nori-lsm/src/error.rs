@@ -80,6 +80,12 @@ pub enum Error {
         /// What the operator said.
         code: u32,
     },
+    /// The store was opened to be read only. Nothing was done.
+    #[error("the store is open only to be read")]
+    ReadOnly,
+    /// There is no store there to be read.
+    #[error("there is no store")]
+    NoStore,
     /// The entries given to `replace_ranges` do not ascend, or lie outside its ranges. Nothing
     /// was replaced.
     #[error("entry {index} does not ascend or lies outside the ranges")]

@@ -29,6 +29,7 @@ mod manifest;
 mod memtable;
 mod merge;
 mod merge_operator;
+mod open;
 mod options;
 mod picking;
 #[cfg(feature = "std")]
@@ -54,7 +55,7 @@ pub use jobs::{Job, JobKind, JobState};
 pub use lsm::Lsm;
 pub use merge_operator::{MergeOperator, MergeRefused};
 pub use nori_sstable::{Compression, KEY_BYTES_MAX, SeqNo, TableOptions, VALUE_BYTES_MAX};
-pub use options::{Log, Options};
+pub use options::{Log, OpenMode, Options};
 pub use rules::KeyspaceOptions;
 pub use snapshot::Snapshot;
 pub use stats::{LevelStats, Pressure, PressureLevel, Stats};

@@ -1,35 +1,30 @@
 //! The store that callers hold.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::ops::{Bound, Range, RangeBounds};
 
 use bytes::Bytes;
-use nori_env::sync::{AtomicBool, AtomicU64, Mutex, Ordering, Park, RwLock};
-use nori_env::{BlockStore, Clock, Entropy, ObjectId, ObjectKind, Owner};
+use nori_env::sync::{AtomicU64, Ordering};
+use nori_env::{BlockStore, Clock, Entropy};
 #[cfg(feature = "std")]
 use nori_env::{DirStore, OsEntropy, SystemClock};
-use nori_sstable::{BlockCache, SeqNo};
-use nori_wal::{Lsn, Replayed, Wal};
-use norikv_types::{Mono, Mutant, breaks};
+use nori_sstable::SeqNo;
+use norikv_types::Mono;
 
-use crate::batch::{self, WriteBatch};
+use crate::batch::WriteBatch;
 use crate::engine::Engine;
 use crate::iter::Iter;
-use crate::jobs::{self, Job, Jobs};
-use crate::levels::Levels;
-use crate::manifest::{self, Manifest};
-use crate::memtable::Memtable;
-use crate::options::{Log, Options};
+use crate::jobs::{self, Job};
+use crate::open;
+#[cfg(feature = "std")]
+use crate::options::OpenMode;
+use crate::options::Options;
 #[cfg(feature = "std")]
 use crate::pool::Pool;
-use crate::rules::Rules;
 use crate::snapshot::Snapshot;
-use crate::stats::{Counters, LevelStats, Pressure, PressureLevel, Stats};
-use crate::table_file::{Garbage, TableFile};
-use crate::view::View;
-use crate::write::{Staging, count};
-use crate::{Damage, Error, LEVEL_MAX};
+use crate::stats::{LevelStats, Pressure, PressureLevel, Stats};
+use crate::write::count;
+use crate::{Error, LEVEL_MAX};
 
 /// An ordered key-value store. Clones are handles on the same store; any thread may use any.
 #[derive(Debug, Clone)]
@@ -52,10 +47,15 @@ impl Lsm {
     /// As [`open_in`](Self::open_in).
     #[cfg(feature = "std")]
     pub fn open(path: impl AsRef<std::path::Path>, options: Options) -> Result<Self, Error> {
-        let threads = options.threads;
-        let store = Arc::new(DirStore::open(path)?);
+        let (mode, threads) = (options.mode, options.threads);
+        let store = Arc::new(match mode {
+            OpenMode::ReadWrite => DirStore::open(path)?,
+            OpenMode::ReadOnly => DirStore::open_read_only(path)?,
+        });
         let mut lsm = Self::open_in(store, Arc::new(SystemClock), Arc::new(OsEntropy), options)?;
-        lsm._pool = Some(Arc::new(Pool::start(&lsm.engine, threads)?));
+        if mode == OpenMode::ReadWrite {
+            lsm._pool = Some(Arc::new(Pool::start(&lsm.engine, threads)?));
+        }
         Ok(lsm)
     }
 
@@ -63,7 +63,8 @@ impl Lsm {
     /// before is there afterwards.
     ///
     /// # Errors
-    /// `Io` with `Fenced` when someone else has the store open. `Corrupt`, `Log` or `Table` when
+    /// `Io` with `Fenced` when someone else has the store open; `NoStore` when there is nothing to
+    /// be opened read-only. `Corrupt`, `Log` or `Table` when
     /// anything that was durable is damaged or missing; nothing that was stored is changed.
     ///
     /// # Panics
@@ -74,120 +75,7 @@ impl Lsm {
         entropy: Arc<dyn Entropy>,
         options: Options,
     ) -> Result<Self, Error> {
-        options.check();
-        let owner = options.owner.unwrap_or_else(|| Owner(entropy.draw()));
-        store.acquire(owner)?;
-        let log = match &options.log {
-            Log::Inside => Some(Arc::clone(&store)),
-            Log::Own(log) => Some(Arc::clone(log)),
-            Log::External => None,
-        };
-        let has_log = match &log {
-            Some(log) => log.list()?.iter().any(|id| id.kind == ObjectKind::Log),
-            None => false,
-        };
-        let mut recovered = manifest::recover(&*store, has_log)?;
-        let cache = BlockCache::new(options.cache_bytes);
-        let work = Arc::new(Park::new());
-        let garbage = Arc::new(Garbage::new(&work));
-        let levels = Levels::open(&recovered.live, |table| {
-            TableFile::open(&*store, &cache, &garbage, table.number, &table.meta)
-        })?;
-
-        // No number is used twice, whether the object that had it was installed or not.
-        let stored = stored_tables(&*store)?;
-        let live = &mut recovered.live;
-        live.next_table = stored
-            .iter()
-            .fold(live.next_table.max(1), |next, number| next.max(number + 1));
-        if breaks(Mutant::TableNumberReused) {
-            live.next_table = live.tables.len() as u64 + 1;
-        }
-        let next_table = live.next_table;
-        let (mut last, flushed) = (live.last_seqno, live.flushed_seqno);
-        let live_tables: Vec<u64> = live.tables.values().map(|table| table.number).collect();
-
-        let seed = entropy.draw();
-        let mut replay = Replay {
-            flushed,
-            last: SeqNo(0),
-            memtable_bytes: options.memtable_bytes,
-            seed,
-            active: Arc::new(Memtable::new(1, seed.wrapping_add(1))),
-            waiting: Vec::new(),
-            unflushed: None,
-            failed: None,
-        };
-        let manifest = Manifest::start(
-            Arc::clone(&store),
-            Arc::clone(&entropy),
-            recovered,
-            options.manifest_bytes,
-        )?;
-        let wal = match log {
-            Some(log) => {
-                let wal_options = nori_wal::Options {
-                    segment_bytes: options.log_segment_bytes,
-                    first_segment_bytes: options.log_segment_bytes.min(16 << 20),
-                    // The log adds a few bytes to each record.
-                    batch_bytes_max: options.batch_bytes_max + 64,
-                    owner: Some(owner),
-                    ..nori_wal::Options::default()
-                };
-                let replayed = &mut |record: Replayed<'_>| replay.record(&record);
-                let (wal, _) = Wal::open(log, Arc::clone(&entropy), wal_options, replayed)?;
-                Some(wal)
-            }
-            None => None,
-        };
-        if let Some(error) = replay.failed {
-            return Err(error);
-        }
-        last = last.max(replay.last);
-        if let Some(wal) = &wal {
-            // A store that is opened and closed again and again would keep a few segments more each
-            // time. Failing to let go of them is no loss: the next flush tries again.
-            let _ = wal.release_before(replay.unflushed.unwrap_or_else(|| wal.durable_lsn()));
-        }
-
-        for number in stored {
-            if !live_tables.contains(&number) {
-                garbage.add(&[number]);
-            }
-        }
-        let view = View {
-            active: replay.active,
-            waiting: replay.waiting,
-            levels: Arc::new(levels),
-            rules: Arc::new(Rules::default()),
-        };
-        let engine = Arc::new(Engine {
-            store,
-            clock,
-            entropy,
-            options,
-            wal,
-            cache,
-            garbage,
-            seed,
-            view: RwLock::new(Arc::new(view)),
-            visible: AtomicU64::new(last.0),
-            stamp: AtomicU64::new(0),
-            staging: Mutex::new(Staging {
-                last,
-                behind: false,
-            }),
-            staged: Mutex::default(),
-            writer: Mutex::new(()),
-            manifest: Mutex::new(manifest),
-            failed: AtomicBool::new(false),
-            next_table: AtomicU64::new(next_table),
-            jobs: Mutex::new(Jobs::default()),
-            park: Park::new(),
-            work,
-            waiting: AtomicU64::new(0),
-            counters: Counters::default(),
-        });
+        let engine = open::open(store, clock, entropy, options)?;
         Ok(Self {
             engine,
             #[cfg(feature = "std")]
@@ -216,6 +104,7 @@ impl Lsm {
     /// # Errors
     /// Also `Stalled`, where `write` would wait; nothing was written.
     pub fn try_write(&self, batch: WriteBatch) -> Result<SeqNo, Error> {
+        self.engine.check_writable()?;
         if self.pressure().level == PressureLevel::Stalled {
             return Err(Error::Stalled);
         }
@@ -318,7 +207,7 @@ impl Lsm {
     /// Makes the active memtable wait for its flush, if anything is in it: a flush job follows.
     pub fn rotate(&self) {
         let writer = self.engine.writer.lock();
-        if !self.engine.view().active.is_empty() {
+        if !self.engine.view().active.is_empty() && self.engine.check_writable().is_ok() {
             self.engine.rotate(&writer);
         }
     }
@@ -420,62 +309,4 @@ impl Lsm {
             None => Ok(()),
         }
     }
-}
-
-/// Fills memtables from the log.
-struct Replay {
-    flushed: SeqNo,
-    last: SeqNo,
-    memtable_bytes: u64,
-    seed: u64,
-    active: Arc<Memtable>,
-    waiting: Vec<Arc<Memtable>>,
-    /// Where the first record lies that is in no table.
-    unflushed: Option<Lsn>,
-    failed: Option<Error>,
-}
-
-impl Replay {
-    fn record(&mut self, record: &Replayed<'_>) {
-        let Replayed::Record { lsn, payload } = record else {
-            return;
-        };
-        if self.failed.is_some() {
-            return;
-        }
-        let good = batch::decode(payload).filter(|decoded| {
-            let last = decoded.last();
-            // A batch is flushed whole or not at all.
-            self.last < decoded.first && (decoded.first > self.flushed || last <= self.flushed)
-        });
-        let Some(decoded) = good else {
-            self.failed = Some(Error::Corrupt {
-                object: ObjectId::log(0),
-                offset: lsn.0,
-                what: Damage::Batch,
-            });
-            return;
-        };
-        self.last = decoded.last();
-        if decoded.first <= self.flushed {
-            return;
-        }
-        self.unflushed.get_or_insert(*lsn);
-        self.active.add(&Bytes::copy_from_slice(payload), *lsn);
-        if self.active.bytes() >= self.memtable_bytes {
-            let id = self.active.id + 1;
-            let next = Arc::new(Memtable::new(id, self.seed.wrapping_add(id)));
-            let full = core::mem::replace(&mut self.active, next);
-            self.waiting.insert(0, full);
-        }
-    }
-}
-
-/// The numbers of all tables in `store`.
-fn stored_tables(store: &dyn BlockStore) -> Result<Vec<u64>, Error> {
-    let listed = store.list()?.into_iter();
-    Ok(listed
-        .filter(|id| id.kind == ObjectKind::Table)
-        .map(|id| id.number)
-        .collect())
 }

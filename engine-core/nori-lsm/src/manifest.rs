@@ -72,6 +72,31 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The manifest that counts, as it was read; no edit can be made.
+    ///
+    /// # Errors
+    /// `NoStore` when there is none.
+    pub(crate) fn read_only(
+        store: Arc<dyn BlockStore>,
+        entropy: Arc<dyn Entropy>,
+        recovered: Recovered,
+    ) -> Result<Self, Error> {
+        let current = recovered.current.ok_or(Error::NoStore)?;
+        Ok(Self {
+            store,
+            entropy,
+            object: current.object,
+            head: current.head,
+            end: current.watermark,
+            watermark: current.watermark,
+            base_end: current.watermark,
+            live: recovered.live,
+            rollover_bytes: u64::MAX,
+            number_max: recovered.number_max,
+            failed: true,
+        })
+    }
+
     /// Writes and syncs manifest `number` with `live` as its base. Nothing names it yet.
     fn create(
         store: Arc<dyn BlockStore>,

@@ -16,6 +16,8 @@ use crate::rules::KeyspaceOptions;
 /// change from one open to the next.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Whether the store is opened to be written.
+    pub mode: OpenMode,
     /// Where writes are before they are in tables.
     pub log: Log,
     /// Bytes at which a memtable is rotated. One batch may exceed it.
@@ -58,6 +60,17 @@ pub struct Options {
     pub threads: u32,
 }
 
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Reading and writing; the store is made if it is not there.
+    ReadWrite,
+    /// Only reading. Takes no lock and writes nothing, so that a read-only file system will do;
+    /// the log is replayed in memory. Nobody may write the store meanwhile: beside a writer, open a
+    /// checkpoint of it.
+    ReadOnly,
+}
+
 /// Where writes are before they are in tables.
 #[derive(Debug, Clone)]
 pub enum Log {
@@ -97,6 +110,7 @@ impl Default for Options {
     /// stalled at 20; level 1 of 256 MiB, ratio 10; tables of 64 MiB; 64 MiB of cache; two threads.
     fn default() -> Self {
         Self {
+            mode: OpenMode::ReadWrite,
             log: Log::Inside,
             memtable_bytes: 64 << 20,
             memtables_waiting_max: 4,

@@ -113,6 +113,7 @@ impl Engine {
 
     /// Flushes everything that was written before the call.
     pub(crate) fn flush_all(self: &Arc<Self>) -> Result<(), Error> {
+        self.check_writable()?;
         let newest = {
             let writer = self.writer.lock();
             let active = Arc::clone(&self.view().active);

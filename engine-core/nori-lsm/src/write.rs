@@ -40,6 +40,7 @@ pub(crate) struct Staged {
 impl Engine {
     /// Writes `batch`; returns the seqno of its last write.
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<SeqNo, Error> {
+        self.check_writable()?;
         batch.check(self.options.batch_bytes_max)?;
         if batch.is_empty() {
             return Ok(self.visible());
@@ -147,6 +148,7 @@ impl Engine {
 
     /// Waits until writes need not stall.
     pub(crate) fn make_room(self: &Arc<Self>) -> Result<(), Error> {
+        self.check_writable()?;
         let has_room = |view: &View| self.pressure_of(view) < PressureLevel::Stalled;
         if has_room(&self.view()) {
             return Ok(());
@@ -172,6 +174,7 @@ impl Engine {
     /// # Errors
     /// That of a job that was stepped here. `Failed` when jobs cannot be installed any more.
     pub(crate) fn work_until(self: &Arc<Self>, done: impl Fn(&View) -> bool) -> Result<(), Error> {
+        self.check_writable()?;
         let _waiting = Waiting::new(self);
         loop {
             let ticket = self.park.ticket();

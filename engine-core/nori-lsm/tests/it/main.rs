@@ -9,6 +9,7 @@ mod format_page;
 mod model;
 mod open;
 mod pressure;
+mod read_only;
 mod replace;
 mod support;
 mod threads;

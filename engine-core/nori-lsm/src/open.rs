@@ -1,0 +1,229 @@
+//! Opening a store: manifest, tables, log.
+//!
+//! **Invariant: what was acknowledged is there when a store is open, or it does not open.** Whoever
+//! opens it to write makes durable what was read back before anything is built on it; whoever opens
+//! it to read changes nothing and takes no lock.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use nori_env::sync::{AtomicBool, AtomicU64, Mutex, Park, RwLock};
+use nori_env::{BlockStore, Clock, Entropy, ObjectId, ObjectKind, Owner};
+use nori_sstable::{BlockCache, SeqNo};
+use nori_wal::{Lsn, Replayed, Wal};
+use norikv_types::{Mutant, breaks};
+
+use crate::batch;
+use crate::engine::Engine;
+use crate::jobs::Jobs;
+use crate::levels::Levels;
+use crate::manifest::{self, Manifest};
+use crate::memtable::Memtable;
+use crate::options::{Log, OpenMode, Options};
+use crate::rules::Rules;
+use crate::stats::Counters;
+use crate::table_file::{Garbage, TableFile};
+use crate::view::View;
+use crate::write::Staging;
+use crate::{Damage, Error};
+
+/// See [`Lsm::open_in`](crate::Lsm::open_in).
+pub(crate) fn open(
+    store: Arc<dyn BlockStore>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    options: Options,
+) -> Result<Arc<Engine>, Error> {
+    options.check();
+    let owner = options.owner.unwrap_or_else(|| Owner(entropy.draw()));
+    let writable = options.mode == OpenMode::ReadWrite;
+    if writable {
+        store.acquire(owner)?;
+    }
+    let log = match &options.log {
+        Log::Inside => Some(Arc::clone(&store)),
+        Log::Own(log) => Some(Arc::clone(log)),
+        Log::External => None,
+    };
+    let has_log = match &log {
+        Some(log) => log.list()?.iter().any(|id| id.kind == ObjectKind::Log),
+        None => false,
+    };
+    let mut recovered = manifest::recover(&*store, has_log)?;
+    let cache = BlockCache::new(options.cache_bytes);
+    let work = Arc::new(Park::new());
+    let garbage = Arc::new(Garbage::new(&work));
+    let levels = Levels::open(&recovered.live, |table| {
+        TableFile::open(&*store, &cache, &garbage, table.number, &table.meta)
+    })?;
+
+    // No number is used twice, whether the object that had it was installed or not.
+    let stored = stored_tables(&*store)?;
+    let live = &mut recovered.live;
+    live.next_table = stored
+        .iter()
+        .fold(live.next_table.max(1), |next, number| next.max(number + 1));
+    if breaks(Mutant::TableNumberReused) {
+        live.next_table = live.tables.len() as u64 + 1;
+    }
+    let next_table = live.next_table;
+    let (mut last, flushed) = (live.last_seqno, live.flushed_seqno);
+    let live_tables: Vec<u64> = live.tables.values().map(|table| table.number).collect();
+
+    let seed = entropy.draw();
+    let mut replay = Replay {
+        flushed,
+        last: SeqNo(0),
+        memtable_bytes: options.memtable_bytes,
+        seed,
+        active: Arc::new(Memtable::new(1, seed.wrapping_add(1))),
+        waiting: Vec::new(),
+        unflushed: None,
+        failed: None,
+    };
+    let replayed = &mut |record: Replayed<'_>| replay.record(&record);
+    let (manifest, wal) = if writable {
+        let manifest = Manifest::start(
+            Arc::clone(&store),
+            Arc::clone(&entropy),
+            recovered,
+            options.manifest_bytes,
+        )?;
+        let wal = log.map(|log| open_log(log, &entropy, &options, owner, replayed));
+        (manifest, wal.transpose()?)
+    } else {
+        if let Some(log) = log {
+            Wal::replay(&*log, nori_wal::OpenMode::Strict, replayed)?;
+        }
+        (
+            Manifest::read_only(Arc::clone(&store), Arc::clone(&entropy), recovered)?,
+            None,
+        )
+    };
+    if let Some(error) = replay.failed {
+        return Err(error);
+    }
+    last = last.max(replay.last);
+    if let Some(wal) = &wal {
+        // A store that is opened and closed again and again would keep a few segments more each
+        // time. Failing to let go of them is no loss: the next flush tries again.
+        let _ = wal.release_before(replay.unflushed.unwrap_or_else(|| wal.durable_lsn()));
+    }
+
+    for number in stored {
+        if writable && !live_tables.contains(&number) {
+            garbage.add(&[number]);
+        }
+    }
+    let view = View {
+        active: replay.active,
+        waiting: replay.waiting,
+        levels: Arc::new(levels),
+        rules: Arc::new(Rules::default()),
+    };
+    Ok(Arc::new(Engine {
+        store,
+        clock,
+        entropy,
+        options,
+        wal,
+        cache,
+        garbage,
+        seed,
+        view: RwLock::new(Arc::new(view)),
+        visible: AtomicU64::new(last.0),
+        stamp: AtomicU64::new(0),
+        staging: Mutex::new(Staging {
+            last,
+            behind: false,
+        }),
+        staged: Mutex::default(),
+        writer: Mutex::new(()),
+        manifest: Mutex::new(manifest),
+        failed: AtomicBool::new(!writable),
+        next_table: AtomicU64::new(next_table),
+        jobs: Mutex::new(Jobs::default()),
+        park: Park::new(),
+        work,
+        waiting: AtomicU64::new(0),
+        counters: Counters::default(),
+    }))
+}
+
+/// Fills memtables from the log.
+struct Replay {
+    flushed: SeqNo,
+    last: SeqNo,
+    memtable_bytes: u64,
+    seed: u64,
+    active: Arc<Memtable>,
+    waiting: Vec<Arc<Memtable>>,
+    /// Where the first record lies that is in no table.
+    unflushed: Option<Lsn>,
+    failed: Option<Error>,
+}
+
+impl Replay {
+    fn record(&mut self, record: &Replayed<'_>) {
+        let Replayed::Record { lsn, payload } = record else {
+            return;
+        };
+        if self.failed.is_some() {
+            return;
+        }
+        let good = batch::decode(payload).filter(|decoded| {
+            let last = decoded.last();
+            // A batch is flushed whole or not at all.
+            self.last < decoded.first && (decoded.first > self.flushed || last <= self.flushed)
+        });
+        let Some(decoded) = good else {
+            self.failed = Some(Error::Corrupt {
+                object: ObjectId::log(0),
+                offset: lsn.0,
+                what: Damage::Batch,
+            });
+            return;
+        };
+        self.last = decoded.last();
+        if decoded.first <= self.flushed {
+            return;
+        }
+        self.unflushed.get_or_insert(*lsn);
+        self.active.add(&Bytes::copy_from_slice(payload), *lsn);
+        if self.active.bytes() >= self.memtable_bytes {
+            let id = self.active.id + 1;
+            let next = Arc::new(Memtable::new(id, self.seed.wrapping_add(id)));
+            let full = core::mem::replace(&mut self.active, next);
+            self.waiting.insert(0, full);
+        }
+    }
+}
+
+fn open_log(
+    log: Arc<dyn BlockStore>,
+    entropy: &Arc<dyn Entropy>,
+    options: &Options,
+    owner: Owner,
+    replayed: &mut dyn FnMut(Replayed<'_>),
+) -> Result<Wal, Error> {
+    let wal_options = nori_wal::Options {
+        segment_bytes: options.log_segment_bytes,
+        first_segment_bytes: options.log_segment_bytes.min(16 << 20),
+        // The log adds a few bytes to each record.
+        batch_bytes_max: options.batch_bytes_max + 64,
+        owner: Some(owner),
+        ..nori_wal::Options::default()
+    };
+    let (wal, _) = Wal::open(log, Arc::clone(entropy), wal_options, replayed)?;
+    Ok(wal)
+}
+
+/// The numbers of all tables in `store`.
+fn stored_tables(store: &dyn BlockStore) -> Result<Vec<u64>, Error> {
+    let listed = store.list()?.into_iter();
+    Ok(listed
+        .filter(|id| id.kind == ObjectKind::Table)
+        .map(|id| id.number)
+        .collect())
+}
