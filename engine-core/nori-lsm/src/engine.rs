@@ -14,6 +14,7 @@ use nori_wal::Wal;
 use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::Error;
+use crate::durability::Durability;
 use crate::expiry::Expiry;
 use crate::jobs::Jobs;
 use crate::manifest::Manifest;
@@ -43,6 +44,7 @@ pub(crate) struct Engine {
     pub(crate) visible: AtomicU64,
     /// The time that the host gave, with [`Expiry::Stamp`].
     pub(crate) stamp: AtomicU64,
+    pub(crate) durability: Durability,
     /// Numbers writes; taken before `writer`.
     pub(crate) staging: Mutex<Staging>,
     /// Batches that are numbered and staged, but not in a memtable yet.

@@ -45,6 +45,8 @@ pub enum JobKind {
     Compaction,
     /// Deletes tables that nobody needs any more.
     Collect,
+    /// Syncs the log: the timer behind [`SyncPolicy::Interval`](crate::SyncPolicy::Interval).
+    Sync,
 }
 
 /// Jobs under way and what they have reserved.
@@ -54,6 +56,7 @@ pub(crate) struct Jobs {
     next_id: u64,
     flushing: bool,
     collecting: bool,
+    syncing: bool,
     /// A job failed: what it left behind is deleted before anything is tried again, or one that
     /// fails again and again would fill the disk, and a full disk would stay full.
     collect_first: bool,
@@ -83,6 +86,7 @@ enum Work {
     Flush(Flush),
     Compaction(Compaction),
     Collect(Collect),
+    Sync,
 }
 
 /// What came of looking for work.
@@ -159,6 +163,7 @@ impl Slot {
             Work::Flush(flush) => flush.step(engine, budget),
             Work::Compaction(compaction) => compaction.step(engine, budget),
             Work::Collect(collect) => collect.step(engine),
+            Work::Sync => engine.sync_due().map(|()| true),
         };
         match stepped {
             Ok(false) => Ok(JobState::More),
@@ -186,6 +191,11 @@ impl Slot {
             Work::Flush(_) => jobs.flushing = false,
             Work::Compaction(compaction) => jobs.picking.release(compaction),
             Work::Collect(_) => jobs.collecting = false,
+            // The log knows by itself what a failed sync means.
+            Work::Sync => {
+                jobs.syncing = false;
+                return;
+            }
         }
         if well {
             // That tables can be deleted says nothing about what failed.
@@ -204,6 +214,18 @@ impl Slot {
 }
 
 impl Jobs {
+    fn slot(&mut self, kind: JobKind, work: Work) -> Arc<Slot> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let slot = Arc::new(Slot {
+            id,
+            kind,
+            state: Mutex::new(SlotState::Working(Box::new(work))),
+        });
+        self.running.insert(id, Arc::clone(&slot));
+        slot
+    }
+
     fn collect(&mut self, engine: &Engine) -> (JobKind, Work) {
         self.collecting = true;
         self.collect_first = false;
@@ -220,6 +242,7 @@ impl Work {
             Self::Flush(flush) => flush.outputs(),
             Self::Compaction(compaction) => compaction.outputs(),
             Self::Collect(collect) => collect.rest(),
+            Self::Sync => return,
         };
         if !engine.is_failed() {
             engine.garbage.add(&numbers);
@@ -230,7 +253,8 @@ impl Work {
 /// When there may be a job although nothing else happens until then.
 pub(crate) fn next_due(engine: &Engine) -> Option<Mono> {
     let jobs = engine.jobs.lock();
-    (jobs.failures > 0 && !engine.is_failed()).then_some(jobs.retry_at)
+    let retry = (jobs.failures > 0 && !engine.is_failed()).then_some(jobs.retry_at);
+    retry.into_iter().chain(engine.next_sync()).min()
 }
 
 /// The next job, as a handle for the caller.
@@ -247,10 +271,14 @@ pub(crate) fn next_job(engine: &Arc<Engine>) -> Option<Job> {
 /// Reserves the most urgent work that nobody does yet. Without `urgent`, nothing during the pause
 /// after a failure.
 pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
+    let mut jobs = engine.jobs.lock();
+    if !jobs.syncing && engine.is_sync_due() {
+        jobs.syncing = true;
+        return Reserved::Work(jobs.slot(JobKind::Sync, Work::Sync));
+    }
     if engine.is_failed() {
         return Reserved::Nothing;
     }
-    let mut jobs = engine.jobs.lock();
     if !urgent && jobs.failures > 0 && engine.clock.now() < jobs.retry_at {
         return Reserved::Nothing;
     }
@@ -269,15 +297,7 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
             None => return Reserved::ByOthers,
         },
     };
-    let id = jobs.next_id;
-    jobs.next_id += 1;
-    let slot = Arc::new(Slot {
-        id,
-        kind,
-        state: Mutex::new(SlotState::Working(Box::new(work))),
-    });
-    jobs.running.insert(id, Arc::clone(&slot));
-    Reserved::Work(slot)
+    Reserved::Work(jobs.slot(kind, work))
 }
 
 /// Steps the oldest job that its holder is not stepping.

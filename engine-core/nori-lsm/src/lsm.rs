@@ -84,8 +84,8 @@ impl Lsm {
     }
 
     /// Writes `batch`, whole or not at all, and returns the seqno of its last write. Readers see
-    /// it when this returns; with a log of the store's own it is durable too. Of several threads
-    /// that write at once many share one sync.
+    /// it when this returns; with a log of the store's own it is as durable as [`Options::sync`]
+    /// says. Of several threads that write at once many share one sync.
     ///
     /// While the store is behind with its background work this does some of it, or waits for those
     /// who do.
@@ -224,6 +224,22 @@ impl Lsm {
     #[must_use]
     pub fn flushed_seqno(&self) -> SeqNo {
         self.engine.flushed_seqno()
+    }
+
+    /// Everything at or below survives any crash. Below [`visible_seqno`](Self::visible_seqno) only
+    /// without a log of the store's own, or where [`Options::sync`] does not wait for syncs.
+    #[must_use]
+    pub fn durable_seqno(&self) -> SeqNo {
+        self.engine.durable_seqno()
+    }
+
+    /// Makes everything visible durable now, whatever [`Options::sync`] says; returns
+    /// [`durable_seqno`](Self::durable_seqno). Without a log of its own, flushing does that.
+    ///
+    /// # Errors
+    /// `Log`: what was not durable before may be lost or not, and the log accepts nothing more.
+    pub fn sync(&self) -> Result<SeqNo, Error> {
+        self.engine.sync_all()
     }
 
     /// The last write that readers see.

@@ -15,6 +15,7 @@ use nori_wal::{Lsn, Replayed, Wal};
 use norikv_types::{Mutant, breaks};
 
 use crate::batch;
+use crate::durability::Durability;
 use crate::engine::Engine;
 use crate::jobs::Jobs;
 use crate::levels::Levels;
@@ -134,6 +135,8 @@ pub(crate) fn open(
         view: RwLock::new(Arc::new(view)),
         visible: AtomicU64::new(last.0),
         stamp: AtomicU64::new(0),
+        // What was replayed is durable.
+        durability: Durability::new(last),
         staging: Mutex::new(Staging {
             last,
             behind: false,
@@ -213,6 +216,7 @@ fn open_log(
         // The log adds a few bytes to each record.
         batch_bytes_max: options.batch_bytes_max + 64,
         owner: Some(owner),
+        sync: options.sync,
         ..nori_wal::Options::default()
     };
     let (wal, _) = Wal::open(log, Arc::clone(entropy), wal_options, replayed)?;

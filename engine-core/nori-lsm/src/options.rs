@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use nori_env::{BlockStore, Owner};
 use nori_sstable::TableOptions;
+use nori_wal::SyncPolicy;
 
 use crate::BATCH_BYTES_MAX;
 use crate::expiry::Expiry;
@@ -40,6 +41,10 @@ pub struct Options {
     pub table: TableOptions,
     /// Bytes at which the manifest is written anew.
     pub manifest_bytes: u64,
+    /// What a write waits for, with a log of its own. With `Interval` and `Never` a write that returned
+    /// survives the end of the process, but a power cut may take what lies above
+    /// [`Lsm::durable_seqno`](crate::Lsm::durable_seqno); what is left is a prefix without holes.
+    pub sync: SyncPolicy,
     /// Bytes of a segment of the log, for a log of its own; a segment holds at least the longest batch.
     pub log_segment_bytes: u64,
     /// Longest batch in bytes: its keys and values and a few bytes for each; at most
@@ -74,9 +79,10 @@ pub enum OpenMode {
 /// Where writes are before they are in tables.
 #[derive(Debug, Clone)]
 pub enum Log {
-    /// In a log of the store's own, among its tables: a write that returned is durable.
+    /// In a log of the store's own, among its tables. A write that returned is as durable as
+    /// [`Options::sync`] says.
     Inside,
-    /// In a log of the store's own, on other objects: a write that returned is durable.
+    /// In a log of the store's own, on other objects.
     Own(Arc<dyn BlockStore>),
     /// In the caller's log: after a crash writes above [`Lsm::flushed_seqno`](crate::Lsm::flushed_seqno)
     /// are gone, and the caller writes them again.
@@ -107,7 +113,8 @@ impl Options {
 
 impl Default for Options {
     /// A log of its own; memtables of 64 MiB, four of them waiting; level 0 compacted at 4 runs,
-    /// stalled at 20; level 1 of 256 MiB, ratio 10; tables of 64 MiB; 64 MiB of cache; two threads.
+    /// stalled at 20; level 1 of 256 MiB, ratio 10; tables of 64 MiB; 64 MiB of cache; two threads;
+    /// group sync.
     fn default() -> Self {
         Self {
             mode: OpenMode::ReadWrite,
@@ -122,6 +129,7 @@ impl Default for Options {
             cache_bytes: 64 << 20,
             table: TableOptions::default(),
             manifest_bytes: 4 << 20,
+            sync: SyncPolicy::Group,
             log_segment_bytes: 128 << 20,
             batch_bytes_max: BATCH_BYTES_MAX,
             retry: Duration::from_millis(250),

@@ -1,9 +1,9 @@
 //! From a batch to a memtable.
 //!
 //! **Invariant: batches become visible in the order of their seqnos, each whole, and with a log of
-//! the store's own only once they are durable.** A batch is numbered and staged under one lock, so
+//! the store's own only once they are committed there**, which its sync policy defines. A batch is numbered and staged under one lock, so
 //! that the log has the order of the seqnos; the log is committed outside it, so that those who
-//! wait share a sync; and whoever comes back from a commit moves all that is durable into
+//! wait share a sync; and whoever comes back from a commit moves all that is committed into
 //! the memtable, in order.
 
 use alloc::sync::Arc;
@@ -65,7 +65,7 @@ impl Engine {
             let mut staging = self.staging.lock();
             if staging.behind {
                 // Nothing new before what is staged got through.
-                self.add_durable(wal.commit()?);
+                self.add_committed(wal.commit()?);
                 staging.behind = false;
             }
             let (first, last) = staging.numbers(&batch);
@@ -76,9 +76,13 @@ impl Engine {
             (end, last)
         };
         match wal.commit() {
-            Ok(durable) => {
-                assert!(durable >= end, "a commit covers what was staged before it");
-                self.add_durable(durable);
+            Ok(committed) => {
+                assert!(
+                    committed >= end,
+                    "a commit covers what was staged before it"
+                );
+                self.add_committed(committed);
+                self.arm_timer(committed);
                 Ok(last)
             }
             Err(error) => {
@@ -88,11 +92,14 @@ impl Engine {
         }
     }
 
-    /// Moves every staged batch that is durable into the memtable.
-    pub(crate) fn add_durable(&self, durable: Lsn) {
+    /// Moves every staged batch that is committed into the memtable.
+    pub(crate) fn add_committed(&self, committed: Lsn) {
         let writer = self.writer.lock();
         loop {
-            let next = self.staged.lock().pop_front_if(|next| next.end <= durable);
+            let next = self
+                .staged
+                .lock()
+                .pop_front_if(|next| next.end <= committed);
             let Some(next) = next else { break };
             self.add_as(&writer, &next.sealed, next.end);
         }
@@ -117,7 +124,7 @@ impl Engine {
     pub(crate) fn reserve_seqno(&self) -> Result<SeqNo, Error> {
         let mut staging = self.staging.lock();
         if let Some(wal) = &self.wal {
-            self.add_durable(wal.commit()?);
+            self.add_committed(wal.commit()?);
             staging.behind = false;
         }
         let _writer = self.writer.lock();

@@ -2,6 +2,9 @@
 //!
 //! **Invariant: at most one leader, and only the leader touches the active object.** The lock is
 //! never held during I/O.
+//!
+//! Where a commit does not wait for a sync, one caller at a time syncs what the leaders have
+//! written, while they write on.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,11 +17,19 @@ use crate::format::{FRAME_HEADER_LEN, FrameBuf, Kind, aligned};
 use crate::wal::{Health, LINK_LEN, State};
 use crate::{Error, Lsn, Wal};
 
-/// Whoever writes. Dropped by a panic below, it poisons the log instead of blocking it for ever.
+/// Whoever writes, or syncs beside those who write. Dropped by a panic below, it poisons the log
+/// instead of blocking it for ever.
 #[derive(Debug)]
 pub(crate) struct Leader<'a> {
     wal: &'a Wal,
+    role: Role,
     armed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Write,
+    Sync,
 }
 
 impl Wal {
@@ -30,20 +41,63 @@ impl Wal {
         self.state.lock()
     }
 
-    /// Leads or follows until `target` is durable.
+    /// Leads or follows until `target` is written, and durable where the policy says so.
     pub(crate) fn reach<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         target: u64,
     ) -> Result<Lsn, Error> {
-        while state.durable < target {
+        while state.written < target {
             state = self.lead_or_wait(state)?;
         }
-        Ok(Lsn(state.durable))
+        Ok(Lsn(state.written))
     }
 
-    /// Leads or follows until nothing is staged and nobody writes; staging waits from then on,
-    /// until [`reopen_staging`](Self::reopen_staging).
+    /// Leads or follows until `target`, which is written, is durable.
+    pub(crate) fn reach_durable<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        target: u64,
+    ) -> Result<MutexGuard<'a, State>, Error> {
+        while state.durable < target {
+            state.check()?;
+            state = if state.syncing {
+                self.wait(state)
+            } else {
+                self.sync_written(state)?
+            };
+        }
+        Ok(state)
+    }
+
+    /// Syncs what was written so far, outside the lock; others write on meanwhile.
+    pub(crate) fn sync_written<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> Result<MutexGuard<'a, State>, Error> {
+        // A rotation syncs what it leaves, so all that is not synced stands in the active segment.
+        let segment = Arc::clone(state.active());
+        let (target, rooted) = (state.written, state.grown);
+        let syncer = self.begin_sync(&mut state);
+        drop(state);
+        let synced = segment.object.sync();
+        let mut state = syncer.done();
+        match synced {
+            Ok(()) => {
+                state.durable = state.durable.max(target);
+                segment.extend(target);
+                state.rooted |= rooted;
+            }
+            Err(_) => state.health = Health::Poisoned,
+        }
+        drop(state);
+        self.park.wake();
+        synced?;
+        Ok(self.state.lock())
+    }
+
+    /// Leads or follows until nothing is staged, nobody writes, and everything is durable; staging
+    /// waits from then on, until [`reopen_staging`](Self::reopen_staging).
     pub(crate) fn stop_staging(&self) -> Result<MutexGuard<'_, State>, Error> {
         let mut state = self.state.lock();
         while state.rolling {
@@ -51,8 +105,18 @@ impl Wal {
         }
         state.check()?;
         state.rolling = true;
-        while state.busy || state.refused.is_some() || !state.open.is_empty() {
-            state = match self.lead_or_wait(state) {
+        loop {
+            let unwritten = state.busy || state.refused.is_some() || !state.open.is_empty();
+            if !unwritten && state.durable == state.written {
+                break;
+            }
+            let target = state.written;
+            let next = if unwritten {
+                self.lead_or_wait(state)
+            } else {
+                self.reach_durable(state, target)
+            };
+            state = match next {
                 Ok(state) => state,
                 Err(error) => {
                     self.reopen_staging(self.state.lock());
@@ -94,7 +158,8 @@ impl Wal {
         self.write(state, frame)
     }
 
-    /// Appends and syncs one frame to the active segment, outside the lock.
+    /// Appends one frame to the active segment, outside the lock, and syncs it unless it is a group
+    /// and the policy leaves that for later.
     pub(crate) fn write<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -110,18 +175,28 @@ impl Wal {
         let offset = segment.offset(frame.lsn);
         frame.finish(segment.uid, offset, watermark, self.align);
         let written = append(segment.object.as_ref(), offset, frame.bytes());
-        let unsynced = breaks(Mutant::CommitUnsynced) && frame.kind == Kind::Group;
+        let group = frame.kind == Kind::Group;
+        let durable = !group || self.options.sync.is_durable();
+        let unsynced = !durable || (breaks(Mutant::CommitUnsynced) && group);
         let written = written.and_then(|()| match (!unsynced).then(|| segment.object.sync()) {
             Some(synced) if !breaks(Mutant::SyncErrorSwallowed) => synced,
             _ => Ok(()),
         });
         let mut state = leader.done();
         let result = match written {
+            // A sync failed meanwhile: what was written before may be lost, and this after it.
+            Ok(()) if state.health == Health::Poisoned => Err(Error::Poisoned),
             Ok(()) => {
-                assert!(state.durable == frame.lsn, "frames become durable in order");
-                state.durable = frame.lsn + frame.len();
-                segment.advance(frame.lsn, state.durable);
-                state.rooted = true;
+                assert!(state.written == frame.lsn, "frames are written in order");
+                state.written = frame.lsn + frame.len();
+                state.grown = true;
+                segment.mark(frame.lsn);
+                if durable {
+                    assert!(state.durable == frame.lsn, "frames become durable in order");
+                    state.durable = state.written;
+                    segment.extend(state.durable);
+                    state.rooted = true;
+                }
                 state.sealed = matches!(frame.kind, Kind::Seal | Kind::Close);
                 state.keep_buffer(frame);
                 Ok(())
@@ -132,7 +207,7 @@ impl Wal {
                 } else if frame.kind == Kind::Group {
                     state.refused = Some(frame);
                 }
-                Err(error)
+                Err(error.into())
             }
         };
         drop(state);
@@ -147,9 +222,9 @@ impl Wal {
         state: MutexGuard<'a, State>,
         kind: Kind,
     ) -> Result<MutexGuard<'a, State>, Error> {
-        let frame = FrameBuf::new(kind, state.durable, Vec::new());
+        let frame = FrameBuf::new(kind, state.written, Vec::new());
         let mut state = self.write(state, frame)?;
-        state.open.lsn = state.durable;
+        state.open.lsn = state.written;
         Ok(state)
     }
 
@@ -169,6 +244,18 @@ impl Wal {
         state.busy = true;
         Leader {
             wal: self,
+            role: Role::Write,
+            armed: true,
+        }
+    }
+
+    /// Becomes the one who syncs.
+    fn begin_sync<'a>(&'a self, state: &mut State) -> Leader<'a> {
+        assert!(!state.syncing, "one sync at a time");
+        state.syncing = true;
+        Leader {
+            wal: self,
+            role: Role::Sync,
             armed: true,
         }
     }
@@ -189,8 +276,17 @@ impl<'a> Leader<'a> {
     pub(crate) fn done(mut self) -> MutexGuard<'a, State> {
         self.armed = false;
         let mut state = self.wal.state.lock();
-        state.busy = false;
+        self.role.leave(&mut state);
         state
+    }
+}
+
+impl Role {
+    const fn leave(self, state: &mut State) {
+        match self {
+            Self::Write => state.busy = false,
+            Self::Sync => state.syncing = false,
+        }
     }
 }
 
@@ -198,7 +294,7 @@ impl Drop for Leader<'_> {
     fn drop(&mut self) {
         if self.armed {
             let mut state = self.wal.state.lock();
-            state.busy = false;
+            self.role.leave(&mut state);
             state.rolling = false;
             state.health = Health::Poisoned;
             drop(state);

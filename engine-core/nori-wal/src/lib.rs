@@ -27,7 +27,7 @@ mod walker;
 pub use error::{CorruptRange, Damage, Error, Limit};
 pub use iter::Iter;
 pub use lsn::{Lsn, LsnRange};
-pub use options::{OpenMode, Options};
+pub use options::{OpenMode, Options, SyncPolicy};
 pub use recovery::{Recovery, Replayed};
 pub use segment::SegmentInfo;
 pub use wal::Wal;

@@ -1,5 +1,7 @@
 //! How a log is opened.
 
+use core::time::Duration;
+
 use nori_env::Owner;
 
 /// How a log is opened. `Options::default()` suits a server.
@@ -15,6 +17,8 @@ pub struct Options {
     pub spares_max: u32,
     /// What to do about corruption.
     pub mode: OpenMode,
+    /// What a batch waits for before it counts as committed.
+    pub sync: SyncPolicy,
     /// Who takes the store's lock; `None` draws a new owner. A host that has acquired the store
     /// itself names itself here.
     pub owner: Option<Owner>,
@@ -30,8 +34,34 @@ pub enum OpenMode {
     Salvage,
 }
 
+/// What a batch waits for before it counts as committed, and so what a power cut may take.
+///
+/// In every policy a batch is handed to the store before [`Wal::commit`](crate::Wal::commit) returns,
+/// so a process that is killed loses nothing; in every policy what survives a power cut is a prefix
+/// of the log without holes; and a rotation syncs what it leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncPolicy {
+    /// A sync of its own for every batch.
+    Always,
+    /// A sync, which those who commit at the same time share.
+    Group,
+    /// Nothing; what was written is synced when it is about this old, by whoever calls
+    /// [`Wal::sync_due`](crate::Wal::sync_due).
+    Interval(Duration),
+    /// Nothing; what was written is synced by rotations and when it has become much.
+    Never,
+}
+
+impl SyncPolicy {
+    /// Whether what is committed is durable.
+    #[must_use]
+    pub const fn is_durable(self) -> bool {
+        matches!(self, Self::Always | Self::Group)
+    }
+}
+
 impl Default for Options {
-    /// Segments of 128 MiB, the first of 16 MiB, batches up to 8 MiB, two spares, strict.
+    /// Segments of 128 MiB, the first of 16 MiB, batches up to 8 MiB, two spares, strict, group sync.
     fn default() -> Self {
         Self {
             segment_bytes: 128 << 20,
@@ -39,6 +69,7 @@ impl Default for Options {
             batch_bytes_max: 8 << 20,
             spares_max: 2,
             mode: OpenMode::Strict,
+            sync: SyncPolicy::Group,
             owner: None,
         }
     }

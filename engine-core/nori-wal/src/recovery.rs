@@ -21,6 +21,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nori_env::{BlockStore, Entropy, ObjectId, ObjectKind, Owner};
+use norikv_types::Mono;
 
 use crate::format::{FrameBuf, Kind};
 use crate::rotate::free;
@@ -135,10 +136,14 @@ pub(crate) fn open(
         open: FrameBuf::new(Kind::Group, durable, Vec::new()),
         refused: None,
         idle: Vec::new(),
+        written: durable,
         durable,
+        synced_at: Mono::ZERO,
         sealed: table.is_empty(),
         rooted: false,
+        grown: false,
         busy: false,
+        syncing: false,
         rolling: false,
         health: Health::Live,
         next_number,

@@ -67,9 +67,11 @@ impl Wal {
             Ok(next) => {
                 old.advance(link_lsn, next.base);
                 state.durable = next.end();
+                state.written = state.durable;
                 state.open.lsn = state.durable;
                 state.sealed = table.is_empty();
                 state.rooted = false;
+                state.grown = false;
                 state.segments.push_back(Arc::new(next));
                 Ok(())
             }

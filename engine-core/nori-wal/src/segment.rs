@@ -66,6 +66,17 @@ impl Segment {
 
     /// Frames up to `end`, of which the last starts at `frame`, are durable.
     pub(crate) fn advance(&self, frame: u64, end: u64) {
+        self.mark(frame);
+        self.extend(end);
+    }
+
+    /// Everything up to `end` is durable.
+    pub(crate) fn extend(&self, end: u64) {
+        self.end.fetch_max(end, Ordering::AcqRel);
+    }
+
+    /// A frame was written at `frame`.
+    pub(crate) fn mark(&self, frame: u64) {
         let mut marks = self.marks.lock();
         if marks
             .last()
@@ -73,8 +84,6 @@ impl Segment {
         {
             marks.push(frame);
         }
-        drop(marks);
-        self.end.store(end, Ordering::Release);
     }
 
     /// Cuts what stands at or above `end`.

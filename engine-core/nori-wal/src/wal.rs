@@ -2,7 +2,8 @@
 //!
 //! **Invariant: `durable` only ever becomes the end of a frame whose append and sync returned `Ok`,
 //! and every frame before it had become durable first.** One leader writes at a time; the frame
-//! it writes carries `durable` as its watermark, so any later frame proves the ones before it.
+//! it writes carries `durable` as its watermark, so a later frame proves the ones that were synced
+//! before it. `written` runs ahead of `durable` where the policy does not wait for syncs.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -10,13 +11,14 @@ use alloc::vec::Vec;
 
 use nori_env::sync::{Mutex, Park};
 use nori_env::{BlockObject, BlockStore, Entropy};
+use norikv_types::Mono;
 
 use crate::format::{
     FRAME_HEADER_LEN, FrameBuf, Kind, LINK_BODY_LEN, RECORD_HEADER_LEN, STEP, aligned,
 };
 use crate::recovery::{Recovery, Replayed};
 use crate::segment::{Segment, SegmentInfo};
-use crate::{Error, Limit, Lsn, LsnRange, OpenMode, Options};
+use crate::{Error, Limit, Lsn, LsnRange, OpenMode, Options, SyncPolicy};
 
 /// A write-ahead log. `&self` everywhere: share it among threads as it is.
 #[derive(Debug)]
@@ -43,13 +45,22 @@ pub(crate) struct State {
     pub refused: Option<FrameBuf>,
     /// The buffer of the last frame, for the next.
     pub idle: Vec<u8>,
+    /// Everything below was handed to the store.
+    pub written: u64,
+    /// Everything below was synced.
     pub durable: u64,
+    /// When that was last so because time was up.
+    pub synced_at: Mono,
     /// The last frame proves everything before it, or there is nothing to prove.
     pub sealed: bool,
     /// The active segment holds a frame that was written after its predecessor named it.
     pub rooted: bool,
+    /// As `rooted`, but that frame may not be synced yet.
+    pub grown: bool,
     /// A leader writes.
     pub busy: bool,
+    /// Somebody syncs what leaders have written.
+    pub syncing: bool,
     /// The active segment is about to change; staging waits.
     pub rolling: bool,
     pub health: Health,
@@ -150,8 +161,9 @@ impl Wal {
         }
     }
 
-    /// Makes everything staged before the call durable, in one append and one sync for all of it.
-    /// Callers at the same time share them. Returns the durable position.
+    /// Hands everything staged before the call to the store, in one append for all of it, and makes
+    /// it durable where [`SyncPolicy`](crate::SyncPolicy) says so. Callers at the same time share
+    /// both. Returns the committed position: everything below is as safe as the policy promises.
     ///
     /// # Errors
     /// `Io` with `NoSpace`: nothing of the group is durable; it stays staged. Any other `Io` and
@@ -170,6 +182,39 @@ impl Wal {
         let end = self.stage(batch)?;
         self.reach(self.state.lock(), end.0)?;
         Ok(end)
+    }
+
+    /// Commits, and makes everything durable whatever the policy. Returns the durable position.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn sync(&self) -> Result<Lsn, Error> {
+        let target = self.commit()?;
+        let state = self.reach_durable(self.state.lock(), target.0)?;
+        Ok(Lsn(state.durable))
+    }
+
+    /// When [`sync_due`](Self::sync_due) wants to be called: at once where that lies in the past.
+    /// `None` while there is nothing to sync, and while somebody syncs.
+    pub fn next_sync(&self) -> Option<Mono> {
+        self.state.lock().next_sync(self.options.sync)
+    }
+
+    /// Syncs what was written if it is time to; says whether it did. Appends go on meanwhile. The
+    /// timer behind [`SyncPolicy::Interval`](crate::SyncPolicy::Interval): whoever drives the log
+    /// calls this at [`next_sync`](Self::next_sync), or the tail of a burst is never synced.
+    ///
+    /// # Errors
+    /// `Io`: the log is poisoned, and time counts from the last sync that went well. `Poisoned`.
+    pub fn sync_due(&self, now: Mono) -> Result<bool, Error> {
+        let state = self.state.lock();
+        state.check_sound()?;
+        let next = state.next_sync(self.options.sync);
+        if next.is_none_or(|at| at > now) {
+            return Ok(false);
+        }
+        self.sync_written(state)?.synced_at = now;
+        Ok(true)
     }
 
     /// Ends the active segment and begins one headed by `table` (if it is not empty); everything
@@ -220,6 +265,11 @@ impl Wal {
         Lsn(self.state.lock().durable)
     }
 
+    /// Everything below was handed to the store.
+    pub fn written_lsn(&self) -> Lsn {
+        Lsn(self.state.lock().written)
+    }
+
     /// Everything below is staged.
     pub fn end_lsn(&self) -> Lsn {
         Lsn(self.state.lock().staged_end())
@@ -251,6 +301,9 @@ impl Wal {
             .collect()
     }
 
+    /// Written bytes that are synced whatever the policy: a rotation has to wait for the rest.
+    pub const UNSYNCED_BYTES_MAX: u64 = 8 << 20;
+
     /// Bytes that each record takes besides its payload.
     pub const RECORD_OVERHEAD: u64 = RECORD_HEADER_LEN as u64;
 
@@ -281,6 +334,9 @@ impl Wal {
 
     /// Whether `add` more bytes keep the open group below its limit.
     fn groups(&self, state: &State, add: u64) -> bool {
+        if self.options.sync == SyncPolicy::Always && !state.open.is_empty() {
+            return false;
+        }
         let max = FRAME_HEADER_LEN as u64 + u64::from(self.options.batch_bytes_max);
         state.open.len() + add <= max
     }
@@ -316,6 +372,24 @@ impl State {
             self.open.len()
         };
         self.open.lsn + room
+    }
+
+    fn next_sync(&self, policy: SyncPolicy) -> Option<Mono> {
+        let waiting = self.written - self.durable;
+        match policy {
+            _ if waiting == 0 || self.syncing || self.check_sound().is_err() => None,
+            _ if waiting >= Wal::UNSYNCED_BYTES_MAX => Some(Mono::ZERO),
+            SyncPolicy::Interval(interval) => Some(self.synced_at + interval),
+            SyncPolicy::Always | SyncPolicy::Group | SyncPolicy::Never => None,
+        }
+    }
+
+    /// Whether no append and no sync has failed.
+    const fn check_sound(&self) -> Result<(), Error> {
+        match self.health {
+            Health::Live | Health::Closed => Ok(()),
+            Health::Poisoned => Err(Error::Poisoned),
+        }
     }
 
     /// Whether anything may still be written.

@@ -4,6 +4,7 @@
 mod basics;
 mod crash;
 mod damage;
+mod durability;
 mod failure;
 mod format_page;
 mod model;

@@ -6,6 +6,7 @@ mod support;
 
 mod damage;
 mod format_page;
+mod policy;
 mod read_only;
 mod released;
 mod roundtrip;

@@ -307,7 +307,7 @@ impl World<'_> {
                 match job.kind() {
                     nori_lsm::JobKind::Flush => self.counters.flushes += 1,
                     nori_lsm::JobKind::Compaction => self.counters.compactions += 1,
-                    nori_lsm::JobKind::Collect => {}
+                    nori_lsm::JobKind::Collect | nori_lsm::JobKind::Sync => {}
                 }
                 Ok(())
             }
