@@ -137,7 +137,7 @@ fn the_threads_of_a_store_sync_what_nobody_waits_for() {
     let lsm = Lsm::open(dir.path(), options).unwrap();
     for round in 0..20_u32 {
         lsm.put(b"key", &round.to_le_bytes()).unwrap();
-        let clock = SystemClock::new();
+        let clock = SystemClock;
         let begun = clock.now();
         while lsm.durable_seqno() < lsm.visible_seqno() {
             let waited = clock.now().since(begun);
