@@ -83,6 +83,15 @@ pub enum Error {
     /// The store was opened to be read only. Nothing was done.
     #[error("the store is open only to be read")]
     ReadOnly,
+    /// The target of a checkpoint, a backup or a restore holds objects already. Nothing was done.
+    #[error("the target is not empty")]
+    NotEmpty,
+    /// There is no backup of that number. Nothing was done.
+    #[error("there is no backup {number}")]
+    NoBackup {
+        /// The number asked for.
+        number: u64,
+    },
     /// There is no store there to be read.
     #[error("there is no store")]
     NoStore,

@@ -11,7 +11,9 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod backup;
 mod batch;
+mod checkpoint;
 mod collect;
 mod compaction;
 mod compaction_filter;
@@ -42,11 +44,14 @@ mod run_writer;
 mod snapshot;
 mod stats;
 mod table_file;
+mod transfer;
 mod varint;
+mod verify;
 mod version_edit;
 mod view;
 mod write;
 
+pub use backup::{Backups, Generation, Pruned};
 pub use batch::WriteBatch;
 pub use compaction_filter::{CompactionFilter, FilterDecision};
 pub use error::{Damage, Error};
@@ -61,6 +66,7 @@ pub use options::{Log, OpenMode, Options};
 pub use rules::KeyspaceOptions;
 pub use snapshot::Snapshot;
 pub use stats::{LevelStats, Pressure, PressureLevel, Stats};
+pub use transfer::Progress;
 
 /// Longest batch in bytes: its keys and values and a few bytes for each (8 MiB less 4 KiB).
 pub const BATCH_BYTES_MAX: u32 = (8 << 20) - (4 << 10);

@@ -29,10 +29,10 @@ use crate::{Error, LEVEL_MAX};
 /// An ordered key-value store. Clones are handles on the same store; any thread may use any.
 #[derive(Debug, Clone)]
 pub struct Lsm {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     /// Ends with the last handle.
     #[cfg(feature = "std")]
-    _pool: Option<Arc<Pool>>,
+    pub(crate) pool: Option<Arc<Pool>>,
 }
 
 impl Lsm {
@@ -48,13 +48,15 @@ impl Lsm {
     #[cfg(feature = "std")]
     pub fn open(path: impl AsRef<std::path::Path>, options: Options) -> Result<Self, Error> {
         let (mode, threads) = (options.mode, options.threads);
-        let store = Arc::new(match mode {
+        let store = match mode {
             OpenMode::ReadWrite => DirStore::open(path)?,
             OpenMode::ReadOnly => DirStore::open_read_only(path)?,
-        });
+        };
+        let path = store.path().to_path_buf();
+        let store = Arc::new(store);
         let mut lsm = Self::open_in(store, Arc::new(SystemClock), Arc::new(OsEntropy), options)?;
         if mode == OpenMode::ReadWrite {
-            lsm._pool = Some(Arc::new(Pool::start(&lsm.engine, threads)?));
+            lsm.pool = Some(Arc::new(Pool::start(&lsm.engine, path, threads)?));
         }
         Ok(lsm)
     }
@@ -79,7 +81,7 @@ impl Lsm {
         Ok(Self {
             engine,
             #[cfg(feature = "std")]
-            _pool: None,
+            pool: None,
         })
     }
 

@@ -22,7 +22,7 @@ use self::record::{HEAD_BYTES, Head, Kind, Successor, align_up};
 use crate::Error;
 use crate::version_edit::{LiveSet, VersionEdit};
 
-pub(crate) use self::recovery::{Recovered, recover};
+pub(crate) use self::recovery::{Recovered, read_one, recover};
 
 /// The manifest that edits are appended to. One at a time: callers hold it under a lock.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Manifest {
     }
 
     /// Writes and syncs manifest `number` with `live` as its base. Nothing names it yet.
-    fn create(
+    pub(crate) fn create(
         store: Arc<dyn BlockStore>,
         entropy: Arc<dyn Entropy>,
         live: LiveSet,
@@ -297,7 +297,7 @@ fn append(object: &dyn BlockObject, at: u64, bytes: &[u8]) -> Result<(), IoError
 }
 
 /// The manifests of a store, sorted by number.
-fn manifests(store: &dyn BlockStore) -> Result<Vec<u64>, Error> {
+pub(crate) fn manifests(store: &dyn BlockStore) -> Result<Vec<u64>, Error> {
     let listed = store.list()?.into_iter();
     Ok(listed
         .filter(|id| id.kind == ObjectKind::Manifest)

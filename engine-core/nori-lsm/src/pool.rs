@@ -8,6 +8,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 
 use nori_env::sync::{AtomicBool, Ordering};
@@ -20,6 +21,8 @@ use crate::jobs::{self, JobState};
 /// A few threads that step the jobs of one store.
 pub(crate) struct Pool {
     engine: Arc<Engine>,
+    /// The directory of the store.
+    pub(crate) path: PathBuf,
     ended: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -27,9 +30,10 @@ pub(crate) struct Pool {
 impl Pool {
     /// # Errors
     /// `Io` when the system gives no thread; none is left running.
-    pub(crate) fn start(engine: &Arc<Engine>, threads: u32) -> Result<Self, Error> {
+    pub(crate) fn start(engine: &Arc<Engine>, path: PathBuf, threads: u32) -> Result<Self, Error> {
         let mut pool = Self {
             engine: Arc::clone(engine),
+            path,
             ended: Arc::default(),
             threads: Vec::new(),
         };

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use nori_env::sync::{AtomicBool, Mutex, Ordering, Park};
-use nori_env::{BlockStore, IoErrorKind, ObjectId};
+use nori_env::{BlockObject, BlockStore, IoErrorKind, ObjectId};
 use nori_sstable::{BlockCache, Table, TableMeta};
 use norikv_types::{Mutant, breaks};
 
@@ -44,15 +44,7 @@ impl TableFile {
         number: u64,
         meta: &TableMeta,
     ) -> Result<Arc<Self>, Error> {
-        let id = ObjectId::table(number);
-        let object = store.open(id).map_err(|error| match error.kind {
-            IoErrorKind::NotFound => Error::Corrupt {
-                object: id,
-                offset: 0,
-                what: Damage::Missing,
-            },
-            _ => error.into(),
-        })?;
+        let object = open_object(store, number)?;
         Ok(Arc::new(Self {
             number,
             table: Table::open(object, meta, Arc::clone(cache))?,
@@ -86,6 +78,25 @@ impl Drop for TableFile {
             self.garbage.add(&[self.number]);
         }
     }
+}
+
+/// The object of a table that a manifest names.
+///
+/// # Errors
+/// `Corrupt` when it is not there.
+pub(crate) fn open_object(
+    store: &dyn BlockStore,
+    number: u64,
+) -> Result<Arc<dyn BlockObject>, Error> {
+    let id = ObjectId::table(number);
+    store.open(id).map_err(|error| match error.kind {
+        IoErrorKind::NotFound => Error::Corrupt {
+            object: id,
+            offset: 0,
+            what: Damage::Missing,
+        },
+        _ => error.into(),
+    })
 }
 
 impl fmt::Debug for TableFile {

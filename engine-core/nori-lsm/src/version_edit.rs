@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_sstable::{KEY_BYTES_MAX, SeqNo, TableMeta};
+use norikv_types::WallMs;
 
 use crate::varint::{self, Reader};
 use crate::{Damage, LANES_MAX, LEVEL_COUNT};
@@ -26,6 +27,8 @@ pub(crate) struct VersionEdit {
     pub(crate) added: Vec<LiveTable>,
     /// New guards, each with its level.
     pub(crate) guards: Vec<(u8, Bytes)>,
+    /// In the manifest of a backup: when it was taken.
+    pub(crate) taken: Option<WallMs>,
 }
 
 /// A table of the live set.
@@ -49,6 +52,8 @@ pub(crate) struct LiveSet {
     pub(crate) tables: BTreeMap<(u8, u64), LiveTable>,
     /// Each guard with the uppermost level that it cuts; it cuts all levels below too.
     pub(crate) guards: BTreeMap<Bytes, u8>,
+    /// When a backup was taken; `None` in a store.
+    pub(crate) taken: Option<WallMs>,
 }
 
 /// What a field of an edit says. Every part of the store that keeps something in the manifest has
@@ -60,6 +65,7 @@ mod tag {
     pub(super) const REMOVED: u64 = 4;
     pub(super) const ADDED: u64 = 5;
     pub(super) const GUARD: u64 = 6;
+    pub(super) const TAKEN: u64 = 15;
 }
 
 impl VersionEdit {
@@ -88,6 +94,9 @@ impl VersionEdit {
                 field.push(*level);
                 field.extend_from_slice(key);
             });
+        }
+        if let Some(taken) = self.taken {
+            put_field(&mut out, tag::TAKEN, number(taken.0));
         }
         out
     }
@@ -127,6 +136,7 @@ impl VersionEdit {
                     let level = level(&mut field)?;
                     edit.guards.push((level, key_of(field.rest())?));
                 }
+                tag::TAKEN if edit.taken.is_none() => edit.taken = Some(WallMs(field.varint()?)),
                 _ => return None,
             }
             if !field.is_empty() {
@@ -151,6 +161,7 @@ impl LiveSet {
                 .iter()
                 .map(|(key, level)| (*level, key.clone()))
                 .collect(),
+            taken: self.taken,
         }
     }
 
@@ -189,6 +200,7 @@ impl LiveSet {
         self.next_table = edit.next_table;
         self.last_seqno = edit.last_seqno;
         self.flushed_seqno = edit.flushed_seqno;
+        self.taken = edit.taken.or(self.taken);
         Ok(())
     }
 

@@ -31,6 +31,31 @@ pub(crate) struct Recovered {
     pub(super) old: Vec<u64>,
 }
 
+impl Recovered {
+    /// A store without a manifest that is to begin with `live`.
+    pub(crate) const fn fresh(live: LiveSet) -> Self {
+        Self {
+            live,
+            current: None,
+            number_max: 0,
+            old: Vec::new(),
+        }
+    }
+}
+
+/// What manifest `number` says by itself, wherever it stands in a chain.
+pub(crate) fn read_one(store: &dyn BlockStore, number: u64) -> Result<LiveSet, Error> {
+    match read(store, number) {
+        Ok(contents) => {
+            let live = contents.live;
+            let id = ObjectId::manifest(number);
+            check_disjoint(&live).map_err(|what| corrupt(id, 0, what))?;
+            Ok(live)
+        }
+        Err(Unreadable::Stillborn(error) | Unreadable::Failed(error)) => Err(error),
+    }
+}
+
 /// One manifest, read.
 struct Contents {
     object: Arc<dyn BlockObject>,

@@ -25,6 +25,7 @@ pub(crate) fn table(level: u8, run: u64, number: u64, from: &str, to: &str) -> L
 
 fn example() -> VersionEdit {
     VersionEdit {
+        taken: None,
         next_table: 9,
         last_seqno: SeqNo(131),
         flushed_seqno: SeqNo(130),

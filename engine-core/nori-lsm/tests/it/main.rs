@@ -1,6 +1,7 @@
 //! The store as its callers use it.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod backup;
 mod basics;
 mod crash;
 mod damage;
