@@ -17,6 +17,7 @@ use crate::Error;
 use crate::durability::Durability;
 use crate::expiry::Expiry;
 use crate::jobs::Jobs;
+use crate::levels::Levels;
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::options::{OpenMode, Options};
@@ -146,7 +147,23 @@ impl Engine {
     /// Nothing is visible. The change does not count, unless the manifest's sync failed: then the
     /// next open tells, and until then nothing can be installed.
     pub(crate) fn install(&self, change: Install) -> Result<(), Error> {
+        self.install_if(change, |_| true).map(|_| ())
+    }
+
+    /// Makes `change` durable and visible if the tables as they are then allow it.
+    ///
+    /// # Errors
+    /// As [`install`](Self::install).
+    pub(crate) fn install_if(
+        &self,
+        change: Install,
+        allowed: impl FnOnce(&Levels) -> bool,
+    ) -> Result<bool, Error> {
         let mut manifest = self.manifest.lock();
+        // Levels change only under the manifest's lock.
+        if !allowed(&self.view().levels) {
+            return Ok(false);
+        }
         let live = manifest.live();
         let run = live.next_run();
         let tables = || change.added.iter().map(|(_, table)| table.meta().seqno_max);
@@ -206,7 +223,7 @@ impl Engine {
             }
         }
         drop(replaced);
-        Ok(())
+        Ok(true)
     }
 
     /// Lets go of the log of a flushed memtable. Failing to is no loss: the next flush tries again.

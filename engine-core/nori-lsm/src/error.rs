@@ -92,11 +92,15 @@ pub enum Error {
         /// The number asked for.
         number: u64,
     },
+    /// Others wrote to the keys of an ingestion faster than it could step aside. Nothing was
+    /// ingested.
+    #[error("others wrote to the same keys meanwhile; nothing was ingested")]
+    Overtaken,
     /// There is no store there to be read.
     #[error("there is no store")]
     NoStore,
-    /// The entries given to `replace_ranges` do not ascend, or lie outside its ranges. Nothing
-    /// was replaced.
+    /// The entries given to an ingestion do not ascend: this one was not taken. Or those given to
+    /// `replace_ranges` do not, or lie outside its ranges: nothing was replaced.
     #[error("entry {index} does not ascend or lies outside the ranges")]
     BadEntry {
         /// Its number, from 0.

@@ -122,12 +122,20 @@ impl Engine {
     /// Takes a seqno for something that is neither logged nor in a memtable, once everything
     /// before it is visible.
     pub(crate) fn reserve_seqno(&self) -> Result<SeqNo, Error> {
+        self.reserve_seqno_with(|_, _| ())
+    }
+
+    /// The same, and calls `then` before anything later is written.
+    pub(crate) fn reserve_seqno_with(
+        &self,
+        then: impl FnOnce(&Self, &MutexGuard<'_, ()>),
+    ) -> Result<SeqNo, Error> {
         let mut staging = self.staging.lock();
         if let Some(wal) = &self.wal {
             self.add_committed(wal.commit()?);
             staging.behind = false;
         }
-        let _writer = self.writer.lock();
+        let writer = self.writer.lock();
         assert_eq!(
             self.visible(),
             staging.last,
@@ -135,6 +143,7 @@ impl Engine {
         );
         staging.last = SeqNo(staging.last.0 + 1);
         self.visible.store(staging.last.0, Ordering::Release);
+        then(self, &writer);
         Ok(staging.last)
     }
 

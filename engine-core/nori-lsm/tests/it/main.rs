@@ -8,6 +8,7 @@ mod damage;
 mod durability;
 mod failure;
 mod format_page;
+mod ingest;
 mod model;
 mod open;
 mod pressure;
