@@ -12,6 +12,7 @@ extern crate std;
 
 mod clock;
 mod counters;
+mod crash;
 mod disk;
 mod drawing;
 mod entropy;
@@ -24,6 +25,7 @@ mod schedule;
 mod value;
 
 pub use clock::{DriftingClock, VirtualClock};
+pub use crash::{CrashDevice, CrashDisk, CrashFault, UnitFate, fates};
 pub use disk::{
     CrashReport, Damage, DamageKind, DiskCounters, DiskOptions, FailPoint, Lie, LieKind, Scope,
     SimDisk,

@@ -148,11 +148,12 @@ impl BlockObject for ExtentObject {
         self.disk.reach(&self.node, end).map_err(failed)?;
         let before = (writer.end, writer.tail.clone());
         let len = self.node.map.read().len;
-        // What nobody wrote reads as zero, not as what another object left there.
-        let done = if at > len {
-            self.zeros(&mut writer, len, at)
-        } else {
-            Ok(())
+        // What nobody wrote reads as zero, not as what another object left there. The rest of the
+        // last block is zero already, and writing it again might harm what is acknowledged.
+        let blank = len.next_multiple_of(u64::from(self.disk.layout.unit));
+        let done = match blank < at {
+            true => self.zeros(&mut writer, blank, at),
+            false => Ok(()),
         };
         if let Err(error) = done.and_then(|()| self.put(&mut writer, at, bufs)) {
             (writer.end, writer.tail) = before;

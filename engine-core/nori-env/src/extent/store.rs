@@ -95,9 +95,11 @@ impl ExtentStore {
         let mut free = FreeMap::default();
         free.give(data);
         // Slot B tells that formatting came to its end: until then it is zero.
-        let head = vec![0; layout.unit as usize];
-        device.write(layout.slot(1), &head)?;
-        device.flush()?;
+        if !matches!(read_slot(&*device, Some(layout))?, Slot::Zero) {
+            let head = vec![0; HEAD_LEN.next_multiple_of(layout.unit as usize)];
+            device.write(layout.slot(1), &head)?;
+            device.flush()?;
+        }
         let slot = Table::default().encode(&layout);
         for number in 0..2 {
             device.write(layout.slot(number), &slot)?;
@@ -119,12 +121,14 @@ impl ExtentStore {
             Some(known.unwrap_or_else(|| Layout::new(device.geometry().unit, device.blocks()))),
         )?;
         let [first, second] = slots;
-        let (layout, table, free, in_both) = match (first, second) {
+        // What can be read is not thereby durable: after a failed flush only a cache may hold it. So
+        // slots are written anew, A only while B is whole; where B is torn, A was durable before.
+        let (layout, table, free, from) = match (first, second) {
             (Slot::Good(layout, a, free), second) => {
-                let same = matches!(second, Slot::Good(_, b, _) if b.generation == a.generation);
-                (layout, a, free, same)
+                let newer = matches!(second, Slot::Good(_, b, _) if b.generation != a.generation);
+                (layout, a, free, if newer { 0 } else { 1 })
             }
-            (Slot::Bad | Slot::Zero, Slot::Good(layout, b, free)) => (layout, b, free, false),
+            (Slot::Bad | Slot::Zero, Slot::Good(layout, b, free)) => (layout, b, free, 0),
             (Slot::Bad | Slot::Zero, Slot::Zero) => {
                 return Err(IoError::store(IoErrorKind::NotFound, IoOp::Open));
             }
@@ -132,9 +136,8 @@ impl ExtentStore {
                 return Err(IoError::store(IoErrorKind::Media, IoOp::Open));
             }
         };
-        // What can be read is not thereby durable: after a failed flush only a cache may hold it.
         let slot = table.encode(&layout);
-        for number in u64::from(in_both)..2 {
+        for number in from..2 {
             device.write(layout.slot(number), &slot)?;
             device.flush()?;
         }

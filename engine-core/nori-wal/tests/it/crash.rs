@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use nori_wal::{Error, Lsn, Options, Wal};
+use norikv_testkit::{CrashDisk, CrashFault as Fault};
 use norikv_types::Prng;
 
-use crate::crash_disk::{CrashDisk, Fault};
 use crate::support::{Seeded, Seen, open};
 
 /// What a workload did, as its caller knows it.

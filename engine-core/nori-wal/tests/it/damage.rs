@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use nori_env::{BlockStore, Geometry, MemStore, ObjectId};
 use nori_wal::{Damage, Error, OpenMode, Options, Recovery};
+use norikv_testkit::CrashDisk;
 use norikv_types::Prng;
 
-use crate::crash_disk::CrashDisk;
 use crate::support::{Seeded, Seen, open};
 
 type Image = BTreeMap<ObjectId, Vec<u8>>;

@@ -1,7 +1,6 @@
 //! The log as its users see it.
 
 mod crash;
-mod crash_disk;
 mod support;
 
 mod damage;

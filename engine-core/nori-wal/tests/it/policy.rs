@@ -8,8 +8,8 @@ use nori_env::IoErrorKind;
 use nori_wal::{Error, Options, SyncPolicy, Wal};
 use norikv_types::{Mono, Prng};
 
-use crate::crash_disk::{CrashDisk, Fault};
 use crate::support::{Seeded, open};
+use norikv_testkit::{CrashDisk, CrashFault as Fault};
 
 const INTERVAL: Duration = Duration::from_millis(10);
 

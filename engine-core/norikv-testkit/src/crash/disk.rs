@@ -1,26 +1,21 @@
 //! A disk whose power can be cut: what was not synced survives unit by unit as the test chooses.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
 
-use nori_env::sync::Mutex;
+use nori_env::sync::{AtomicU64, Mutex, Ordering};
 use nori_env::{BlockObject, BlockStore, Geometry, IoError, IoErrorKind, IoOp, ObjectId, Owner};
 
-/// A disk. Clones share it; [`fork`](CrashDisk::fork) copies it.
-#[derive(Debug, Clone)]
-pub(crate) struct CrashDisk(Arc<Mutex<State>>);
+use super::device::settle;
+use super::{CrashFault, UnitFate};
 
-/// What happens at one operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The power goes: this operation and all after it fail.
-    PowerCut,
-    /// This one operation finds no space and does nothing.
-    NoSpace,
-    /// This one sync fails, and the cache forgets that its pages were not written.
-    SyncFailed,
-}
+/// An object store. Clones share it; [`fork`](Self::fork) copies it. It has no lock: whoever asks
+/// holds it.
+#[derive(Debug, Clone)]
+pub struct CrashDisk(Arc<Mutex<State>>);
 
 #[derive(Debug, Clone)]
 struct State {
@@ -31,10 +26,10 @@ struct State {
     next_file: u64,
     /// Operations that change something, so far.
     ops: u64,
-    fault: Option<(u64, Fault)>,
+    fault: Option<(u64, CrashFault)>,
     off: bool,
     /// Bytes that the device cannot give back.
-    unreadable: Option<(ObjectId, std::ops::Range<u64>)>,
+    unreadable: Option<(ObjectId, Range<u64>)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -43,7 +38,6 @@ struct File {
     stable: Vec<u8>,
     /// Units that differ and may reach the disk by themselves.
     dirty: BTreeSet<u64>,
-    end: u64,
     reserved: bool,
     poisoned: bool,
 }
@@ -53,10 +47,14 @@ struct Object {
     disk: CrashDisk,
     id: ObjectId,
     file: u64,
+    /// Where the last append through this opening ended.
+    end: AtomicU64,
 }
 
 impl CrashDisk {
-    pub(crate) fn new(unit: u32, psow: bool, recycle: bool) -> Self {
+    /// An empty disk with units of `unit` bytes.
+    #[must_use]
+    pub fn new(unit: u32, psow: bool, recycle: bool) -> Self {
         Self(Arc::new(Mutex::new(State {
             geometry: Geometry {
                 unit,
@@ -76,43 +74,68 @@ impl CrashDisk {
     }
 
     /// A copy that shares nothing with this one.
-    pub(crate) fn fork(&self) -> Self {
+    #[must_use]
+    pub fn fork(&self) -> Self {
         Self(Arc::new(Mutex::new(self.0.lock().clone())))
     }
 
     /// Operations that change something, so far.
-    pub(crate) fn ops(&self) -> u64 {
+    #[must_use]
+    pub fn ops(&self) -> u64 {
         self.0.lock().ops
     }
 
     /// Arms `fault` for the operation after the first `op`.
-    pub(crate) fn arm(&self, op: u64, fault: Fault) {
+    pub fn arm(&self, op: u64, fault: CrashFault) {
         self.0.lock().fault = Some((op, fault));
     }
 
     /// The device cannot give these bytes back.
-    pub(crate) fn spoil(&self, id: ObjectId, range: std::ops::Range<u64>) {
+    pub fn spoil(&self, id: ObjectId, range: Range<u64>) {
         self.0.lock().unreadable = Some((id, range));
     }
 
     /// A fault that was armed and did not happen yet.
-    pub(crate) fn armed(&self) -> bool {
+    #[must_use]
+    pub fn armed(&self) -> bool {
         self.0.lock().fault.is_some()
     }
 
-    /// In how many ways the power can go now. Saturates.
-    pub(crate) fn outcomes(&self) -> u64 {
+    /// Names and units whose fate a power cut would decide.
+    #[must_use]
+    pub fn undecided(&self) -> usize {
         let state = self.0.lock();
         let units: usize = state.files.values().map(|file| file.dirty.len()).sum();
-        let names = state.pending_names().len();
-        let ways = |base: u64, count| base.checked_pow(u32::try_from(count).unwrap_or(u32::MAX));
-        ways(3, units)
-            .zip(ways(2, names))
-            .map_or(u64::MAX, |(u, n)| u.saturating_mul(n))
+        units + state.pending_names().len()
     }
 
-    /// The disk after the power went, in the way that `pick(choices)` picks for each unit and name.
-    pub(crate) fn crash(&self, mut pick: impl FnMut(u64) -> u64) -> Self {
+    /// In how many ways the power can go now. Saturates.
+    #[must_use]
+    pub fn outcomes(&self) -> u64 {
+        let names = self.0.lock().pending_names().len();
+        let units = self.undecided() - names;
+        let ways = |base: u64, count| base.checked_pow(u32::try_from(count).unwrap_or(u32::MAX));
+        (ways(3, units).zip(ways(2, names))).map_or(u64::MAX, |(u, n)| u.saturating_mul(n))
+    }
+
+    /// The disk after the power went, with these fates of the undecided names and units.
+    ///
+    /// # Panics
+    /// When there are fewer fates.
+    #[must_use]
+    pub fn crash_as(&self, fates: &[UnitFate]) -> Self {
+        let mut fates = fates.iter();
+        self.crash(|choices| match fates.next().expect("a fate for each") {
+            UnitFate::Lost => 0,
+            UnitFate::Kept => 1,
+            UnitFate::Torn => choices - 1,
+        })
+    }
+
+    /// The disk after the power went, in the way that `pick(choices)` picks for each name (lost,
+    /// kept) and each unit (lost, kept, torn).
+    #[must_use]
+    pub fn crash(&self, mut pick: impl FnMut(u64) -> u64) -> Self {
         let mut state = self.0.lock().clone();
         let (unit, psow) = (u64::from(state.geometry.unit), state.geometry.psow);
         for id in state.pending_names() {
@@ -121,34 +144,25 @@ impl CrashDisk {
             }
         }
         for file in state.files.values_mut() {
-            let mut after = file.stable.clone();
-            for dirty in std::mem::take(&mut file.dirty) {
-                let from = usize::try_from(dirty * unit).unwrap();
-                let to = (from + usize::try_from(unit).unwrap()).min(file.now.len());
-                let torn = match pick(3) {
+            for dirty in core::mem::take(&mut file.dirty) {
+                let from = index(dirty * unit);
+                let to = (from + index(unit)).min(file.now.len());
+                let fate = match pick(3) {
                     0 => continue,
-                    1 => false,
-                    _ => true,
+                    1 => UnitFate::Kept,
+                    _ => UnitFate::Torn,
                 };
-                if after.len() < to {
-                    after.resize(to, 0);
-                }
-                let changed = |at: &usize| after[*at] != file.now[*at];
-                let start = (from..to).find(changed).unwrap_or(from);
-                let until = if torn { start + (to - start) / 2 } else { to };
-                if torn && !psow {
-                    after[from..to].fill(0xA5);
-                } else {
-                    after[from..until].copy_from_slice(&file.now[from..until]);
+                let known = file.stable.len();
+                file.stable.resize(known.max(to), 0);
+                settle(&mut file.stable[from..to], &file.now[from..to], fate, psow);
+                if fate == UnitFate::Torn && psow && known < to {
+                    // Of what made the object longer only the new part is there.
+                    file.stable
+                        .truncate(known.max(from) + (to - known.max(from)) / 2);
                 }
             }
-            *file = File {
-                now: after.clone(),
-                stable: after,
-                end: 0,
-                reserved: file.reserved,
-                ..File::default()
-            };
+            file.now = file.stable.clone();
+            file.poisoned = false;
         }
         state.names = state.stable_names.clone();
         let live: BTreeSet<u64> = state.names.values().copied().collect();
@@ -159,16 +173,37 @@ impl CrashDisk {
     }
 
     /// The process ends, the machine goes on: caches stay.
-    pub(crate) fn restart(&self) -> Self {
+    #[must_use]
+    pub fn restart(&self) -> Self {
         let mut state = self.0.lock().clone();
         for file in state.files.values_mut() {
             file.poisoned = false;
         }
+        (state.off, state.fault) = (false, None);
         Self(Arc::new(Mutex::new(state)))
     }
 
+    /// Flips one bit of an object; `false` when it has no such byte.
+    #[must_use]
+    pub fn flip_bit(&self, id: ObjectId, bit: u64) -> bool {
+        let mut state = self.0.lock();
+        let file = state.names.get(&id).copied();
+        let Some(file) = file.and_then(|file| state.files.get_mut(&file)) else {
+            return false;
+        };
+        let (at, mask) = (index(bit / 8), 1 << (bit % 8));
+        match file.now.get_mut(at) {
+            Some(byte) => *byte ^= mask,
+            None => return false,
+        }
+        if let Some(byte) = file.stable.get_mut(at) {
+            *byte ^= mask;
+        }
+        true
+    }
+
     /// Counts an operation; the fault that happens now, if it is not one that stops it.
-    fn step(&self, op: IoOp, id: ObjectId) -> Result<Option<Fault>, IoError> {
+    fn step(&self, op: IoOp, id: ObjectId) -> Result<Option<CrashFault>, IoError> {
         let mut state = self.0.lock();
         let failed = |kind| Err(id.error(kind, op, 0));
         if state.off {
@@ -176,21 +211,18 @@ impl CrashDisk {
         }
         let now = state.ops;
         state.ops += 1;
-        let due = state
-            .fault
-            .filter(|(at, _)| *at == now)
-            .map(|(_, fault)| fault);
+        let due = (state.fault.filter(|(at, _)| *at == now)).map(|(_, fault)| fault);
         match due {
-            Some(Fault::PowerCut) => {
+            Some(CrashFault::PowerCut) => {
                 state.fault = None;
                 state.off = true;
                 Ok(due)
             }
-            Some(Fault::NoSpace) if matches!(op, IoOp::Create | IoOp::Append) => {
+            Some(CrashFault::NoSpace) if matches!(op, IoOp::Create | IoOp::Append) => {
                 state.fault = None;
                 failed(IoErrorKind::NoSpace)
             }
-            Some(Fault::SyncFailed) if op == IoOp::Sync => {
+            Some(CrashFault::SyncFailed) if matches!(op, IoOp::Sync | IoOp::Barrier) => {
                 state.fault = None;
                 Ok(due)
             }
@@ -198,20 +230,19 @@ impl CrashDisk {
         }
     }
 
-    fn object(&self, id: ObjectId, file: u64) -> Arc<dyn BlockObject> {
+    fn object(&self, id: ObjectId, file: u64, end: u64) -> Arc<dyn BlockObject> {
         Arc::new(Object {
             disk: self.clone(),
             id,
             file,
+            end: AtomicU64::new(end),
         })
     }
 }
 
 impl State {
     fn pending_names(&self) -> Vec<ObjectId> {
-        let ids: BTreeSet<_> = self
-            .names
-            .keys()
+        let ids: BTreeSet<_> = (self.names.keys())
             .chain(self.stable_names.keys())
             .copied()
             .collect();
@@ -247,13 +278,35 @@ impl State {
             }
         }
     }
+
+    fn file(&mut self, number: u64) -> &mut File {
+        self.files
+            .get_mut(&number)
+            .expect("a handle keeps its file")
+    }
+
+    fn named(&self, id: ObjectId, op: IoOp) -> Result<u64, IoError> {
+        let file = self.names.get(&id).copied();
+        file.ok_or_else(|| id.error(IoErrorKind::NotFound, op, 0))
+    }
+
+    fn unnamed(&self, id: ObjectId, op: IoOp) -> Result<(), IoError> {
+        match self.names.contains_key(&id) {
+            true => Err(id.error(IoErrorKind::Exists, op, 0)),
+            false => Ok(()),
+        }
+    }
 }
 
-fn cut(fault: Option<Fault>, id: ObjectId, op: IoOp) -> Result<(), IoError> {
+fn cut(fault: Option<CrashFault>, id: ObjectId, op: IoOp) -> Result<(), IoError> {
     match fault {
-        Some(Fault::PowerCut) => Err(id.error(IoErrorKind::Other, op, 0)),
+        Some(CrashFault::PowerCut) => Err(id.error(IoErrorKind::Other, op, 0)),
         _ => Ok(()),
     }
+}
+
+fn index(at: u64) -> usize {
+    usize::try_from(at).expect("fits in memory")
 }
 
 impl BlockStore for CrashDisk {
@@ -272,10 +325,10 @@ impl BlockStore for CrashDisk {
     fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
         let fault = self.step(IoOp::Create, id)?;
         let mut state = self.0.lock();
-        assert!(!state.names.contains_key(&id), "{id} is there already");
+        state.unnamed(id, IoOp::Create)?;
         let file = state.next_file;
         state.next_file += 1;
-        let zeros = vec![0; usize::try_from(reserve.unwrap_or(0)).unwrap()];
+        let zeros = vec![0; index(reserve.unwrap_or(0))];
         let new = File {
             now: zeros.clone(),
             stable: zeros,
@@ -286,29 +339,31 @@ impl BlockStore for CrashDisk {
         state.names.insert(id, file);
         drop(state);
         cut(fault, id, IoOp::Create)?;
-        Ok(self.object(id, file))
+        Ok(self.object(id, file, 0))
     }
 
     fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
         let mut state = self.0.lock();
-        let file = state.names.get(&id).copied();
-        let file = file.ok_or_else(|| id.error(IoErrorKind::NotFound, IoOp::Open, 0))?;
-        if let Some(opened) = state.files.get_mut(&file) {
-            opened.end = opened.now.len() as u64;
-        }
+        let file = state.named(id, IoOp::Open)?;
+        let end = state.file(file).now.len() as u64;
         drop(state);
-        Ok(self.object(id, file))
+        Ok(self.object(id, file, end))
     }
 
     fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
         let fault = self.step(IoOp::Recycle, old)?;
         let mut state = self.0.lock();
-        let file = state.names.remove(&old).unwrap();
+        state.unnamed(new, IoOp::Recycle)?;
+        let file = state.named(old, IoOp::Recycle)?;
+        let names = state.names.values().filter(|other| **other == file).count();
+        if names > 1 || !state.geometry.recycle {
+            return Err(old.error(IoErrorKind::Unsupported, IoOp::Recycle, 0));
+        }
+        state.names.remove(&old);
         state.names.insert(new, file);
-        state.files.get_mut(&file).unwrap().end = 0;
         drop(state);
         cut(fault, old, IoOp::Recycle)?;
-        Ok(self.object(new, file))
+        Ok(self.object(new, file, 0))
     }
 
     fn delete(&self, id: ObjectId) -> Result<(), IoError> {
@@ -318,13 +373,23 @@ impl BlockStore for CrashDisk {
         cut(fault, id, IoOp::Delete)
     }
 
-    fn link(&self, from: ObjectId, _: ObjectId) -> Result<(), IoError> {
-        Err(from.error(IoErrorKind::Unsupported, IoOp::Link, 0))
+    fn link(&self, from: ObjectId, to: ObjectId) -> Result<(), IoError> {
+        let fault = self.step(IoOp::Link, from)?;
+        let mut state = self.0.lock();
+        state.unnamed(to, IoOp::Link)?;
+        let file = state.named(from, IoOp::Link)?;
+        state.names.insert(to, file);
+        cut(fault, from, IoOp::Link)
     }
 
     fn barrier(&self) -> Result<(), IoError> {
         let fault = self.step(IoOp::Barrier, ObjectId::log(0))?;
-        cut(fault, ObjectId::log(0), IoOp::Barrier)?;
+        match fault {
+            Some(CrashFault::SyncFailed) => {
+                return Err(IoError::store(IoErrorKind::SyncFailed, IoOp::Barrier));
+            }
+            fault => cut(fault, ObjectId::log(0), IoOp::Barrier)?,
+        }
         let mut state = self.0.lock();
         state.stable_names = state.names.clone();
         Ok(())
@@ -337,7 +402,7 @@ impl BlockObject for Object {
     }
 
     fn len(&self) -> Result<u64, IoError> {
-        Ok(self.disk.0.lock().files[&self.file].now.len() as u64)
+        Ok(self.disk.0.lock().file(self.file).now.len() as u64)
     }
 
     fn append(&self, at: u64, bufs: &[&[u8]]) -> Result<(), IoError> {
@@ -345,11 +410,14 @@ impl BlockObject for Object {
         let mut state = self.disk.0.lock();
         let unit = u64::from(state.geometry.unit);
         let psow = state.geometry.psow;
-        let file = state.files.get_mut(&self.file).unwrap();
+        let file = state.file(self.file);
         if file.poisoned {
             return Err(self.id.error(IoErrorKind::SyncFailed, IoOp::Append, at));
         }
-        assert!(at >= file.end, "an append never goes back");
+        assert!(
+            at >= self.end.load(Ordering::Acquire),
+            "an append never goes back"
+        );
         assert!(
             psow || at.is_multiple_of(unit),
             "without psow every append starts a unit"
@@ -360,12 +428,12 @@ impl BlockObject for Object {
             !file.reserved || end <= file.now.len() as u64,
             "appends stay in the reserve"
         );
-        let (from, to) = (usize::try_from(at).unwrap(), usize::try_from(end).unwrap());
+        let (from, to) = (index(at), index(end));
         if file.now.len() < to {
             file.now.resize(to, 0);
         }
         file.now[from..to].copy_from_slice(&bytes);
-        file.end = end;
+        self.end.store(end, Ordering::Release);
         file.dirty.extend(at / unit..end.div_ceil(unit));
         drop(state);
         cut(fault, self.id, IoOp::Append)
@@ -375,14 +443,20 @@ impl BlockObject for Object {
         let fault = self.disk.step(IoOp::Sync, self.id)?;
         cut(fault, self.id, IoOp::Sync)?;
         let mut state = self.disk.0.lock();
-        let file = state.files.get_mut(&self.file).unwrap();
-        if file.poisoned || fault == Some(Fault::SyncFailed) {
+        let unit = index(u64::from(state.geometry.unit));
+        let file = state.file(self.file);
+        let dirty = core::mem::take(&mut file.dirty);
+        if file.poisoned || fault == Some(CrashFault::SyncFailed) {
             file.poisoned = true;
-            file.dirty.clear();
             return Err(self.id.error(IoErrorKind::SyncFailed, IoOp::Sync, 0));
         }
-        file.dirty.clear();
-        file.stable = file.now.clone();
+        let File { now, stable, .. } = file;
+        stable.resize(now.len(), 0);
+        for dirty in dirty {
+            let from = index(dirty) * unit;
+            let to = (from + unit).min(now.len());
+            stable[from..to].copy_from_slice(&now[from..to]);
+        }
         if state.names.get(&self.id) == Some(&self.file) {
             state.settle(self.id);
         }
@@ -399,7 +473,7 @@ impl BlockObject for Object {
             return Err(self.id.error(IoErrorKind::Media, IoOp::Read, offset));
         }
         let now = &state.files[&self.file].now;
-        let from = usize::try_from(offset).unwrap();
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
         match now.get(from..from.saturating_add(dst.len())) {
             Some(bytes) => dst.copy_from_slice(bytes),
             None => return Err(self.id.error(IoErrorKind::ShortRead, IoOp::Read, offset)),
