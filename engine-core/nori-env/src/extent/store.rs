@@ -122,11 +122,13 @@ impl ExtentStore {
         )?;
         let [first, second] = slots;
         // What can be read is not thereby durable: after a failed flush only a cache may hold it. So
-        // slots are written anew, A only while B is whole; where B is torn, A was durable before.
+        // the slots are written anew; A only while B is whole, and where a tear cannot harm bytes
+        // that stay the same, for A may be all that holds what was acknowledged.
+        let psow = device.geometry().psow;
         let (layout, table, free, from) = match (first, second) {
             (Slot::Good(layout, a, free), second) => {
-                let newer = matches!(second, Slot::Good(_, b, _) if b.generation != a.generation);
-                (layout, a, free, if newer { 0 } else { 1 })
+                let older = matches!(second, Slot::Good(_, b, _) if b.generation != a.generation);
+                (layout, a, free, if older && psow { 0 } else { 1 })
             }
             (Slot::Bad | Slot::Zero, Slot::Good(layout, b, free)) => (layout, b, free, 0),
             (Slot::Bad | Slot::Zero, Slot::Zero) => {
