@@ -169,7 +169,7 @@ struct Replay {
 
 impl Replay {
     fn record(&mut self, record: &Replayed<'_>) {
-        let Replayed::Record { lsn, payload } = record else {
+        let Replayed::Record { lsn, payload, .. } = record else {
             return;
         };
         if self.failed.is_some() {

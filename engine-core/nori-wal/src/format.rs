@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 
 use crc32fast::Hasher;
 
+use crate::record::{self, Outgoing, Record, Records};
+
 /// The head of a segment: 96 bytes.
 ///
 /// ```text
@@ -80,7 +82,7 @@ pub(crate) struct FrameHeader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// Records, each `length: u32 ‖ CRC-32 of the payload, salted (uid, lsn) ‖ payload`.
+    /// Records.
     Group = b'G',
     /// The table of the segment.
     Table = b'T',
@@ -201,7 +203,11 @@ impl FrameHeader {
     pub(crate) fn verifies(&self, rest: &[u8], uid: u64, offset: u64) -> bool {
         let body = rest.get(..self.body as usize).unwrap_or_default();
         let shape = match self.kind {
-            Kind::Group => Records::new(self.lsn, body).count() == self.count as usize,
+            Kind::Group => {
+                let mut records = Records::new(self.lsn, body);
+                let whole = records.by_ref().filter(Record::is_whole).count();
+                whole == self.count as usize && records.is_at_end()
+            }
             Kind::Link => body.len() == LINK_BODY_LEN && self.count == 0,
             Kind::Table => self.count == 0,
             Kind::Seal | Kind::Close => body.is_empty() && self.count == 0,
@@ -264,11 +270,8 @@ impl FrameBuf {
     }
 
     /// Adds a record; its checksum is filled in by [`finish`](Self::finish).
-    pub(crate) fn push(&mut self, payload: &[u8]) {
-        let len = u32::try_from(payload.len()).expect("the batch limit is below 4 GiB");
-        self.bytes.extend_from_slice(&len.to_le_bytes());
-        self.bytes.extend_from_slice(&[0; 4]);
-        self.bytes.extend_from_slice(payload);
+    pub(crate) fn push(&mut self, record: &Outgoing<'_>) {
+        record.put(&mut self.bytes);
         self.count += 1;
     }
 
@@ -299,7 +302,7 @@ impl FrameBuf {
         }
         let body = self.bytes.len() - FRAME_HEADER_LEN;
         if self.kind == Kind::Group {
-            self.finish_records(uid);
+            record::finish(&mut self.bytes[FRAME_HEADER_LEN..], uid, self.lsn);
         }
         let end = aligned(offset + self.room(), align);
         let len = u32::try_from(end - offset).expect("the batch limit is below 4 GiB");
@@ -318,6 +321,15 @@ impl FrameBuf {
         head[36..40].copy_from_slice(&crc.to_le_bytes());
     }
 
+    /// The records so far.
+    pub(crate) fn records(&self) -> Records<'_> {
+        let body = match self.kind {
+            Kind::Group => &self.bytes[FRAME_HEADER_LEN..],
+            _ => &[],
+        };
+        Records::new(self.lsn, body)
+    }
+
     /// The finished frame.
     pub(crate) fn bytes(&self) -> &[u8] {
         debug_assert!(self.finished);
@@ -327,47 +339,6 @@ impl FrameBuf {
     /// Gives the buffer back for the next frame.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
-    }
-
-    fn finish_records(&mut self, uid: u64) {
-        let mut at = FRAME_HEADER_LEN;
-        while at < self.bytes.len() {
-            let payload = at + RECORD_HEADER_LEN;
-            let end = payload + u32_at(&self.bytes, at) as usize;
-            let crc = checksum(uid, self.lsn + at as u64, &self.bytes[payload..end]);
-            self.bytes[at + 4..payload].copy_from_slice(&crc.to_le_bytes());
-            at = end;
-        }
-    }
-}
-
-/// The records of a group's body with their positions; ends early where the body is malformed.
-#[derive(Debug, Clone)]
-pub(crate) struct Records<'a> {
-    lsn: u64,
-    body: &'a [u8],
-}
-
-impl<'a> Records<'a> {
-    /// The records in the body of the frame at `lsn`.
-    pub(crate) fn new(lsn: u64, body: &'a [u8]) -> Self {
-        Self {
-            lsn: lsn + FRAME_HEADER_LEN as u64,
-            body,
-        }
-    }
-}
-
-impl<'a> Iterator for Records<'a> {
-    type Item = (u64, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (head, rest) = self.body.split_at_checked(RECORD_HEADER_LEN)?;
-        let (payload, rest) = rest.split_at_checked(u32_at(head, 0) as usize)?;
-        let lsn = self.lsn;
-        self.lsn += (RECORD_HEADER_LEN + payload.len()) as u64;
-        self.body = rest;
-        Some((lsn, payload))
     }
 }
 

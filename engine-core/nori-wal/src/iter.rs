@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 
 use nori_env::{IoError, IoErrorKind, ObjectId};
 
-use crate::format::{FRAME_HEADER_LEN, Kind, RECORD_HEADER_LEN, Records, checksum, u32_at};
+use crate::format::{FRAME_HEADER_LEN, Kind, RECORD_HEADER_LEN};
+use crate::record::{LogId, Record, Records, stated_len};
 use crate::segment::Segment;
 use crate::walker::Walker;
 use crate::{CorruptRange, Damage, Error, Lsn, LsnRange, Wal};
@@ -21,6 +22,8 @@ pub struct Iter<'a> {
     wal: &'a Wal,
     /// No record below is wanted.
     next: u64,
+    /// The log whose records are wanted; `None`: all.
+    only: Option<LogId>,
     walk: Option<(Arc<Segment>, Walker)>,
     /// The rest of the last group.
     group: vec::IntoIter<(Lsn, Vec<u8>)>,
@@ -49,23 +52,36 @@ impl Wal {
             return Err(none);
         }
         self.read_bytes(segment, offset, &mut head)?;
-        let len = u64::from(u32_at(&head, 0));
-        if len > room - RECORD_HEADER_LEN as u64 {
+        let len = stated_len(&head);
+        if len > room {
             return Err(none);
         }
-        let mut payload = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-        self.read_bytes(segment, offset + RECORD_HEADER_LEN as u64, &mut payload)?;
-        if checksum(segment.uid, lsn.0, &payload) == u32_at(&head, 4) {
-            return Ok(payload);
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        self.read_bytes(segment, offset, &mut bytes)?;
+        let record = Record::parse(lsn.0, &bytes).filter(|record| record.verifies(segment.uid));
+        if let Some(payload) = record.and_then(|record| record.payload()) {
+            return Ok(payload.into_owned());
         }
         self.why(segment, lsn.0, none)
     }
 
-    /// The records at and above `lsn`.
+    /// The records at and above `lsn`, of every log.
     ///
     /// # Errors
     /// `NoRecord` when what stands there was released or lies above the durable end.
     pub fn iter_from(&self, lsn: Lsn) -> Result<Iter<'_>, Error> {
+        self.iter(None, lsn)
+    }
+
+    /// The records of `log` at and above `lsn`.
+    ///
+    /// # Errors
+    /// As [`iter_from`](Self::iter_from).
+    pub fn iter_log(&self, log: LogId, lsn: Lsn) -> Result<Iter<'_>, Error> {
+        self.iter(Some(log), lsn)
+    }
+
+    fn iter(&self, only: Option<LogId>, lsn: Lsn) -> Result<Iter<'_>, Error> {
         let (held, _) = self.readable();
         if lsn < held.start || lsn > held.end {
             return Err(Error::NoRecord { lsn, held });
@@ -73,6 +89,7 @@ impl Wal {
         Ok(Iter {
             wal: self,
             next: lsn.0,
+            only,
             walk: None,
             group: Vec::new().into_iter(),
         })
@@ -90,10 +107,10 @@ impl Wal {
             if frame.header.end() > lsn {
                 let starts = frame.header.lsn <= lsn && frame.header.kind == Kind::Group;
                 let mut records = Records::new(frame.header.lsn, frame.body);
-                let record = records.find(|(at, _)| starts && *at == lsn);
+                let record = records.find(|record| starts && record.lsn == lsn);
                 let covered = frame.header.lsn <= lsn;
-                match record {
-                    Some((_, payload)) => return Ok(Vec::from(payload)),
+                match record.and_then(|record| record.payload()) {
+                    Some(payload) => return Ok(payload.into_owned()),
                     None if covered => return Err(none),
                     None => break,
                 }
@@ -155,9 +172,11 @@ impl Iter<'_> {
             }
             let mut wanted = Vec::new();
             if frame.header.kind == Kind::Group {
-                for (at, payload) in Records::new(lsn, frame.body) {
-                    if at >= self.next {
-                        wanted.push((Lsn(at), Vec::from(payload)));
+                let records = Records::new(lsn, frame.body);
+                for record in records.filter(|record| record.lsn >= self.next) {
+                    if self.only.is_none_or(|only| only == record.log) {
+                        let payload = record.payload().expect("the frame verified");
+                        wanted.push((Lsn(record.lsn), payload.into_owned()));
                     }
                 }
             }

@@ -15,9 +15,11 @@ extern crate std;
 mod commit;
 mod error;
 mod format;
+mod inspect;
 mod iter;
 mod lsn;
 mod options;
+mod record;
 mod recovery;
 mod rotate;
 mod segment;
@@ -25,9 +27,13 @@ mod wal;
 mod walker;
 
 pub use error::{CorruptRange, Damage, Error, Limit};
+pub use inspect::{
+    BadPart, FrameInfo, FrameKind, HeaderInfo, Inspected, Rest, Verified, VerifiedSegment,
+};
 pub use iter::Iter;
 pub use lsn::{Lsn, LsnRange};
 pub use options::{OpenMode, Options, SyncPolicy};
+pub use record::LogId;
 pub use recovery::{Recovery, Replayed};
 pub use segment::SegmentInfo;
 pub use wal::Wal;

@@ -15,6 +15,9 @@ pub struct Options {
     pub batch_bytes_max: u32,
     /// Released segments that are kept for reuse; beyond that they are deleted.
     pub spares_max: u32,
+    /// Records with at least this many bytes are compressed with LZ4, if that makes them shorter by an
+    /// eighth; `None`: none are.
+    pub compress_min: Option<u32>,
     /// What to do about corruption.
     pub mode: OpenMode,
     /// What a batch waits for before it counts as committed.
@@ -68,6 +71,7 @@ impl Default for Options {
             first_segment_bytes: 16 << 20,
             batch_bytes_max: 8 << 20,
             spares_max: 2,
+            compress_min: None,
             mode: OpenMode::Strict,
             sync: SyncPolicy::Group,
             owner: None,

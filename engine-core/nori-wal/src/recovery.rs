@@ -26,9 +26,10 @@ use norikv_types::Mono;
 use crate::format::{FrameBuf, Kind};
 use crate::rotate::free;
 use crate::wal::{Health, State};
-use crate::{CorruptRange, Error, Lsn, LsnRange, OpenMode, Options};
+use crate::{CorruptRange, Error, LogId, Lsn, LsnRange, OpenMode, Options};
 
 use inventory::Inventory;
+pub(crate) use inventory::read_header;
 use replay::Replay;
 
 /// What opening found.
@@ -60,6 +61,8 @@ pub enum Replayed<'a> {
     Record {
         /// Its position.
         lsn: Lsn,
+        /// The log that it belongs to.
+        log: LogId,
         /// Its bytes.
         payload: &'a [u8],
     },
@@ -153,7 +156,7 @@ pub(crate) fn open(
 }
 
 /// Hands out what the log in `store` holds, and changes nothing.
-pub(crate) fn read(
+pub(crate) fn read_all(
     store: &dyn BlockStore,
     mode: OpenMode,
     replay: &mut dyn FnMut(Replayed<'_>),
@@ -175,7 +178,7 @@ pub(crate) fn read(
     })
 }
 
-fn logs(store: &dyn BlockStore) -> Result<Vec<ObjectId>, Error> {
+pub(crate) fn logs(store: &dyn BlockStore) -> Result<Vec<ObjectId>, Error> {
     let mut ids = store.list()?;
     ids.retain(|id| id.kind == ObjectKind::Log);
     Ok(ids)

@@ -128,16 +128,14 @@ impl Wal {
         }
     }
 
-    /// Frees the segments wholly below `lsn`, oldest first.
-    pub(crate) fn release(&self, lsn: u64) -> Result<(), Error> {
+    /// Frees segments that nobody needs, oldest first.
+    pub(crate) fn release(&self, is_free: impl Fn(&Segment) -> bool) -> Result<(), Error> {
         let _one = self.releasing.lock();
         loop {
             let mut state = self.state.lock();
             state.check()?;
             let oldest = match state.segments.front() {
-                Some(oldest) if state.segments.len() > 1 && oldest.end() <= lsn => {
-                    Arc::clone(oldest)
-                }
+                Some(oldest) if state.segments.len() > 1 && is_free(oldest) => Arc::clone(oldest),
                 _ => return Ok(()),
             };
             if !state.rooted {

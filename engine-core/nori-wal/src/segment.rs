@@ -3,14 +3,15 @@
 //! **Invariant: `end` never lies above what was synced**, so whoever reads below it reads records
 //! that survive.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nori_env::sync::{AtomicU64, Mutex, Ordering};
 use nori_env::{BlockObject, IoError};
 
-use crate::Lsn;
 use crate::walker::Walker;
+use crate::{LogId, Lsn};
 
 /// One segment of the running log.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ pub(crate) struct Segment {
     /// Where its frames may reach, as an offset.
     pub capacity: u64,
     end: AtomicU64,
+    /// Which logs have records in it, and where the last record of each ends.
+    tenants: Mutex<BTreeMap<LogId, u64>>,
+    /// The one that wrote last, and where that ended: not in `tenants` yet.
+    last: Mutex<(LogId, u64)>,
     /// Positions of frames, a good distance apart: where a read starts to walk.
     marks: Mutex<Vec<u64>>,
 }
@@ -55,6 +60,8 @@ impl Segment {
             object,
             capacity,
             end: AtomicU64::new(base),
+            tenants: Mutex::default(),
+            last: Mutex::default(),
             marks: Mutex::new(Vec::new()),
         }
     }
@@ -84,6 +91,23 @@ impl Segment {
         {
             marks.push(frame);
         }
+    }
+
+    /// A record of `log` was staged that ends at `end`.
+    pub(crate) fn note(&self, log: LogId, end: u64) {
+        let mut last = self.last.lock();
+        if last.0 != log {
+            self.tenants.lock().insert(last.0, last.1);
+        }
+        *last = (log, end);
+    }
+
+    /// Where the last record of each log in it ends; of some an earlier end, or zero, too.
+    pub(crate) fn tenants(&self) -> Vec<(LogId, u64)> {
+        let last = *self.last.lock();
+        let tenants = self.tenants.lock();
+        let others = tenants.iter().map(|(log, end)| (*log, *end));
+        others.chain([last]).collect()
     }
 
     /// Cuts what stands at or above `end`.

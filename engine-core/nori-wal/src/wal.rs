@@ -5,9 +5,10 @@
 //! it writes carries `durable` as its watermark, so a later frame proves the ones that were synced
 //! before it. `written` runs ahead of `durable` where the policy does not wait for syncs.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
 use nori_env::sync::{Mutex, Park};
 use nori_env::{BlockObject, BlockStore, Entropy};
@@ -16,6 +17,7 @@ use norikv_types::Mono;
 use crate::format::{
     FRAME_HEADER_LEN, FrameBuf, Kind, LINK_BODY_LEN, RECORD_HEADER_LEN, STEP, aligned,
 };
+use crate::record::{LogId, Outgoing};
 use crate::recovery::{Recovery, Replayed};
 use crate::segment::{Segment, SegmentInfo};
 use crate::{Error, Limit, Lsn, LsnRange, OpenMode, Options, SyncPolicy};
@@ -30,6 +32,8 @@ pub struct Wal {
     pub(crate) align: u32,
     pub(crate) state: Mutex<State>,
     pub(crate) park: Park,
+    /// Below what each log needs nothing any more.
+    pub(crate) released: Mutex<BTreeMap<LogId, u64>>,
     /// One release at a time.
     pub(crate) releasing: Mutex<()>,
 }
@@ -106,7 +110,7 @@ impl Wal {
         mode: OpenMode,
         replay: &mut dyn FnMut(Replayed<'_>),
     ) -> Result<Recovery, Error> {
-        crate::recovery::read(store, mode, replay)
+        crate::recovery::read_all(store, mode, replay)
     }
 
     fn new(
@@ -123,6 +127,7 @@ impl Wal {
             align,
             state: Mutex::new(state),
             park: Park::new(),
+            released: Mutex::default(),
             releasing: Mutex::new(()),
         }
     }
@@ -130,14 +135,44 @@ impl Wal {
     /// Copies `batch` into the open group. The batch is atomic: after a crash all of its records
     /// are there or none. Returns the end of the batch: durable once
     /// [`durable_lsn`](Self::durable_lsn) reaches it. Record `i` starts at that position minus the
-    /// payloads from `i` on and minus [`RECORD_OVERHEAD`](Self::RECORD_OVERHEAD) for each.
+    /// payloads from `i` on and minus [`RECORD_OVERHEAD`](Self::RECORD_OVERHEAD) for each, where
+    /// nothing is compressed.
     ///
     /// Does no I/O unless the group or the segment is full; then it commits or rotates first.
     ///
     /// # Errors
     /// `TooLarge`, `Closed`, `Poisoned`, `Io`: nothing was staged.
     pub fn stage(&self, batch: &[&[u8]]) -> Result<Lsn, Error> {
-        let add = self.batch_bytes(batch)?;
+        self.stage_to(LogId::MAIN, batch)
+    }
+
+    /// As [`stage`](Self::stage), for `log`. Its records take four bytes more each than those of
+    /// [`LogId::MAIN`].
+    ///
+    /// # Errors
+    /// As [`stage`](Self::stage).
+    pub fn stage_to(&self, log: LogId, batch: &[&[u8]]) -> Result<Lsn, Error> {
+        self.check_batch(log, batch)?;
+        if self.options.compress_min.is_none() {
+            let records = batch
+                .iter()
+                .map(|payload| Outgoing::new(log, payload, None));
+            return self.stage_records(log, records);
+        }
+        let min = self.options.compress_min;
+        let records: Vec<_> = (batch.iter())
+            .map(|payload| Outgoing::new(log, payload, min))
+            .collect();
+        self.stage_records(log, records.iter())
+    }
+
+    fn stage_records<'a, R: Borrow<Outgoing<'a>>>(
+        &self,
+        log: LogId,
+        records: impl Iterator<Item = R> + Clone,
+    ) -> Result<Lsn, Error> {
+        let lens = records.clone().map(|record| record.borrow().len());
+        let add: u64 = lens.sum();
         let mut state = self.state.lock();
         loop {
             state.check()?;
@@ -153,10 +188,12 @@ impl Wal {
                 self.roll(&[], Some(add))?;
                 state = self.state.lock();
             } else {
-                for payload in batch {
-                    state.open.push(payload);
+                for record in records {
+                    state.open.push(record.borrow());
                 }
-                return Ok(Lsn(state.staged_end()));
+                let end = state.staged_end();
+                state.active().note(log, end);
+                return Ok(Lsn(end));
             }
         }
     }
@@ -179,7 +216,15 @@ impl Wal {
     /// # Errors
     /// As those two.
     pub fn append(&self, batch: &[&[u8]]) -> Result<Lsn, Error> {
-        let end = self.stage(batch)?;
+        self.append_to(LogId::MAIN, batch)
+    }
+
+    /// As [`append`](Self::append), for `log`.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_to(&self, log: LogId, batch: &[&[u8]]) -> Result<Lsn, Error> {
+        let end = self.stage_to(log, batch)?;
         self.reach(self.state.lock(), end.0)?;
         Ok(end)
     }
@@ -257,7 +302,27 @@ impl Wal {
     /// # Errors
     /// As [`commit`](Self::commit); those freed before the failure stay freed.
     pub fn release_before(&self, lsn: Lsn) -> Result<(), Error> {
-        self.release(lsn.0)
+        self.release(|oldest| oldest.end() <= lsn.0)
+    }
+
+    /// `log` needs none of its records below `lsn` any more. Frees the oldest segments as long as
+    /// every log that has records in them has said so; those that have none are not asked. This is
+    /// not remembered over an opening: each log says it again.
+    ///
+    /// # Errors
+    /// As [`release_before`](Self::release_before).
+    pub fn release_log(&self, log: LogId, lsn: Lsn) -> Result<(), Error> {
+        let released = {
+            let mut released = self.released.lock();
+            let known = released.entry(log).or_default();
+            *known = lsn.0.max(*known);
+            released.clone()
+        };
+        self.release(|oldest| {
+            let done = |log, end| released.get(&log).is_some_and(|below| end <= *below);
+            let tenants = oldest.tenants();
+            (tenants.into_iter()).all(|(log, end)| end == 0 || done(log, end))
+        })
     }
 
     /// Everything below is durable.
@@ -320,16 +385,16 @@ impl Wal {
         )
     }
 
-    fn batch_bytes(&self, batch: &[&[u8]]) -> Result<u64, Error> {
-        let max = u64::from(self.options.batch_bytes_max);
+    fn check_batch(&self, log: LogId, batch: &[&[u8]]) -> Result<(), Error> {
+        let max = u64::from(self.options.batch_bytes_max).min(GROUP_BYTES_MAX);
         let got = (batch.iter()).fold(0u64, |sum, payload| {
-            sum.saturating_add((RECORD_HEADER_LEN + payload.len()) as u64)
+            sum.saturating_add(Outgoing::new(log, payload, None).len())
         });
         if got > max {
             let limit = Limit::BatchBytesMax;
             return Err(Error::TooLarge { limit, max, got });
         }
-        Ok(got)
+        Ok(())
     }
 
     /// Whether `add` more bytes keep the open group below its limit.
@@ -418,4 +483,6 @@ pub(crate) fn frame_align(store: &dyn BlockStore) -> u32 {
     }
 }
 
+/// What the lengths of records can say.
+const GROUP_BYTES_MAX: u64 = (1 << 30) - 64;
 pub(crate) const LINK_LEN: u64 = (FRAME_HEADER_LEN + LINK_BODY_LEN) as u64;

@@ -98,6 +98,9 @@ pub(super) fn write(
     let len = bytes.len() as u64;
     let bridge = Segment::new(number, bridge.uid, base, data_start, object, len);
     bridge.advance(base, head.base);
+    for record in found.carried.iter().flat_map(FrameBuf::records) {
+        bridge.note(record.log, record.lsn + record.len());
+    }
     Ok(New {
         bridge,
         active,

@@ -277,7 +277,10 @@ fn scan(walker: &mut Walker) -> Result<(u64, Option<Name>), Error> {
     Ok((watermark, link))
 }
 
-fn read_header(object: &dyn BlockObject, id: ObjectId) -> Result<Option<SegmentHeader>, Error> {
+pub(crate) fn read_header(
+    object: &dyn BlockObject,
+    id: ObjectId,
+) -> Result<Option<SegmentHeader>, Error> {
     let mut bytes = [0; HEADER_LEN];
     match object.read_at(0, &mut bytes) {
         Ok(()) => {}

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use norikv_types::{Mutant, breaks};
 
-use crate::format::{FrameBuf, Kind, Name, Records, link_target};
+use crate::format::{FrameBuf, Kind, Name, link_target};
+use crate::record::Records;
 use crate::segment::Segment;
 use crate::walker::Walker;
 use crate::{CorruptRange, Damage, Error, Lsn, LsnRange, OpenMode};
@@ -250,10 +251,16 @@ impl<'a> Replay<'a> {
             let kind = frame.header.kind;
             match kind {
                 Kind::Group => {
-                    for (lsn, payload) in Records::new(lsn, frame.body) {
+                    for record in Records::new(lsn, frame.body) {
                         self.records += 1;
-                        let lsn = Lsn(lsn);
-                        replay(Replayed::Record { lsn, payload });
+                        if let Some(segment) = &segment {
+                            segment.note(record.log, record.lsn + record.len());
+                        }
+                        replay(Replayed::Record {
+                            lsn: Lsn(record.lsn),
+                            log: record.log,
+                            payload: &record.payload().expect("the frame verified"),
+                        });
                     }
                 }
                 Kind::Table => replay(Replayed::Table(frame.body)),

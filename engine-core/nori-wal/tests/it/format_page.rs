@@ -80,7 +80,7 @@ fn the_worked_example_is_read() {
     let mut records = Vec::new();
     let entropy = Arc::new(Repeated(AtomicU64::new(4)));
     let (_, recovery) = Wal::open(Arc::new(store), entropy, options(), &mut |replayed| {
-        if let Replayed::Record { lsn, payload } = replayed {
+        if let Replayed::Record { lsn, payload, .. } = replayed {
             records.push((lsn.0, payload.to_vec()));
         }
     })

@@ -5,6 +5,8 @@ mod support;
 
 mod damage;
 mod format_page;
+mod inspect;
+mod logs;
 mod policy;
 mod read_only;
 mod released;

@@ -12,7 +12,7 @@ use crate::support::{Seeded, open, small};
 fn replayed(store: &dyn BlockStore) -> Vec<(Lsn, Vec<u8>)> {
     let mut records = Vec::new();
     Wal::replay(store, OpenMode::Strict, &mut |found| {
-        if let Replayed::Record { lsn, payload } = found {
+        if let Replayed::Record { lsn, payload, .. } = found {
             records.push((lsn, payload.to_vec()));
         }
     })

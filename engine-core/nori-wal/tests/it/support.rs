@@ -64,7 +64,7 @@ pub(crate) fn open(
         options.clone(),
         &mut |replayed| match replayed {
             Replayed::Table(table) => seen.tables.push((seen.records.len(), table.to_vec())),
-            Replayed::Record { lsn, payload } => seen.records.push((lsn, payload.to_vec())),
+            Replayed::Record { lsn, payload, .. } => seen.records.push((lsn, payload.to_vec())),
             Replayed::End { .. } => {}
         },
     )?;

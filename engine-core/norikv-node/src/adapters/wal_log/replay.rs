@@ -43,7 +43,7 @@ impl Replay {
                 Some(rows) => rows.iter().for_each(|row| self.state_row(row)),
                 None => self.make_no_sense(format!("a segment's table of {} bytes", bytes.len())),
             },
-            Replayed::Record { lsn, payload } => match Owned::decode(payload) {
+            Replayed::Record { lsn, payload, .. } => match Owned::decode(payload) {
                 Some(record) => self.apply(lsn, record),
                 None => self.make_no_sense(format!("the record at {lsn}")),
             },
