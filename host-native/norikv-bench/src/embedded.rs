@@ -1,132 +1,164 @@
-//! The embedded store: filled, read and scanned by threads of this process.
+//! Embedded engines side by side: filled, read, scanned and synced, each in processes of its own.
 
+mod args;
+mod cell;
 mod engine;
-mod jobs;
-mod nori;
+mod engines;
+mod group;
+mod groups;
+mod plot;
+mod rounds;
+mod session;
+mod summary;
+mod tables;
 mod workload;
 
-pub use engine::{Durability, Engine};
-pub use nori::Nori;
-pub use workload::{KEY_BYTES, SCAN_KEYS, VALUE_BYTES};
+pub use args::EmbeddedArgs;
+pub use cell::{KEYS_MIN, run_cell};
+pub use engine::{Durability, ENGINES, Engine, EngineKind, Sizes};
+pub use group::{GROUPS, Group, Measured};
+pub use groups::VALUE_BYTES;
+pub use session::KEY_BYTES;
+pub use summary::{Failure, LoadRow, Memory, Row, Spread, SyncCount};
+pub use workload::Load;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::measure::{Figure, Times};
+use crate::machine::Machine;
 use crate::scratch::Scratch;
 
 /// What is done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
-    /// Keys that are stored; at least 1,000.
+    /// Engines by name; all of this build when there is none.
+    pub engines: Vec<String>,
+    /// Workloads, groups of them, or beginnings of their names; all when there is none.
+    pub workloads: Vec<String>,
+    /// How often each engine runs each group.
+    pub rounds: u32,
+    /// Keys of a store.
     pub keys: u64,
-    /// How long each reading workload and each synced fill takes.
-    pub times: Times,
-    /// Sizes of the store.
+    /// How long each timed workload takes; counted ones are cut short after five times as long.
+    pub seconds: f64,
+    /// Sizes of a store.
     pub sizes: Sizes,
-}
-
-/// Sizes of a store, the same for every engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Sizes {
-    /// Bytes of writes held in memory before they are written to a table.
-    pub memtable_bytes: u64,
-    /// Bytes of the cache of blocks.
-    pub cache_bytes: u64,
+    /// Whether to count syncs with `perf`, where it is there.
+    pub counts_syncs: bool,
+    /// The arguments that make this program call [`run_cell`] with the argument after them.
+    pub cell_command: Vec<String>,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// The engine.
-    pub engine: &'static str,
-    /// Keys that were stored.
+    /// The version of NoriKV.
+    pub version: &'static str,
+    /// Where it ran.
+    pub machine: Machine,
+    /// The machine's load while it ran: smallest, median and largest.
+    pub load: Option<Spread>,
+    /// Engines and their versions.
+    pub engines: Vec<(String, String)>,
+    /// Rounds.
+    pub rounds: u32,
+    /// Keys of a store.
     pub keys: u64,
     /// Bytes of a key.
     pub key_bytes: usize,
-    /// Bytes of a value.
+    /// Bytes of a value, where the workload does not say otherwise.
     pub value_bytes: usize,
-    /// Sizes of the store.
+    /// How long each timed workload was measured, in seconds.
+    pub seconds: f64,
+    /// Sizes of a store.
     pub sizes: Sizes,
-    /// Each workload.
-    pub figures: Vec<Figure>,
-    /// What the fill left behind.
-    pub load: Load,
+    /// A row for each workload and engine.
+    pub rows: Vec<Row>,
+    /// Syncs for each commit.
+    pub syncs: Vec<SyncCount>,
+    /// Peak memory.
+    pub memory: Vec<Memory>,
+    /// What failed: an engine that answered wrongly is among them.
+    pub failures: Vec<Failure>,
 }
 
-/// What filling the store cost beyond the puts, and what it takes on disk.
-#[derive(Debug, Clone, Serialize)]
-pub struct Load {
-    /// Bytes of all keys and values.
-    pub logical_bytes: u64,
-    /// How long flushes and compactions went on after the last put.
-    pub settle_seconds: f64,
-    /// Processor time of that for one put, in microseconds.
-    pub settle_cpu_us: f64,
-    /// Bytes handed to write calls for the fill until the store was settled.
-    pub written_bytes: u64,
-    /// The same, divided by the logical bytes.
-    pub write_amplification: f64,
-    /// Bytes on disk once settled.
-    pub space_bytes: u64,
-    /// The same, divided by the logical bytes.
-    pub space_amplification: f64,
-}
-
-impl Default for Sizes {
+impl Default for Settings {
+    /// Everything, three rounds of half a million keys: about ten minutes with five engines.
     fn default() -> Self {
         Self {
-            memtable_bytes: 64 << 20,
-            cache_bytes: 64 << 20,
+            engines: Vec::new(),
+            workloads: Vec::new(),
+            rounds: 3,
+            keys: 500_000,
+            seconds: 1.0,
+            sizes: Sizes::default(),
+            counts_syncs: true,
+            cell_command: vec!["cell".to_owned()],
         }
     }
 }
 
-/// Measures `E` in `scratch`; `progress` hears what begins.
+impl Settings {
+    /// The engines that are asked for.
+    fn engines(&self) -> Result<Vec<EngineKind>> {
+        if self.engines.is_empty() {
+            return Ok(ENGINES.to_vec());
+        }
+        let by_name = |name: &String| {
+            let known: Vec<_> = ENGINES.iter().map(|engine| engine.name).collect();
+            EngineKind::by_name(name)
+                .with_context(|| format!("this build has no {name}, but {}", known.join(", ")))
+        };
+        self.engines.iter().map(by_name).collect()
+    }
+
+    /// The groups with the workloads that are asked for.
+    fn groups(&self) -> Result<Vec<Group>> {
+        let is_wanted = |group: &&Group| {
+            let names = || std::iter::once(&group.name).chain(group.workloads);
+            let mut wanted = self.workloads.iter();
+            self.workloads.is_empty()
+                || wanted.any(|wanted| names().any(|name| name.starts_with(wanted.as_str())))
+        };
+        let groups: Vec<Group> = GROUPS.iter().filter(is_wanted).copied().collect();
+        ensure!(
+            !groups.is_empty(),
+            "no workload is called {}",
+            self.workloads.join(" or ")
+        );
+        Ok(groups)
+    }
+}
+
+/// Measures engines in `scratch`; `progress` hears what begins, and which share is done.
 ///
 /// # Errors
-/// When the engine fails or answers wrongly: there are no figures then.
-///
-/// # Panics
-/// When there are fewer than 1,000 keys.
-pub fn run<E: Engine>(
+/// When there is nothing to run. What fails while it runs is in the report.
+pub fn run(
     settings: &Settings,
     scratch: &Scratch,
-    progress: &mut dyn FnMut(&str),
+    progress: &mut dyn FnMut(&str, f64),
 ) -> Result<Report> {
-    assert!(settings.keys >= KEYS_MIN, "too few keys to draw from");
-    let folder = scratch.join("embedded");
-    std::fs::create_dir(&folder)?;
-    progress("nothing");
-    let mut figures = vec![workload::nothing(settings)?];
-    let engine = E::open(&folder, Durability::Unsynced, &settings.sizes)?;
-    progress("fillrandom");
-    let (fill, load) = workload::fill_random(&engine, &folder, settings)?;
-    figures.push(fill);
-    progress("readrandom");
-    figures.push(workload::read_random(&engine, settings)?);
-    progress("readmissing");
-    figures.push(workload::read_missing(&engine, settings)?);
-    progress("readhot");
-    figures.push(workload::read_hot(&engine, settings)?);
-    progress("scan100");
-    figures.push(workload::scan(&engine, settings)?);
-    drop(engine);
-    std::fs::remove_dir_all(&folder)?;
-    progress("rawsync");
-    figures.push(workload::raw_sync(scratch.path(), settings)?);
-    progress("fillsync");
-    figures.extend(workload::fill_sync_each::<E>(scratch.path(), settings)?);
+    cell::check(settings.keys, settings.seconds)?;
+    let machine = Machine::of(scratch.path());
+    let results = rounds::run(settings, scratch, progress)?;
+    let engines = settings.engines()?.into_iter();
     Ok(Report {
-        engine: E::NAME,
+        version: env!("CARGO_PKG_VERSION"),
+        machine,
+        load: Spread::of(results.loads.iter().copied()),
+        engines: engines
+            .map(|engine| (engine.name.to_owned(), engine.version.to_owned()))
+            .collect(),
+        rounds: settings.rounds,
         keys: settings.keys,
         key_bytes: KEY_BYTES,
         value_bytes: VALUE_BYTES,
-        sizes: settings.sizes.clone(),
-        figures,
-        load,
+        seconds: settings.seconds,
+        sizes: settings.sizes,
+        rows: results.rows(),
+        memory: results.memory(),
+        syncs: results.syncs,
+        failures: results.failures,
     })
 }
-
-/// Fewest keys that are worth a measurement.
-pub const KEYS_MIN: u64 = 1_000;

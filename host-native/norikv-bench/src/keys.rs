@@ -28,6 +28,17 @@ pub const fn scatter(index: u64) -> u64 {
     word ^ (word >> 31)
 }
 
+/// The index that [`scatter`] made `word` of.
+#[must_use]
+pub const fn gather(word: u64) -> u64 {
+    let mut index = word ^ (word >> 31) ^ (word >> 62);
+    index = index.wrapping_mul(0x3196_42b2_d24d_8ec3);
+    index = index ^ (index >> 27) ^ (index >> 54);
+    index = index.wrapping_mul(0x96de_1b17_3f11_9089);
+    index = index ^ (index >> 30) ^ (index >> 60);
+    index.wrapping_sub(0x9e37_79b9_7f4a_7c15)
+}
+
 /// Draws indexes below a bound.
 #[derive(Debug, Clone)]
 pub struct Choice {

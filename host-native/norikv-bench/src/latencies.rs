@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The times of operations, from 1 ns to 10 minutes.
 #[derive(Debug, Clone)]
 pub struct Latencies(Histogram<u64>);
 
 /// Percentiles in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// Half of the operations took at most this long.
     pub p50_us: f64,

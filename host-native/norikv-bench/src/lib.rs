@@ -14,11 +14,11 @@ mod scratch;
 mod usage;
 mod values;
 
-pub use keys::{Choice, scatter, write_key};
+pub use keys::{Choice, gather, scatter, write_key};
 pub use latencies::{Latencies, Percentiles};
 pub use machine::Machine;
-pub use measure::{Figure, Gate, Tally, Times, Window, counted, timed};
+pub use measure::{Figure, Gate, PATIENCE, Tally, Times, Window, counted, timed};
 pub use report::Run;
 pub use scratch::{Scratch, space_of};
-pub use usage::{Sample, Usage};
-pub use values::{is_value_of, write_value};
+pub use usage::{Sample, Usage, peak_memory_bytes};
+pub use values::{WORDS_COMPARED, is_value_of, write_value};

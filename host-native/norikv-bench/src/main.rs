@@ -5,46 +5,58 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use clap::{Parser, Subcommand};
-use norikv_bench::embedded::{self, Nori};
+use clap::{Args, Parser, Subcommand};
+use norikv_bench::embedded::{EmbeddedArgs, run_cell};
 use norikv_bench::{Machine, Run, Scratch, Times, cluster};
 
-/// Measures NoriKV on this machine.
-///
-/// Without a command: a cluster of three nodes, and the embedded store. Build it with --release.
+/// Measures NoriKV on this machine. Build it with --release.
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Args {
+struct Arguments {
     #[command(subcommand)]
-    what: Option<What>,
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// A cluster of three nodes in this process.
+    Cluster(ClusterArgs),
+    /// The embedded store beside other embedded engines.
+    Embedded(EmbeddedArgs),
+    /// A part of `embedded`, in a process of its own.
+    #[command(hide = true)]
+    Cell {
+        /// What to do, as JSON.
+        spec: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ClusterArgs {
     /// Seconds for which each figure is measured; before that it warms up for a fifth as long.
-    #[arg(long, global = true, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Keys in the embedded store.
-    #[arg(long, global = true, default_value_t = 1_000_000,
-        value_parser = clap::value_parser!(u64).range(embedded::KEYS_MIN..))]
-    keys: u64,
     /// Print one line of JSON instead of tables.
-    #[arg(long, global = true)]
+    #[arg(long)]
     json: bool,
     /// Where the data goes, in a fresh folder that is removed at the end [default: the folder for
     /// temporary files].
-    #[arg(long, global = true)]
+    #[arg(long)]
     dir: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-enum What {
-    /// Only the cluster.
-    Cluster,
-    /// Only the embedded store.
-    Embedded,
+fn main() -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match Arguments::parse().what {
+        What::Cluster(args) => run_cluster(&args, &mut out),
+        What::Embedded(args) => args.run(&["cell"], &mut out),
+        What::Cell { spec } => run_cell(&spec, &mut out),
+    }
 }
 
-fn main() -> Result<()> {
-    let args = Args::parse();
+fn run_cluster(args: &ClusterArgs, out: &mut dyn Write) -> Result<()> {
     ensure!(
-        args.seconds >= 0.01 && args.seconds <= 3_600.0,
+        (0.01..=3_600.0).contains(&args.seconds),
         "--seconds is between 0.01 and 3600"
     );
     let times = Times {
@@ -57,35 +69,17 @@ fn main() -> Result<()> {
         // Whether anybody reads it is all the same.
         let _unread = writeln!(std::io::stderr(), "measuring {what} …");
     };
-    let wanted = |what: What| args.what.is_none_or(|only| only == what);
-    let cluster = if wanted(What::Cluster) {
-        let settings = cluster::Settings::new(times);
-        Some(cluster::run(&settings, &scratch, &mut progress)?)
-    } else {
-        None
-    };
-    let embedded = if wanted(What::Embedded) {
-        let settings = embedded::Settings {
-            keys: args.keys,
-            times,
-            sizes: embedded::Sizes::default(),
-        };
-        Some(embedded::run::<Nori>(&settings, &scratch, &mut progress)?)
-    } else {
-        None
-    };
+    let settings = cluster::Settings::new(times);
     let run = Run {
         version: env!("CARGO_PKG_VERSION"),
         machine,
         seconds: times.measured.as_secs_f64(),
         warm_up_seconds: times.warm_up.as_secs_f64(),
-        cluster,
-        embedded,
+        cluster: cluster::run(&settings, &scratch, &mut progress)?,
     };
     scratch.remove()?;
-    let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &run)?;
+        serde_json::to_writer(&mut *out, &run)?;
         writeln!(out)?;
     } else {
         write!(out, "{}", run.text())?;

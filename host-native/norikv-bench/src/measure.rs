@@ -5,12 +5,12 @@
 //! percentiles are theirs.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::latencies::{Latencies, Percentiles};
 use crate::usage::{Sample, Usage};
@@ -25,7 +25,7 @@ pub struct Times {
 }
 
 /// One measured figure.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Figure {
     /// What was done.
     pub name: String,
@@ -53,7 +53,11 @@ pub struct Figure {
 
 /// Tells the workers of a measurement whether their operations count.
 #[derive(Debug, Default)]
-pub struct Gate(AtomicU8);
+pub struct Gate {
+    state: AtomicU8,
+    /// Something was counted.
+    any: AtomicBool,
+}
 
 /// What a worker counts.
 #[derive(Debug, Default)]
@@ -75,13 +79,16 @@ impl Gate {
     /// Whether to go on.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != CLOSED
+        self.state.load(Ordering::Relaxed) != CLOSED
     }
 
     /// Counts an operation that began at `start` and ended now, if the window is open.
     pub fn count(&self, start: Instant, well: bool, tally: &mut Tally) {
         let took = start.elapsed();
-        if self.0.load(Ordering::Relaxed) == OPEN {
+        if self.state.load(Ordering::Relaxed) == OPEN {
+            if !self.any.load(Ordering::Relaxed) {
+                self.any.store(true, Ordering::Relaxed);
+            }
             if well {
                 tally.latencies.record(took);
             } else {
@@ -90,17 +97,22 @@ impl Gate {
         }
     }
 
-    /// Opens the window after the warm-up and closes it again; meanwhile workers work.
+    /// Opens the window after the warm-up and closes it again; meanwhile workers work. On a machine
+    /// so busy that no operation has ended by then, the window stays open until one has, or
+    /// [`PATIENCE`] has passed.
     #[must_use]
     pub fn watch(&self, times: Times) -> Window {
         thread::sleep(times.warm_up);
         let before = Sample::take();
         let start = Instant::now();
-        self.0.store(OPEN, Ordering::Relaxed);
+        self.state.store(OPEN, Ordering::Relaxed);
         thread::sleep(times.measured);
+        while !self.any.load(Ordering::Relaxed) && start.elapsed() < times.measured + PATIENCE {
+            thread::sleep(Duration::from_millis(1));
+        }
         // The workers must be alive for this.
         let after = Sample::take();
-        self.0.store(CLOSED, Ordering::Relaxed);
+        self.state.store(CLOSED, Ordering::Relaxed);
         Window {
             seconds: start.elapsed().as_secs_f64(),
             usage: after.since(&before),
@@ -193,13 +205,15 @@ pub fn timed<W: FnMut() -> Result<()>>(
     window.figure(name, threads, tallies.with_context(|| name.to_owned())?)
 }
 
-/// Does `operation` once for each number below `count`, on one thread. All of it counts.
+/// Does `operation` once for each number below `count`, on one thread, and stops early once `limit`
+/// has passed. All of it counts; `operations` says how far it came.
 ///
 /// # Errors
 /// The first error of an operation.
 pub fn counted(
     name: &str,
     count: u64,
+    limit: Duration,
     mut operation: impl FnMut(u64) -> Result<()> + Send,
 ) -> Result<Figure> {
     let client = thread::Builder::new().name("client".to_owned());
@@ -210,7 +224,11 @@ pub fn counted(
         for number in 0..count {
             let start = Instant::now();
             operation(number)?;
-            tally.latencies.record(start.elapsed());
+            let end = Instant::now();
+            tally.latencies.record(end - start);
+            if end - begin > limit {
+                break;
+            }
         }
         let window = Window {
             seconds: begin.elapsed().as_secs_f64(),
@@ -229,6 +247,8 @@ pub fn counted(
     window.figure(name, 1, [tally])
 }
 
+/// How long a window waits for the first operation to end.
+pub const PATIENCE: Duration = Duration::from_secs(3);
 /// The window is open. Before, the gate is 0.
 const OPEN: u8 = 1;
 /// The window was open, and workers end.

@@ -5,11 +5,10 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 use crate::cluster;
-use crate::embedded;
 use crate::machine::Machine;
 use crate::measure::Figure;
 
-/// Everything a run gives out: where, what and the figures.
+/// Everything a run of the cluster gives out: where, what and the figures.
 #[derive(Debug, Clone, Serialize)]
 pub struct Run {
     /// The version of NoriKV.
@@ -20,10 +19,8 @@ pub struct Run {
     pub seconds: f64,
     /// How long it ran before that, in seconds.
     pub warm_up_seconds: f64,
-    /// The cluster, if it was measured.
-    pub cluster: Option<cluster::Report>,
-    /// The embedded store, if it was measured.
-    pub embedded: Option<embedded::Report>,
+    /// The cluster.
+    pub cluster: cluster::Report,
 }
 
 impl Run {
@@ -31,12 +28,7 @@ impl Run {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.head();
-        if let Some(cluster) = &self.cluster {
-            text.push_str(&cluster_text(cluster));
-        }
-        if let Some(embedded) = &self.embedded {
-            text.push_str(&embedded_text(embedded));
-        }
+        text.push_str(&cluster_text(&self.cluster));
         text
     }
 
@@ -104,33 +96,6 @@ fn roles(figure: &Figure) -> String {
     roles.collect::<Vec<_>>().join(", ")
 }
 
-fn embedded_text(report: &embedded::Report) -> String {
-    let load = &report.load;
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    format!(
-        "\nEmbedded: {}, {} keys of {} B, half-compressible values of {} B, \
-         memtable {} MiB, cache {} MiB, LZ4, 10-bit filters, 4 KiB blocks\n\n{}\n\n\
-         fillrandom has no log; after it {:.1} s of flush and compaction ({:.2} CPU µs/put).\n\
-         Logical {:.0} MiB, written {:.0} MiB (× {:.2}), on disk {:.0} MiB (× {:.2}).\n\
-         `nothing` is the loop that measures; its cost is in every figure. `rawsync` \
-         overwrites 4 KiB of a file and syncs it, with no engine: what the disk allows.\n",
-        report.engine,
-        report.keys,
-        report.key_bytes,
-        report.value_bytes,
-        report.sizes.memtable_bytes >> 20,
-        report.sizes.cache_bytes >> 20,
-        table("threads", &report.figures),
-        load.settle_seconds,
-        load.settle_cpu_us,
-        mib(load.logical_bytes),
-        mib(load.written_bytes),
-        load.write_amplification,
-        mib(load.space_bytes),
-        load.space_amplification,
-    )
-}
-
 /// A line for each figure; `clients` is what they were done by.
 fn table(clients: &str, figures: &[Figure]) -> String {
     let has_written = figures.iter().any(|figure| figure.written_bytes.is_some());
@@ -176,7 +141,7 @@ fn table(clients: &str, figures: &[Figure]) -> String {
 }
 
 /// Three digits or so, thousands set apart: more would say more than was measured.
-fn short(figure: f64) -> String {
+pub(crate) fn short(figure: f64) -> String {
     match figure {
         figure if figure >= 1_000.0 => {
             let whole = format!("{figure:.0}");

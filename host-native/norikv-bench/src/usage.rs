@@ -82,6 +82,15 @@ fn written_bytes() -> u64 {
     line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }
 
+/// The most memory that this process ever held, in bytes; 0 where the system does not tell.
+#[must_use]
+pub fn peak_memory_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    kib.unwrap_or(0_u64) * 1024
+}
+
 /// The name of a thread without the number of it: `norikv-read-2` is a `norikv-read`.
 fn role(name: &str) -> &str {
     match name.rsplit_once('-') {

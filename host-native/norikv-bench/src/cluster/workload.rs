@@ -59,7 +59,7 @@ impl<'a> Workload<'a> {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     write_key(index, &mut key);
                     let mut value = vec![0; VALUE_BYTES];
-                    write_value(index, &mut value);
+                    write_value(index, 0, &mut value);
                     let value = Bytes::from(value);
                     let start = Instant::now();
                     let put = client.put(&key, value, Expect::Any).await;
@@ -89,7 +89,7 @@ impl<'a> Workload<'a> {
                 gate.count(start, got.is_ok(), &mut run.tally);
                 match got {
                     Ok(Some((value, _version))) => ensure!(
-                        is_value_of(index, &value, VALUE_BYTES),
+                        is_value_of(index, 0, &value, VALUE_BYTES),
                         "key {index} has a value that nobody wrote"
                     ),
                     Ok(None) => ensure!(may_miss, "key {index} was written and was not found"),

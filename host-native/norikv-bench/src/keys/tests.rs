@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Choice, scatter, write_key};
+use super::{Choice, gather, scatter, write_key};
 
 fn key(index: u64, bytes: usize) -> String {
     let mut key = vec![0; bytes];
@@ -77,4 +77,12 @@ fn zipf_draws_follow_the_law_for_the_first_ranks_and_stay_below_the_count() {
     // Half of the draws fall on a few of the indexes.
     let hot: u32 = seen.iter().take(30).sum();
     assert!(hot > draws / 2 && hot < draws, "{hot}");
+}
+
+#[test]
+fn what_is_scattered_is_gathered_again() {
+    for index in (0..64).map(|bit| 1_u64 << bit).chain(0..1_000) {
+        assert_eq!(gather(scatter(index)), index);
+        assert_eq!(gather(scatter(!index)), !index);
+    }
 }

@@ -60,7 +60,7 @@ fn the_rate_is_the_counted_operations_by_the_window_and_the_warm_up_is_left_out(
 #[test]
 fn counted_work_is_done_once_for_each_number_and_all_of_it_counts() {
     let mut numbers = Vec::new();
-    let figure = counted("push", 1_000, |number| {
+    let figure = counted("push", 1_000, Duration::MAX, |number| {
         numbers.push(number);
         Ok(())
     })
@@ -73,7 +73,7 @@ fn counted_work_is_done_once_for_each_number_and_all_of_it_counts() {
 fn an_error_of_a_worker_voids_the_measurement() {
     let error = timed("broken", 1, SHORT, |_thread| || bail!("no disk")).expect_err("void");
     assert!(format!("{error:#}").contains("no disk"), "{error:#}");
-    assert!(counted("broken", 5, |_number| bail!("no disk")).is_err());
+    assert!(counted("broken", 5, Duration::MAX, |_number| bail!("no disk")).is_err());
 }
 
 #[test]
