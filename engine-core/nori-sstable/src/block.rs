@@ -5,25 +5,40 @@
 //! target with prefix-compressed keys without putting any of them together.
 //!
 //! ```text
-//! block   := entry* restart* count          restart, count: u32, little-endian
+//! block   := entry* restart* (bucket* u16 buckets)? u32 count
 //! entry   := varint shared  varint rest  varint value_length
 //!            rest bytes of user key  u64 trailer  value
-//! restart := offset of an entry with shared = 0
+//! restart := u32 offset of an entry with shared = 0
 //! ```
+//! The count is that of the restart points; its top bit says whether there is a hash index. A
+//! bucket is a byte: the number of the restart point before all keys of that hash, 254 if there
+//! are several, 255 if there is no such key.
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{Damage, block_builder::common_prefix, key, varint};
+use crate::{
+    Damage,
+    block_builder::{BUCKET_COLLISION, BUCKET_EMPTY, HAS_HASH_INDEX, bucket_of, common_prefix},
+    key, varint,
+};
 
-/// A checked block payload; clones share its memory.
-#[derive(Debug, Clone)]
+/// A checked block payload, and what makes its search quick.
+#[derive(Debug)]
 pub(crate) struct Block {
     data: Bytes,
     /// Where entries end and restart points begin.
     entries_end: u32,
     restart_count: u32,
+    /// Buckets of the hash index, behind the restart points; 0: there is none.
+    bucket_count: u16,
+    /// Bytes that the keys at the first and the last restart point share at their start.
+    common: u32,
+    /// Of each restart point the eight bytes of its key behind those, as a number: they order
+    /// most keys without a look at the entries.
+    heads: Vec<u64>,
 }
 
 /// One entry, located.
@@ -41,19 +56,22 @@ pub(crate) struct Entry {
     pub(crate) value_end: usize,
 }
 
-/// The first entry at or behind the target of a search.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Hit {
-    pub(crate) entry: Entry,
-    /// Whether its user key is the target's.
-    pub(crate) same_user: bool,
-}
-
 impl Block {
-    /// Checks the restart points; entries are checked as they are read.
+    /// Checks the restart points; other entries are checked as they are read.
     pub(crate) fn new(data: Bytes) -> Result<Self, Damage> {
         let (body, count) = data.split_last_chunk::<4>().ok_or(Damage::Restarts)?;
-        let restart_count = u32::from_le_bytes(*count);
+        let count = u32::from_le_bytes(*count);
+        let restart_count = count & !HAS_HASH_INDEX;
+        let (body, bucket_count) = match count & HAS_HASH_INDEX {
+            0 => (body, 0),
+            _ => {
+                let (body, buckets) = body.split_last_chunk::<2>().ok_or(Damage::Restarts)?;
+                let buckets = u16::from_le_bytes(*buckets);
+                let length = body.len().checked_sub(usize::from(buckets));
+                let body = length.and_then(|length| body.get(..length));
+                (body.ok_or(Damage::Restarts)?, buckets)
+            }
+        };
         let restart_bytes = (restart_count as usize)
             .checked_mul(4)
             .ok_or(Damage::Restarts)?;
@@ -62,29 +80,65 @@ impl Block {
             .checked_sub(restart_bytes)
             .and_then(|end| u32::try_from(end).ok())
             .ok_or(Damage::Restarts)?;
-        let block = Self {
-            entries_end,
-            restart_count,
-            data,
-        };
-        let mut previous = None;
-        for index in 0..restart_count {
-            let restart = block.restart(index)?;
-            let in_order = previous.map_or(restart == 0, |p| p < restart);
-            if !in_order || restart as usize >= block.entries_end as usize {
-                return Err(Damage::Restarts);
-            }
-            previous = Some(restart);
-        }
         if restart_count == 0 {
             return Err(Damage::Restarts);
         }
+        let mut block = Self {
+            entries_end,
+            restart_count,
+            bucket_count,
+            common: 0,
+            heads: Vec::new(),
+            data,
+        };
+        block.read_heads()?;
         Ok(block)
     }
 
-    /// Bytes of the payload.
-    pub(crate) fn len(&self) -> usize {
-        self.data.len()
+    fn read_heads(&mut self) -> Result<(), Damage> {
+        let common = {
+            let first = self.restart_key(0)?;
+            let last = self.restart_key(self.restart_count - 1)?;
+            common_prefix(first, last)
+        };
+        let mut heads = Vec::with_capacity(self.restart_count as usize);
+        let mut previous = None;
+        for index in 0..self.restart_count {
+            let restart = self.restart(index)?;
+            if !previous.map_or(restart == 0, |previous| previous < restart) {
+                return Err(Damage::Restarts);
+            }
+            previous = Some(restart);
+            heads.push(head(self.restart_key(index)?, common));
+        }
+        self.common = u32::try_from(common).unwrap_or(u32::MAX);
+        self.heads = heads;
+        Ok(())
+    }
+
+    /// The key of the entry at a restart point.
+    pub(crate) fn restart_key(&self, index: u32) -> Result<&[u8], Damage> {
+        let entry = self.restart_entry(index)?;
+        Ok(self.bytes(entry.rest_start..entry.rest_end))
+    }
+
+    /// The trailer of the entry at a restart point.
+    pub(crate) fn restart_trailer(&self, index: u32) -> Result<u64, Damage> {
+        Ok(self.restart_entry(index)?.trailer)
+    }
+
+    #[inline]
+    fn restart_entry(&self, index: u32) -> Result<Entry, Damage> {
+        let entry = self.entry(self.restart(index)? as usize)?;
+        match entry.shared {
+            0 => Ok(entry),
+            _ => Err(Damage::Entry),
+        }
+    }
+
+    /// Bytes that it takes in memory: the payload and the heads.
+    pub(crate) fn weight(&self) -> u64 {
+        (self.data.len() + 8 * self.heads.len()) as u64
     }
 
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
@@ -125,10 +179,44 @@ impl Block {
         entry(entries, at).ok_or(Damage::Entry)
     }
 
-    /// The first entry that is not before (`user`, `bound`).
-    pub(crate) fn search(&self, user: &[u8], bound: u64) -> Result<Option<Hit>, Damage> {
-        let first = self.last_restart_before(user, bound)?;
-        let mut at = self.restart(first)? as usize;
+    /// The first entry that is not before (`user`, `bound`), in a block whose every entry is a
+    /// restart point, by number; their count if there is none.
+    #[inline]
+    pub(crate) fn search_index(&self, user: &[u8], bound: u64) -> Result<u32, Damage> {
+        self.restarts_before(user, bound)
+    }
+
+    /// The value of the entry at restart point `index`: in index blocks a handle or two.
+    #[inline]
+    pub(crate) fn index_value(&self, index: u32) -> Result<&[u8], Damage> {
+        let entry = self.restart_entry(index)?;
+        Ok(self.bytes(entry.value_start..entry.value_end))
+    }
+
+    /// The first entry of `user` that is not before `bound`, by the hash index if there is one.
+    #[inline]
+    pub(crate) fn find(&self, user: &[u8], hash: u64, bound: u64) -> Result<Option<Entry>, Damage> {
+        let restart = match self.bucket(hash) {
+            BUCKET_EMPTY => return Ok(None),
+            BUCKET_COLLISION => self.last_restart_before(user, bound)?,
+            restart => u32::from(restart),
+        };
+        self.find_from(restart, user, bound)
+    }
+
+    #[inline]
+    fn bucket(&self, hash: u64) -> u8 {
+        if self.bucket_count == 0 {
+            return BUCKET_COLLISION;
+        }
+        let start = self.entries_end as usize + 4 * self.restart_count as usize;
+        let at = start + bucket_of(hash, self.bucket_count);
+        self.data.get(at).copied().unwrap_or(BUCKET_COLLISION)
+    }
+
+    /// The first entry of `user` at or behind restart point `restart` that is not before `bound`.
+    fn find_from(&self, restart: u32, user: &[u8], bound: u64) -> Result<Option<Entry>, Damage> {
+        let mut at = self.restart(restart)? as usize;
         // Bytes that the target shares with the entry before, which is smaller than the target.
         let mut matched = 0;
         while at < self.entries_end as usize {
@@ -138,10 +226,7 @@ impl Block {
             }
             if entry.shared < matched {
                 // It parts from the entry before within what that shares with the target: greater.
-                return Ok(Some(Hit {
-                    entry,
-                    same_user: false,
-                }));
+                return Ok(None);
             }
             if entry.shared == matched {
                 let rest = self.bytes(entry.rest_start..entry.rest_end);
@@ -149,24 +234,9 @@ impl Block {
                 let common = common_prefix(rest, wanted);
                 matched += common;
                 match (rest.get(common), wanted.get(common)) {
-                    (None, None) if entry.trailer <= bound => {
-                        return Ok(Some(Hit {
-                            entry,
-                            same_user: true,
-                        }));
-                    }
-                    (Some(_), None) => {
-                        return Ok(Some(Hit {
-                            entry,
-                            same_user: false,
-                        }));
-                    }
-                    (Some(a), Some(b)) if a > b => {
-                        return Ok(Some(Hit {
-                            entry,
-                            same_user: false,
-                        }));
-                    }
+                    (None, None) if entry.trailer <= bound => return Ok(Some(entry)),
+                    (Some(_), None) => return Ok(None),
+                    (Some(a), Some(b)) if a > b => return Ok(None),
                     _ => {}
                 }
             }
@@ -177,14 +247,32 @@ impl Block {
     }
 
     /// The last restart point whose key is before (`user`, `bound`); the first if none is.
+    #[inline]
     pub(crate) fn last_restart_before(&self, user: &[u8], bound: u64) -> Result<u32, Damage> {
-        let (mut low, mut high) = (0, self.restart_count);
+        Ok(self.restarts_before(user, bound)?.saturating_sub(1))
+    }
+
+    /// How many restart points are before (`user`, `bound`).
+    fn restarts_before(&self, user: &[u8], bound: u64) -> Result<u32, Damage> {
+        let common = self.common as usize;
+        if common > 0 {
+            let prefix = self.restart_key(0)?.get(..common).unwrap_or(&[]);
+            let own = user.get(..common).unwrap_or(user);
+            if own < prefix {
+                return Ok(0);
+            }
+            if own > prefix {
+                return Ok(self.restart_count);
+            }
+        }
+        let wanted = head(user, common);
+        let low = self.heads.partition_point(|head| *head < wanted);
+        let equal = self.heads.get(low..).unwrap_or(&[]);
+        let equal = equal.partition_point(|head| *head <= wanted);
+        let (mut low, mut high) = (narrow(low), narrow(low + equal));
         while low < high {
             let middle = low + (high - low) / 2;
-            let entry = self.entry(self.restart(middle)? as usize)?;
-            if entry.shared != 0 {
-                return Err(Damage::Entry);
-            }
+            let entry = self.restart_entry(middle)?;
             let rest = self.bytes(entry.rest_start..entry.rest_end);
             if key::compare(rest, entry.trailer, user, bound).is_lt() {
                 low = middle + 1;
@@ -192,8 +280,31 @@ impl Block {
                 high = middle;
             }
         }
-        Ok(low.saturating_sub(1))
+        Ok(low)
     }
+}
+
+/// Eight bytes of `key` from byte `from` on, zeros behind its end, so that numbers order as keys
+/// do where they differ.
+#[inline]
+fn head(key: &[u8], from: usize) -> u64 {
+    let rest = key.get(from..).unwrap_or(&[]);
+    match rest.first_chunk::<8>() {
+        Some(eight) => u64::from_be_bytes(*eight),
+        None => {
+            rest.iter()
+                .fold((0, 56_u32), |(head, shift), byte| {
+                    (head | u64::from(*byte) << shift, shift.wrapping_sub(8))
+                })
+                .0
+        }
+    }
+}
+
+/// An index below `restart_count`, which is a u32.
+#[inline]
+fn narrow(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 #[inline]

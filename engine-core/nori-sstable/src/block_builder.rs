@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::varint;
+use crate::{filter, varint};
 
 /// Entries with shared prefixes, then restart points: see [`Block`](crate::block::Block).
 #[derive(Debug)]
@@ -13,7 +13,16 @@ pub(crate) struct BlockBuilder {
     /// Entries since the last restart point.
     run: u32,
     last_key: Vec<u8>,
+    /// For the hash index: of each key its hash and the restart point before it.
+    hashes: Option<Vec<(u64, u32)>>,
 }
+
+/// Marks a bucket of the hash index whose keys stand behind several restart points.
+pub(crate) const BUCKET_COLLISION: u8 = 254;
+/// Marks a bucket without keys.
+pub(crate) const BUCKET_EMPTY: u8 = 255;
+/// Set in the number of restart points when a hash index stands before it.
+pub(crate) const HAS_HASH_INDEX: u32 = 1 << 31;
 
 impl BlockBuilder {
     /// A builder that puts a restart point before every `interval`th entry.
@@ -24,6 +33,15 @@ impl BlockBuilder {
             restarts: Vec::new(),
             run: 0,
             last_key: Vec::new(),
+            hashes: None,
+        }
+    }
+
+    /// As [`new`](Self::new), and each block ends in a hash index over its keys.
+    pub(crate) fn with_hash_index(interval: u32) -> Self {
+        Self {
+            hashes: Some(Vec::new()),
+            ..Self::new(interval)
         }
     }
 
@@ -58,6 +76,13 @@ impl BlockBuilder {
         self.payload.extend_from_slice(rest);
         self.payload.extend_from_slice(&trailer.to_le_bytes());
         self.payload.extend_from_slice(value);
+        if let Some(hashes) = &mut self.hashes {
+            let restart = u32::try_from(self.restarts.len() - 1).unwrap_or(u32::MAX);
+            let entry = (filter::hash(user), restart);
+            if hashes.last() != Some(&entry) {
+                hashes.push(entry);
+            }
+        }
         self.last_key.truncate(shared);
         self.last_key.extend_from_slice(rest);
     }
@@ -69,7 +94,8 @@ impl BlockBuilder {
 
     /// Bytes of the payload if it were finished now.
     pub(crate) fn len(&self) -> usize {
-        self.payload.len() + 4 * self.restarts.len() + 4
+        let keys = self.hashes.as_ref().map_or(0, Vec::len);
+        self.payload.len() + 4 * self.restarts.len() + 4 + hash_index_bytes(keys)
     }
 
     /// Bytes of the payload, were an entry of `user` and `value` bytes added (at most).
@@ -82,7 +108,10 @@ impl BlockBuilder {
         for restart in &self.restarts {
             self.payload.extend_from_slice(&restart.to_le_bytes());
         }
-        let count = u32::try_from(self.restarts.len()).unwrap_or(u32::MAX);
+        let mut count = u32::try_from(self.restarts.len()).unwrap_or(u32::MAX);
+        if self.put_hash_index() {
+            count |= HAS_HASH_INDEX;
+        }
         self.payload.extend_from_slice(&count.to_le_bytes());
         let taken = take(&self.payload);
         self.payload.clear();
@@ -91,6 +120,55 @@ impl BlockBuilder {
         self.last_key.clear();
         taken
     }
+
+    /// Appends the buckets and their number, if every restart point has a number for a bucket.
+    fn put_hash_index(&mut self) -> bool {
+        let Some(hashes) = &mut self.hashes else {
+            return false;
+        };
+        let buckets = buckets_for(hashes.len());
+        let Ok(number) = u16::try_from(buckets) else {
+            hashes.clear();
+            return false;
+        };
+        if self.restarts.len() >= usize::from(BUCKET_COLLISION) || number == 0 {
+            hashes.clear();
+            return false;
+        }
+        let start = self.payload.len();
+        self.payload.resize(start + buckets, BUCKET_EMPTY);
+        for (hash, restart) in hashes.drain(..) {
+            let [restart, ..] = restart.to_le_bytes();
+            if let Some(bucket) = self.payload.get_mut(start + bucket_of(hash, number)) {
+                *bucket = match *bucket {
+                    BUCKET_EMPTY => restart,
+                    same if same == restart => restart,
+                    _ => BUCKET_COLLISION,
+                };
+            }
+        }
+        self.payload.extend_from_slice(&number.to_le_bytes());
+        true
+    }
+}
+
+fn hash_index_bytes(keys: usize) -> usize {
+    match keys {
+        0 => 0,
+        _ => buckets_for(keys) + 2,
+    }
+}
+
+/// Three keys to four buckets.
+fn buckets_for(keys: usize) -> usize {
+    keys + keys.div_ceil(3)
+}
+
+/// The bucket of a key among `number`.
+#[inline]
+pub(crate) fn bucket_of(hash: u64, number: u16) -> usize {
+    let bucket = ((hash >> 32) * u64::from(number)) >> 32;
+    usize::try_from(bucket).unwrap_or(usize::MAX)
 }
 
 /// Bytes that `a` and `b` share at their start.

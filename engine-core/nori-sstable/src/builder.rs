@@ -12,14 +12,17 @@ use nori_env::BlockObject;
 
 use crate::{
     Error, InternalKeyRef, KEY_BYTES_MAX, Properties, RangeTombstone, RangeTombstones, SeqNo,
-    TableMeta, TableOptions, VALUE_BYTES_MAX, ValueKind,
+    TableMeta, TableOptions, VALUE_BYTES_MAX,
     block_builder::{BlockBuilder, common_prefix},
+    builder::index::IndexBuilder,
     filter::FilterBuilder,
     footer::{FOOTER_BYTES, Footer},
     frame::{BlockKind, Framer, HEADER_BYTES},
     handle::BlockHandle,
     range_tombstones::codec,
 };
+
+mod index;
 
 /// Builds one table into an empty object. Dropped before [`finish`](Self::finish), it leaves debris
 /// that no manifest names.
@@ -32,6 +35,9 @@ pub struct TableBuilder {
     data: BlockBuilder,
     index: IndexBuilder,
     filter: FilterBuilder,
+    /// Whether the filter under construction has no key yet: then the last one's versions that
+    /// follow count as new to it.
+    filter_is_fresh: bool,
     properties: Properties,
     range_tombstones: Vec<RangeTombstone>,
     range_bytes: u64,
@@ -57,10 +63,14 @@ impl TableBuilder {
     pub fn new(object: Arc<dyn BlockObject>, uid: u64, options: TableOptions) -> Self {
         Self {
             framer: Framer::new(uid, options.compression),
-            data: BlockBuilder::new(options.restart_interval),
+            data: match options.hash_index {
+                true => BlockBuilder::with_hash_index(options.restart_interval),
+                false => BlockBuilder::new(options.restart_interval),
+            },
             index: IndexBuilder::new(options.index_block_bytes),
-            filter: FilterBuilder::new(options.bits_per_key),
-            properties: Properties::default(),
+            filter: FilterBuilder::new(&options),
+            filter_is_fresh: true,
+            properties: Properties::of(&options),
             range_tombstones: Vec::new(),
             range_bytes: 0,
             seqnos: None,
@@ -114,13 +124,16 @@ impl TableBuilder {
         }
         if let Some(handle) = self.closed.take() {
             self.index_block(handle, key.user);
+            if self.index.is_full() {
+                self.close_partition();
+            }
         }
         if first {
             self.smallest = Bytes::copy_from_slice(key.user);
         }
-        if new_user {
+        if new_user || self.filter_is_fresh {
             self.filter.add(key.user);
-            self.properties.user_keys += 1;
+            self.filter_is_fresh = false;
         }
         self.data.add(key.user, key.trailer(), value);
         self.last_user.clear();
@@ -128,11 +141,8 @@ impl TableBuilder {
         self.last_trailer = key.trailer();
 
         self.note_seqno(key.seqno);
-        let counted = &mut self.properties;
-        counted.entries += 1;
-        counted.tombstones += u64::from(key.kind == ValueKind::Tombstone);
-        counted.key_bytes += key.user.len() as u64;
-        counted.value_bytes += value.len() as u64;
+        self.properties.user_keys += u64::from(new_user);
+        self.properties.count(key, value);
         Ok(())
     }
 
@@ -159,6 +169,29 @@ impl TableBuilder {
             self.range_bytes += (tombstone.start.len() + tombstone.end.len()) as u64 + 16;
             self.range_tombstones.push(tombstone.clone());
             self.note_seqno(tombstone.seqno);
+        }
+        Ok(())
+    }
+
+    /// Adds a pair to the table's [`Properties::user`], or replaces the value of its name.
+    ///
+    /// # Errors
+    /// `ValueTooLarge` when name or value is over 64 KiB: it was not added and the builder goes on.
+    pub fn set_property(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        let bytes = name.len().max(value.len()) as u64;
+        if bytes > u64::from(KEY_BYTES_MAX) {
+            let max = KEY_BYTES_MAX;
+            return Err(Error::ValueTooLarge { bytes, max });
+        }
+        let user = &mut self.properties.user;
+        let value = Bytes::copy_from_slice(value);
+        match user.binary_search_by(|(known, _)| (**known).cmp(name)) {
+            Ok(at) => {
+                if let Some(pair) = user.get_mut(at) {
+                    pair.1 = value;
+                }
+            }
+            Err(at) => user.insert(at, (Bytes::copy_from_slice(name), value)),
         }
         Ok(())
     }
@@ -197,24 +230,10 @@ impl TableBuilder {
             self.index.add(&self.last_user, self.last_trailer, handle);
         }
 
-        let index = core::mem::replace(&mut self.index, IndexBuilder::new(0));
-        let partitions = index.finish();
-        self.properties.index_partitions = partitions.len() as u64;
-        let mut top = BlockBuilder::new(1);
-        for partition in &partitions {
-            let handle = self.put(BlockKind::Index, &partition.payload)?;
-            let mut value = Vec::new();
-            handle.put(&mut value);
-            top.add(&partition.last_user, partition.last_trailer, &value);
-        }
-        let top = top.finish(<[u8]>::to_vec);
-        let top_index = match partitions.is_empty() {
-            true => None,
-            false => Some(self.put(BlockKind::TopIndex, &top)?),
-        };
-        let filter = core::mem::replace(&mut self.filter, FilterBuilder::new(0));
-        let filter = match filter.finish() {
-            Some(payload) => Some(self.put(BlockKind::Filter, &payload)?),
+        self.close_partition();
+        let top_index = self.put_index()?;
+        let filter = match self.filter.finish() {
+            Some(payload) => Some(self.put_filter(&payload)?),
             None => None,
         };
         let range_tombstones = RangeTombstones::new(core::mem::take(&mut self.range_tombstones));
@@ -260,6 +279,47 @@ impl TableBuilder {
         })
     }
 
+    fn close_partition(&mut self) {
+        let filter = match self.options.partition_filters {
+            true => self.filter.finish(),
+            false => None,
+        };
+        self.filter_is_fresh |= self.options.partition_filters;
+        self.index.close(filter);
+    }
+
+    /// Writes the partitions, each with its filter behind it, and the top index over them.
+    fn put_index(&mut self) -> Result<Option<BlockHandle>, Error> {
+        let partitions = self.index.take();
+        self.properties.index_partitions = partitions.len() as u64;
+        let mut top = BlockBuilder::new(1);
+        for partition in &partitions {
+            let mut value = Vec::new();
+            let handle = self.put(BlockKind::Index, &partition.payload)?;
+            self.properties.index_bytes += u64::from(handle.length);
+            handle.put(&mut value);
+            if let Some(filter) = &partition.filter {
+                self.put_filter(filter)?.put(&mut value);
+            }
+            top.add(&partition.last_user, partition.last_trailer, &value);
+        }
+        if top.is_empty() {
+            return Ok(None);
+        }
+        let top = top.finish(<[u8]>::to_vec);
+        let handle = self.put(BlockKind::TopIndex, &top)?;
+        self.properties.index_bytes += u64::from(handle.length);
+        Ok(Some(handle))
+    }
+
+    fn put_filter(&mut self, payload: &[u8]) -> Result<BlockHandle, Error> {
+        let handle = self.put(BlockKind::Filter, payload)?;
+        self.properties.filter_bytes += u64::from(handle.length);
+        self.properties.filter_kind = payload.first().copied().map_or(0, u64::from);
+        self.properties.prefix_extractor = self.options.prefix_extractor;
+        Ok(handle)
+    }
+
     /// The range of keys that entries and range tombstones span.
     fn bounds(&self, range_tombstones: &RangeTombstones) -> Bounds {
         let entries = (self.properties.entries > 0).then(|| Bounds {
@@ -298,9 +358,11 @@ impl TableBuilder {
         }
         let offset = self.offset();
         let (framer, pending) = (&mut self.framer, &mut self.pending);
-        let handle = self
-            .data
-            .finish(|payload| framer.put(pending, offset, BlockKind::Data, payload));
+        let raw = &mut self.properties.raw_bytes;
+        let handle = self.data.finish(|payload| {
+            *raw += payload.len() as u64;
+            framer.put(pending, offset, BlockKind::Data, payload)
+        });
         self.closed = Some(handle);
         self.properties.data_blocks += 1;
         self.append_if_large()
@@ -350,74 +412,6 @@ struct Bounds {
     smallest: Bytes,
     largest: Bytes,
     largest_is_exclusive: bool,
-}
-
-/// The lower level of the index: one entry a data block, cut into partitions.
-#[derive(Debug)]
-struct IndexBuilder {
-    partition_bytes: u32,
-    open: BlockBuilder,
-    last_user: Vec<u8>,
-    last_trailer: u64,
-    closed: Vec<Partition>,
-    closed_bytes: usize,
-    value: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Partition {
-    last_user: Vec<u8>,
-    last_trailer: u64,
-    payload: Vec<u8>,
-}
-
-impl IndexBuilder {
-    fn new(partition_bytes: u32) -> Self {
-        Self {
-            partition_bytes,
-            open: BlockBuilder::new(1),
-            last_user: Vec::new(),
-            last_trailer: 0,
-            closed: Vec::new(),
-            closed_bytes: 0,
-            value: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, user: &[u8], trailer: u64, handle: BlockHandle) {
-        self.value.clear();
-        handle.put(&mut self.value);
-        let full = self.open.len_with(user.len(), self.value.len()) > self.partition_bytes as usize;
-        if full && !self.open.is_empty() {
-            self.close();
-        }
-        self.open.add(user, trailer, &self.value);
-        self.last_user.clear();
-        self.last_user.extend_from_slice(user);
-        self.last_trailer = trailer;
-    }
-
-    fn close(&mut self) {
-        let payload = self.open.finish(<[u8]>::to_vec);
-        // Its part in the top index: key, trailer, handle, lengths, restart.
-        self.closed_bytes += payload.len() + HEADER_BYTES + self.last_user.len() + 32;
-        self.closed.push(Partition {
-            last_user: self.last_user.clone(),
-            last_trailer: self.last_trailer,
-            payload,
-        });
-    }
-
-    fn len(&self) -> usize {
-        self.closed_bytes + self.open.len()
-    }
-
-    fn finish(mut self) -> Vec<Partition> {
-        if !self.open.is_empty() {
-            self.close();
-        }
-        self.closed
-    }
 }
 
 #[cfg(test)]

@@ -1,24 +1,27 @@
 //! The one cache of blocks that all tables share.
 //!
-//! **Invariant: what is in the cache was verified, and the cache holds at most its budget.** A
-//! block is found by (table uid, offset); uids are never reused, so a deleted table's blocks can
+//! **Invariant: what is in the cache was verified, and the cache together with what open tables pin
+//! holds at most its budget** (unless the pins alone are more: then it caches nothing). A block is
+//! found by (table uid, offset); uids are never reused, so a deleted table's blocks can
 //! only age out. Which blocks stay depends on the order of look-ups alone.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
-use nori_env::sync::Mutex;
+use nori_env::sync::{AtomicU64, Ordering, RwLock};
 
-use crate::{block::Block, cache::shard::Shard};
+use crate::{block::Block, cache::shard::Shard, filter::Filter};
 
 mod shard;
 
 /// A sharded S3-FIFO cache weighted by bytes: a block has to be asked for twice before it displaces
 /// others that were, so that a scan passes through a tenth of the space.
 pub struct BlockCache {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[RwLock<Shard>]>,
     capacity: u64,
+    /// Bytes that open tables hold outside: filters, indexes.
+    pinned: AtomicU64,
 }
 
 /// What a cache did so far.
@@ -34,6 +37,17 @@ pub struct CacheStats {
     pub blocks: u64,
     /// Bytes held now, overhead included.
     pub bytes: u64,
+    /// Bytes that open tables hold outside the cache, which are taken off its budget.
+    pub pinned: u64,
+}
+
+/// What a look-up gives; clones share it.
+#[derive(Debug, Clone)]
+pub(crate) enum Cached {
+    /// A data block or an index partition.
+    Block(Arc<Block>),
+    /// The filter of an index partition.
+    Filter(Arc<Filter>),
 }
 
 /// The name of a block.
@@ -55,11 +69,12 @@ impl BlockCache {
         // A power of two, rounded down.
         let count = 1 << count.ilog2();
         let shards = (0..count)
-            .map(|_| Mutex::new(Shard::new(bytes / count)))
+            .map(|_| RwLock::new(Shard::new(bytes / count)))
             .collect();
         Arc::new(Self {
             shards,
             capacity: bytes,
+            pinned: AtomicU64::new(0),
         })
     }
 
@@ -72,9 +87,12 @@ impl BlockCache {
     /// What it did so far.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        let mut sum = CacheStats::default();
+        let mut sum = CacheStats {
+            pinned: self.pinned.load(Ordering::Relaxed),
+            ..CacheStats::default()
+        };
         for shard in &self.shards {
-            let one = shard.lock().stats();
+            let one = shard.read().stats();
             sum.hits += one.hits;
             sum.misses += one.misses;
             sum.evicted += one.evicted;
@@ -84,23 +102,71 @@ impl BlockCache {
         sum
     }
 
-    pub(crate) fn find(&self, key: CacheKey) -> Option<Block> {
+    /// Readers of one shard do not wait for each other.
+    #[inline]
+    pub(crate) fn find(&self, key: CacheKey) -> Option<Cached> {
         let hash = key.hash();
-        self.shard(hash)?.lock().find(key, hash)
+        self.shard(hash)?.read().find(key, hash)
     }
 
     /// Puts a block in; if another thread was first, its block stays.
-    pub(crate) fn insert(&self, key: CacheKey, block: &Block) {
+    pub(crate) fn insert(&self, key: CacheKey, cached: Cached) {
         let hash = key.hash();
         if let Some(shard) = self.shard(hash) {
-            shard.lock().insert(key, hash, block);
+            shard.write().insert(key, hash, cached);
         }
     }
 
-    fn shard(&self, hash: u64) -> Option<&Mutex<Shard>> {
+    /// Takes bytes off the budget that a table holds outside the cache as long as it is open.
+    pub(crate) fn pin(&self, bytes: u64) {
+        self.pinned.fetch_add(bytes, Ordering::Relaxed);
+        self.resize();
+    }
+
+    /// As [`pin`](Self::pin), if all pins stay within half the budget; false if not.
+    pub(crate) fn try_pin(&self, bytes: u64) -> bool {
+        let limit = self.capacity / 2;
+        let pinned = self
+            .pinned
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |pinned| {
+                pinned.checked_add(bytes).filter(|sum| *sum <= limit)
+            });
+        if pinned.is_ok() {
+            self.resize();
+        }
+        pinned.is_ok()
+    }
+
+    /// Gives pinned bytes back to the budget.
+    pub(crate) fn unpin(&self, bytes: u64) {
+        let before = self.pinned.fetch_sub(bytes, Ordering::Relaxed);
+        assert!(before >= bytes, "what is unpinned was pinned");
+        self.resize();
+    }
+
+    /// Gives every shard its part of what the pins leave.
+    fn resize(&self) {
+        let left = self
+            .capacity
+            .saturating_sub(self.pinned.load(Ordering::Relaxed));
+        for shard in &self.shards {
+            shard.write().resize(left / self.shards.len() as u64);
+        }
+    }
+
+    fn shard(&self, hash: u64) -> Option<&RwLock<Shard>> {
         // The table inside a shard uses the low and the top bits.
         let index = usize::try_from(hash >> 40 & (SHARDS_MAX - 1)).ok()?;
         self.shards.get(index & (self.shards.len() - 1))
+    }
+}
+
+impl Cached {
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Block(block) => block.weight(),
+            Self::Filter(filter) => filter.len() as u64,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! Going forward puts each key together from the one before; going back decodes the run since the
 //! restart point once and then steps through it.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::{Damage, block::Block, block::Entry, key};
 
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    block: Option<Block>,
+    block: Option<Arc<Block>>,
     /// The entry stood on; `None`: before the first, behind the last, or no block.
     entry: Option<Entry>,
     /// First byte of that entry.
@@ -45,7 +46,7 @@ impl Cursor {
     }
 
     /// Moves into another block, standing nowhere.
-    pub(crate) fn enter(&mut self, block: Block) {
+    pub(crate) fn enter(&mut self, block: Arc<Block>) {
         self.leave();
         self.block = Some(block);
     }
@@ -68,6 +69,21 @@ impl Cursor {
     /// The trailer stood on.
     pub(crate) fn trailer(&self) -> u64 {
         self.entry.map_or(0, |entry| entry.trailer)
+    }
+
+    /// Bytes that the user key stood on takes over from the one before it.
+    pub(crate) fn shared(&self) -> usize {
+        self.entry.map_or(0, |entry| entry.shared)
+    }
+
+    /// Where the entry stood on begins.
+    pub(crate) fn offset(&self) -> u32 {
+        u32::try_from(self.at).unwrap_or(u32::MAX)
+    }
+
+    /// Where its value ends.
+    pub(crate) fn value_end(&self) -> Option<usize> {
+        self.entry.map(|entry| entry.value_end)
     }
 
     pub(crate) fn value(&self) -> &[u8] {

@@ -121,6 +121,24 @@ pub enum Damage {
     /// The range tombstones are malformed or out of order.
     #[error("malformed range tombstones")]
     RangeTombstones,
+    /// A key does not follow the one before it, or lies on the wrong side of a separator.
+    #[error("keys out of order")]
+    Order,
+    /// The hash index of a block does not find a key of the block.
+    #[error("the hash index misses a key")]
+    HashIndex,
+    /// A filter denies a key that is there.
+    #[error("the filter denies a key that is there")]
+    FilterDenies,
+    /// What was counted is not what the properties or the parent say.
+    #[error("the counts of the table are not those stated")]
+    Counts,
+    /// Bytes between blocks, or a block in the wrong place.
+    #[error("the blocks of the table do not follow each other")]
+    Gap,
+    /// The filter is of an unknown kind.
+    #[error("unknown kind of filter {0}")]
+    FilterKind(u8),
     /// The filter's size is impossible.
     #[error("an impossible filter")]
     Filter,

@@ -1,13 +1,10 @@
-//! A blocked Bloom filter over user keys.
+//! Filters over user keys and their prefixes: kinds behind an id.
 //!
-//! **Invariant: a key that was added is never denied.** Each key sets and tests bits of one 64-byte
-//! line only, so a look-up costs one cache miss; about 1 % of absent keys pass at 10 bits a key.
+//! **Invariant: a key that was added is never denied, nor a prefix of it that the extractor gives.**
 //!
-//! ```text
-//! u8 probes ‖ 3 zero bytes ‖ u32 lines ‖ lines × 64 bytes
-//! h = xxh3_64(user key);  line = (h >> 32) · lines >> 32;  x = low 32 bits of h
-//! probe: bit x >> 23 of the line (bit b is bit b % 8 of byte b / 8);  x = x · 0x9E3779B9 mod 2³²
-//! ```
+//! The first byte of a payload is its kind: 1 [`bloom`], 2 [`fuse`]. A key is known by
+//! `xxh3_64(key)`, a prefix by `xxh3_64(prefix) xor 0xA5A5_A5A5_A5A5_A5A5`, so that a prefix which
+//! is also a key is two things.
 
 use alloc::vec::Vec;
 
@@ -15,147 +12,119 @@ use bytes::Bytes;
 use norikv_types::{Mutant, breaks};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::Damage;
+use crate::{
+    Damage, FilterKind, PrefixExtractor, TableOptions,
+    filter::{bloom::Bloom, fuse::Fuse},
+};
 
-const HEADER_BYTES: usize = 8;
-const LINE_BYTES: usize = 64;
-const LINE_BITS: u64 = 512;
-const PROBES_MAX: u8 = 16;
+mod bloom;
+mod fuse;
 
-/// The hash of a user key that the filter keeps.
+/// The hash by which a filter knows a user key.
 #[inline]
 pub(crate) fn hash(user: &[u8]) -> u64 {
     xxh3_64(user)
 }
 
+/// The hash by which a filter knows a prefix.
+#[inline]
+pub(crate) fn prefix_hash(prefix: &[u8]) -> u64 {
+    xxh3_64(prefix) ^ 0xA5A5_A5A5_A5A5_A5A5
+}
+
 /// Collects hashes; the filter is sized when their number is known.
 #[derive(Debug)]
 pub(crate) struct FilterBuilder {
+    kind: FilterKind,
     bits_per_key: u32,
+    extractor: Option<PrefixExtractor>,
     hashes: Vec<u64>,
+    /// Of the prefix added last: neighbours mostly share theirs.
+    last_prefix: Option<u64>,
 }
 
 impl FilterBuilder {
     /// With 0 bits a key nothing is kept and there is no filter.
-    pub(crate) fn new(bits_per_key: u32) -> Self {
+    pub(crate) fn new(options: &TableOptions) -> Self {
         Self {
-            bits_per_key: bits_per_key.min(64),
+            kind: options.filter,
+            bits_per_key: options.bits_per_key.min(64),
+            extractor: options.prefix_extractor,
             hashes: Vec::new(),
+            last_prefix: None,
         }
     }
 
     pub(crate) fn add(&mut self, user: &[u8]) {
-        if self.bits_per_key > 0 {
-            let cut = match breaks(Mutant::FilterHashesPrefix) {
-                true => user.len().min(8),
-                false => user.len(),
-            };
-            self.hashes.push(hash(&user[..cut]));
+        if self.bits_per_key == 0 {
+            return;
+        }
+        let cut = match breaks(Mutant::FilterHashesPrefix) {
+            true => user.len().min(8),
+            false => user.len(),
+        };
+        self.hashes.push(hash(&user[..cut]));
+        let prefix = self.extractor.and_then(|e| e.extract(user));
+        if let Some(hash) = prefix.map(prefix_hash)
+            && self.last_prefix != Some(hash)
+        {
+            self.hashes.push(hash);
+            self.last_prefix = Some(hash);
         }
     }
 
-    /// Bytes of the filter if it were finished now.
+    /// Bytes of the filter if it were finished now, nearly.
     pub(crate) fn len(&self) -> u64 {
-        match self.hashes.len() as u64 {
-            0 => 0,
-            keys => self.lines(keys) * LINE_BYTES as u64 + HEADER_BYTES as u64,
-        }
+        (self.hashes.len() as u64 * u64::from(self.bits_per_key)).div_ceil(8)
     }
 
-    /// The filter's payload; `None` without keys or bits.
-    pub(crate) fn finish(self) -> Option<Vec<u8>> {
-        if self.hashes.is_empty() {
+    /// The payload of a filter over what was added since the last call; `None` if that is nothing.
+    pub(crate) fn finish(&mut self) -> Option<Vec<u8>> {
+        self.last_prefix = None;
+        let mut hashes = core::mem::take(&mut self.hashes);
+        if hashes.is_empty() {
             return None;
         }
-        let lines = u32::try_from(self.lines(self.hashes.len() as u64)).ok()?;
-        // ln 2 · bits a key is the best number of probes; 69/100 is near enough.
-        let probes = (self.bits_per_key * 69 / 100).clamp(1, u32::from(PROBES_MAX));
-        let [probes, ..] = probes.to_le_bytes();
-        let mut payload = Vec::new();
-        payload.extend_from_slice(&[probes, 0, 0, 0]);
-        payload.extend_from_slice(&lines.to_le_bytes());
-        payload.resize(HEADER_BYTES + lines as usize * LINE_BYTES, 0);
-        let bits = payload.get_mut(HEADER_BYTES..).unwrap_or(&mut []);
-        for hash in &self.hashes {
-            if let Some(line) = bits.get_mut(line_range(*hash, lines)) {
-                for bit in bits_of(*hash, probes) {
-                    if let Some(byte) = line.get_mut(bit / 8) {
-                        *byte |= 1 << (bit % 8);
-                    }
-                }
-            }
+        match self.kind {
+            FilterKind::Bloom => bloom::build(&hashes, self.bits_per_key),
+            FilterKind::Fuse => fuse::build(&mut hashes, self.bits_per_key),
         }
-        Some(payload)
-    }
-
-    fn lines(&self, keys: u64) -> u64 {
-        (keys * u64::from(self.bits_per_key)).div_ceil(LINE_BITS)
     }
 }
 
 /// A filter as read from a table.
 #[derive(Debug, Clone)]
-pub(crate) struct Filter {
-    payload: Bytes,
-    lines: u32,
-    probes: u8,
+pub(crate) enum Filter {
+    Bloom(Bloom),
+    Fuse(Fuse),
 }
 
 impl Filter {
+    /// Checks that every look-up stays inside the payload.
     pub(crate) fn new(payload: Bytes) -> Result<Self, Damage> {
-        let (header, bits) = payload
-            .split_first_chunk::<HEADER_BYTES>()
-            .ok_or(Damage::Filter)?;
-        let &[probes, 0, 0, 0, l0, l1, l2, l3] = header else {
-            return Err(Damage::Filter);
-        };
-        let lines = u32::from_le_bytes([l0, l1, l2, l3]);
-        let expected = u64::from(lines) * LINE_BYTES as u64;
-        if lines == 0 || probes == 0 || probes > PROBES_MAX || bits.len() as u64 != expected {
-            return Err(Damage::Filter);
+        match payload.first() {
+            Some(&bloom::KIND) => Bloom::new(payload).map(Self::Bloom),
+            Some(&fuse::KIND) => Fuse::new(payload).map(Self::Fuse),
+            Some(kind) => Err(Damage::FilterKind(*kind)),
+            None => Err(Damage::Filter),
         }
-        Ok(Self {
-            payload,
-            lines,
-            probes,
-        })
     }
 
-    /// False only if no key of this hash was added.
+    /// False only if nothing of this hash was added.
     #[inline]
     pub(crate) fn may_contain(&self, hash: u64) -> bool {
-        let bits = self.payload.get(HEADER_BYTES..).unwrap_or(&[]);
-        let line = bits
-            .get(line_range(hash, self.lines))
-            .and_then(|line| line.first_chunk::<LINE_BYTES>());
-        let Some(line) = line else { return true };
-        bits_of(hash, self.probes).all(|bit| {
-            line.get(bit / 8)
-                .is_none_or(|byte| byte & (1 << (bit % 8)) != 0)
-        })
+        match self {
+            Self::Bloom(bloom) => bloom.may_contain(hash),
+            Self::Fuse(fuse) => fuse.may_contain(hash),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.payload.len()
+        match self {
+            Self::Bloom(bloom) => bloom.len(),
+            Self::Fuse(fuse) => fuse.len(),
+        }
     }
-}
-
-#[inline]
-fn line_range(hash: u64, lines: u32) -> core::ops::Range<usize> {
-    let line = ((hash >> 32) * u64::from(lines)) >> 32;
-    let start = usize::try_from(line).unwrap_or(usize::MAX / LINE_BYTES - 1) * LINE_BYTES;
-    start..start + LINE_BYTES
-}
-
-#[inline]
-fn bits_of(hash: u64, probes: u8) -> impl Iterator<Item = usize> {
-    let [a, b, c, d, ..] = hash.to_le_bytes();
-    let mut x = u32::from_le_bytes([a, b, c, d]);
-    (0..probes).map(move |_| {
-        let bit = x >> 23;
-        x = x.wrapping_mul(0x9E37_79B9);
-        bit as usize
-    })
 }
 
 #[cfg(test)]

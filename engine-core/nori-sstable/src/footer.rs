@@ -66,6 +66,12 @@ impl Footer {
         (out, checksum)
     }
 
+    /// The uid and the checksum that a footer states, unchecked.
+    pub(crate) fn claims(bytes: &[u8; FOOTER_BYTES]) -> (u64, u32) {
+        let mut checksum = Fields(bytes.get(CHECKSUM_AT..).unwrap_or(&[]));
+        (Fields(bytes).u64(), checksum.u32())
+    }
+
     /// Checks a footer against the uid, size and checksum that its parent keeps.
     pub(crate) fn decode(
         bytes: &[u8; FOOTER_BYTES],

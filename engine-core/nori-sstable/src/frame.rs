@@ -38,12 +38,19 @@ const COMPRESSION_LZ4: u8 = 1;
 /// What a block holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum BlockKind {
+#[non_exhaustive]
+pub enum BlockKind {
+    /// Entries.
     Data = 1,
+    /// Separators and handles of data blocks.
     Index = 2,
+    /// Separators and handles of index partitions.
     TopIndex = 3,
+    /// A filter over the keys of the table or of an index partition.
     Filter = 4,
+    /// Facts about the table.
     Properties = 5,
+    /// Deletions of ranges of keys.
     RangeTombstones = 6,
 }
 

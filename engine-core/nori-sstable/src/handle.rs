@@ -28,15 +28,26 @@ impl BlockHandle {
         out.extend_from_slice(&self.checksum.to_le_bytes());
     }
 
+    /// Reads a value that is one handle.
+    #[inline]
     pub(crate) fn read(data: &[u8]) -> Option<Self> {
+        let (handle, rest) = Self::read_first(data)?;
+        rest.is_empty().then_some(handle)
+    }
+
+    /// Reads a handle; gives what is behind it too.
+    #[inline]
+    pub(crate) fn read_first(data: &[u8]) -> Option<(Self, &[u8])> {
         let (offset, at) = varint::read_u64(data, 0)?;
         let (length, at) = varint::read_u32(data, at)?;
-        let checksum = u32::from_le_bytes(data.get(at..)?.try_into().ok()?);
-        Some(Self {
+        let (checksum, rest) = data.get(at..)?.split_first_chunk::<4>()?;
+        let checksum = u32::from_le_bytes(*checksum);
+        let handle = Self {
             offset,
             length,
             checksum,
-        })
+        };
+        Some((handle, rest))
     }
 
     /// u64 offset ‖ u32 length ‖ u32 checksum: the form in the footer.

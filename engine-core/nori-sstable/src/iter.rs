@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::{
     Damage, Error, InternalKeyRef, SeqNo, Table, ValueKind, block::Block, cursor::Cursor,
-    frame::BlockKind, handle::BlockHandle,
+    handle::BlockHandle,
 };
 
 /// How an iterator treats the cache and the device.
@@ -29,11 +29,12 @@ pub struct IterOptions {
 pub struct TableIter {
     table: Arc<Table>,
     options: IterOptions,
-    top: Cursor,
-    index: Cursor,
+    /// The number of the index partition entered, and that.
+    partition: u32,
+    index: Option<Arc<Block>>,
+    /// The entry of the partition under which the data block lies.
+    slot: u32,
     data: Cursor,
-    /// Where the block under `index` lies, for errors.
-    index_offset: u64,
     data_offset: u64,
     kind: ValueKind,
     ahead: ReadAhead,
@@ -63,17 +64,13 @@ impl Default for IterOptions {
 
 impl TableIter {
     pub(crate) fn new(table: Arc<Table>, options: IterOptions) -> Self {
-        let mut top = Cursor::new();
-        if let Some(block) = table.top() {
-            top.enter(block.clone());
-        }
         Self {
             table,
             options,
-            top,
-            index: Cursor::new(),
+            partition: 0,
+            index: None,
+            slot: 0,
             data: Cursor::new(),
-            index_offset: 0,
             data_offset: 0,
             kind: ValueKind::Put,
             ahead: ReadAhead::default(),
@@ -199,20 +196,25 @@ impl TableIter {
 
     fn seek_inner(&mut self, user: &[u8], bound: u64) -> Result<(), Error> {
         self.data.leave();
-        let top_offset = self.table.top_offset();
-        let moved = self.top.seek(user, bound);
-        self.at(top_offset, moved)?;
-        if !self.top.is_valid() {
+        let Some(top) = self.table.top() else {
+            return Ok(());
+        };
+        let number = top
+            .search(user, bound)
+            .map_err(|what| self.table.corrupt(top.offset(), what))?;
+        if !self.enter_partition(number)? {
             return Ok(());
         }
-        self.enter_partition()?;
-        let moved = self.index.seek(user, bound);
-        self.at(self.index_offset, moved)?;
-        if !self.index.is_valid() {
+        let Some(index) = &self.index else {
+            return Ok(());
+        };
+        let slot = index
+            .search_index(user, bound)
+            .map_err(|what| self.index_damage(what))?;
+        if !self.enter_slot(slot, Direction::Forward)? {
             // The partition's last separator is the one above it.
-            return Err(self.table.corrupt(self.index_offset, Damage::Index));
+            return Err(self.index_damage(Damage::Index));
         }
-        self.enter_block(Direction::Forward)?;
         let moved = self.data.seek(user, bound);
         self.at(self.data_offset, moved)?;
         if self.data.is_valid() {
@@ -224,32 +226,21 @@ impl TableIter {
 
     fn seek_to_first_inner(&mut self) -> Result<(), Error> {
         self.data.leave();
-        let moved = self.top.seek_to_first();
-        self.at(self.table.top_offset(), moved)?;
-        if !self.top.is_valid() {
-            return Ok(());
+        if self.enter_partition(0)? {
+            self.enter_slot(0, Direction::Forward)?;
+            let moved = self.data.seek_to_first();
+            self.at(self.data_offset, moved)?;
         }
-        self.enter_partition()?;
-        let moved = self.index.seek_to_first();
-        self.at(self.index_offset, moved)?;
-        self.enter_block(Direction::Forward)?;
-        let moved = self.data.seek_to_first();
-        self.at(self.data_offset, moved)
+        Ok(())
     }
 
     fn seek_to_last_inner(&mut self) -> Result<(), Error> {
         self.data.leave();
-        let moved = self.top.seek_to_last();
-        self.at(self.table.top_offset(), moved)?;
-        if !self.top.is_valid() {
-            return Ok(());
+        let partitions = self.table.top().map_or(0, |top| top.len());
+        match partitions.checked_sub(1) {
+            Some(last) => self.enter_last_of(last),
+            None => Ok(()),
         }
-        self.enter_partition()?;
-        let moved = self.index.seek_to_last();
-        self.at(self.index_offset, moved)?;
-        self.enter_block(Direction::Backward)?;
-        let moved = self.data.seek_to_last();
-        self.at(self.data_offset, moved)
     }
 
     fn next_inner(&mut self) -> Result<(), Error> {
@@ -263,20 +254,13 @@ impl TableIter {
 
     /// Moves to the first entry of the next block, if there is one.
     fn next_block(&mut self) -> Result<(), Error> {
-        let moved = self.index.next();
-        self.at(self.index_offset, moved)?;
-        if !self.index.is_valid() {
-            let moved = self.top.next();
-            self.at(self.table.top_offset(), moved)?;
-            if !self.top.is_valid() {
-                self.data.leave();
-                return Ok(());
-            }
-            self.enter_partition()?;
-            let moved = self.index.seek_to_first();
-            self.at(self.index_offset, moved)?;
+        let entered = self.enter_slot(self.slot + 1, Direction::Forward)?
+            || (self.enter_partition(self.partition + 1)?
+                && self.enter_slot(0, Direction::Forward)?);
+        if !entered {
+            self.data.leave();
+            return Ok(());
         }
-        self.enter_block(Direction::Forward)?;
         let moved = self.data.seek_to_first();
         self.at(self.data_offset, moved)
     }
@@ -287,54 +271,83 @@ impl TableIter {
         if self.data.is_valid() {
             return Ok(());
         }
-        let moved = self.index.prev();
-        self.at(self.index_offset, moved)?;
-        if !self.index.is_valid() {
-            let moved = self.top.prev();
-            self.at(self.table.top_offset(), moved)?;
-            if !self.top.is_valid() {
-                self.data.leave();
-                return Ok(());
+        match (self.slot.checked_sub(1), self.partition.checked_sub(1)) {
+            (Some(slot), _) => {
+                self.enter_slot(slot, Direction::Backward)?;
+                let moved = self.data.seek_to_last();
+                self.at(self.data_offset, moved)
             }
-            self.enter_partition()?;
-            let moved = self.index.seek_to_last();
-            self.at(self.index_offset, moved)?;
+            (None, Some(partition)) => self.enter_last_of(partition),
+            (None, None) => {
+                self.data.leave();
+                Ok(())
+            }
         }
-        self.enter_block(Direction::Backward)?;
+    }
+
+    /// Moves to the last entry of a partition.
+    fn enter_last_of(&mut self, partition: u32) -> Result<(), Error> {
+        self.enter_partition(partition)?;
+        let slots = self.index.as_ref().map_or(0, |index| index.restart_count());
+        self.enter_slot(slots.saturating_sub(1), Direction::Backward)?;
         let moved = self.data.seek_to_last();
         self.at(self.data_offset, moved)
     }
 
-    /// Enters the partition under the top cursor.
-    fn enter_partition(&mut self) -> Result<(), Error> {
-        let handle = BlockHandle::read(self.top.value())
-            .ok_or_else(|| self.table.corrupt(self.table.top_offset(), Damage::Handle))?;
-        let block = match self.table.cached(handle) {
-            Some(block) => block,
-            None => self
-                .table
-                .fetch(handle, BlockKind::Index, self.options.fill_cache)?,
+    /// Enters a partition; false if there is none of this number.
+    fn enter_partition(&mut self, number: u32) -> Result<bool, Error> {
+        if self.index.is_some() && self.partition == number {
+            return Ok(true);
+        }
+        let partition = self.table.top().and_then(|top| top.partition(number));
+        let Some(partition) = partition else {
+            return Ok(false);
         };
-        self.index_offset = handle.offset;
-        self.index.enter(block);
-        Ok(())
+        let block = self
+            .table
+            .partition_block(partition, self.options.fill_cache)?;
+        self.index = Some(block);
+        self.partition = number;
+        Ok(true)
     }
 
-    /// Enters the data block under the index cursor.
-    fn enter_block(&mut self, direction: Direction) -> Result<(), Error> {
-        let handle = BlockHandle::read(self.index.value())
-            .ok_or_else(|| self.table.corrupt(self.index_offset, Damage::Handle))?;
-        let block = match self.table.cached(handle) {
+    /// Enters the data block under an entry of the partition; false if there is none of this number.
+    fn enter_slot(&mut self, slot: u32, direction: Direction) -> Result<bool, Error> {
+        let Some(index) = &self.index else {
+            return Ok(false);
+        };
+        let handle = self
+            .table
+            .child(index, slot)
+            .map_err(|what| self.index_damage(what))?;
+        let Some(handle) = handle else {
+            return Ok(false);
+        };
+        let block = match self.table.cached_block(handle) {
             Some(block) => block,
             None => self.read_block(handle, direction)?,
         };
+        self.slot = slot;
         self.data_offset = handle.offset;
         self.data.enter(block);
-        Ok(())
+        Ok(true)
+    }
+
+    fn index_damage(&self, what: Damage) -> Error {
+        let partition = self
+            .table
+            .top()
+            .and_then(|top| top.partition(self.partition));
+        let offset = partition.map_or(0, |partition| partition.index.offset);
+        self.table.corrupt(offset, what)
     }
 
     /// A data block that is not in the cache: from the range read before, or from the device.
-    fn read_block(&mut self, handle: BlockHandle, direction: Direction) -> Result<Block, Error> {
+    fn read_block(
+        &mut self,
+        handle: BlockHandle,
+        direction: Direction,
+    ) -> Result<Arc<Block>, Error> {
         let fill = self.options.fill_cache;
         let ahead = &mut self.ahead;
         let adjacent = ahead.last.is_some_and(|last| match direction {
@@ -343,21 +356,21 @@ impl TableIter {
         });
         ahead.last = Some(handle);
         if let Some(framed) = ahead.find(handle) {
-            return self.table.fetch_from(handle, framed, fill);
+            return self.table.data_block_from(handle, framed, fill);
         }
         if !adjacent {
             ahead.next_bytes = 0;
-            return self.table.fetch(handle, BlockKind::Data, fill);
+            return self.table.read_data_block(handle, fill);
         }
         ahead.next_bytes = (ahead.next_bytes * 2)
             .max(READ_AHEAD_FIRST)
             .min(self.options.read_ahead_bytes);
         if ahead.next_bytes <= handle.length || !ahead.load(&self.table, handle, direction) {
-            return self.table.fetch(handle, BlockKind::Data, fill);
+            return self.table.read_data_block(handle, fill);
         }
         match ahead.find(handle) {
-            Some(framed) => self.table.fetch_from(handle, framed, fill),
-            None => self.table.fetch(handle, BlockKind::Data, fill),
+            Some(framed) => self.table.data_block_from(handle, framed, fill),
+            None => self.table.read_data_block(handle, fill),
         }
     }
 

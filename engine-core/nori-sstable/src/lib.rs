@@ -22,6 +22,7 @@ mod filter;
 mod footer;
 mod frame;
 mod handle;
+pub mod inspect;
 mod iter;
 mod key;
 mod meta;
@@ -31,6 +32,7 @@ mod properties;
 mod range_tombstones;
 mod table;
 mod varint;
+mod verify;
 
 pub use builder::TableBuilder;
 pub use cache::{BlockCache, CacheStats};
@@ -38,11 +40,12 @@ pub use error::{Damage, Error};
 pub use iter::{IterOptions, TableIter};
 pub use key::{InternalKey, InternalKeyRef, SeqNo, ValueKind};
 pub use meta::TableMeta;
-pub use options::{Compression, TableOptions};
+pub use options::{Compression, FilterKind, TableOptions};
 pub use prefix::PrefixExtractor;
 pub use properties::Properties;
 pub use range_tombstones::{RangeFragment, RangeTombstone, RangeTombstones};
 pub use table::{Found, Table};
+pub use verify::{Verified, Verifier};
 
 /// Longest user key in bytes.
 pub const KEY_BYTES_MAX: u32 = 65_535;

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::{Damage, PrefixExtractor, SeqNo, varint};
+use crate::{Compression, Damage, InternalKeyRef, PrefixExtractor, SeqNo, TableOptions, varint};
 
 /// Facts about a table, counted while it was built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,10 +62,51 @@ pub struct Properties {
     pub user: Vec<(Bytes, Bytes)>,
 }
 
+/// Kinds of values as trailers number them.
+mod kind {
+    pub(super) const TOMBSTONE: u8 = 0;
+    pub(super) const MERGE: u8 = 2;
+    pub(super) const EXPIRING: u8 = 3;
+    pub(super) const POINTER: u8 = 4;
+    pub(super) const EXPIRING_POINTER: u8 = 5;
+}
+
 const PREFIX_EXTRACTOR: u32 = 32;
 const USER: u32 = 64;
 
 impl Properties {
+    /// Nothing counted yet.
+    pub(crate) fn of(options: &TableOptions) -> Self {
+        Self {
+            compression: match options.compression {
+                Compression::None => 0,
+                Compression::Lz4 => 1,
+            },
+            ..Self::default()
+        }
+    }
+
+    /// Counts an entry.
+    pub(crate) fn count(&mut self, key: &InternalKeyRef<'_>, value: &[u8]) {
+        self.entries += 1;
+        self.key_bytes += key.user.len() as u64;
+        self.value_bytes += value.len() as u64;
+        let kind = key.kind as u8;
+        self.tombstones += u64::from(kind == kind::TOMBSTONE);
+        self.merges += u64::from(kind == kind::MERGE);
+        self.pointers += u64::from(matches!(kind, kind::POINTER | kind::EXPIRING_POINTER));
+        if matches!(kind, kind::EXPIRING | kind::EXPIRING_POINTER)
+            && let Some(expiry) = value.first_chunk::<8>()
+        {
+            let expiry = u64::from_le_bytes(*expiry);
+            self.oldest_expiry_ms = match self.expiring {
+                0 => expiry,
+                _ => self.oldest_expiry_ms.min(expiry),
+            };
+            self.expiring += 1;
+        }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut field = Vec::new();

@@ -5,9 +5,10 @@
 //! the cache were verified when they were put there.
 
 use alloc::sync::Arc;
-use alloc::vec;
+use core::fmt;
 
 use bytes::Bytes;
+use nori_env::sync::{AtomicU64, Ordering};
 use nori_env::{BlockObject, ObjectId};
 use norikv_types::{Mutant, breaks};
 
@@ -16,28 +17,31 @@ use crate::{
     TableIter, TableMeta, ValueKind,
     block::Block,
     cache::CacheKey,
-    error,
     filter::{self, Filter},
-    footer::{FOOTER_BYTES, Footer, Refused},
+    footer::{FOOTER_BYTES, Footer},
     frame::{self, BlockKind},
     handle::BlockHandle,
     range_tombstones::codec,
+    table::top::TopIndex,
 };
 
+pub(crate) mod load;
+pub(crate) mod top;
+
 /// An open table. Shared by any number of readers; dropping the last handle closes it.
-#[derive(Debug)]
 pub struct Table {
     object: Arc<dyn BlockObject>,
     cache: Arc<BlockCache>,
     meta: TableMeta,
     properties: Properties,
+    footer: Footer,
     /// None if there are no entries.
-    top: Option<Block>,
-    top_offset: u64,
+    top: Option<TopIndex>,
+    /// That of the whole table.
     filter: Option<Filter>,
     range_tombstones: RangeTombstones,
-    /// Where data blocks end and index partitions begin.
-    data_end: u64,
+    /// Bytes taken off the cache's budget.
+    pinned: AtomicU64,
 }
 
 /// A version that a read found.
@@ -69,68 +73,57 @@ impl Table {
             offset,
             what,
         };
-        let footer_at = meta
-            .size
-            .checked_sub(FOOTER_BYTES as u64)
-            .ok_or_else(|| corrupt(0, Damage::Truncated))?;
-        let mut bytes = [0; FOOTER_BYTES];
-        object
-            .read_at(footer_at, &mut bytes)
-            .map_err(|e| error::from_read(e, id, footer_at))?;
-        let footer = Footer::decode(&bytes, meta.uid, meta.size, meta.footer_checksum).map_err(
-            |refused| match refused {
-                Refused::Damaged(what) => corrupt(footer_at, what),
-                Refused::Version(version) => Error::Unsupported {
-                    object: id,
-                    version,
-                },
-            },
-        )?;
+        let footer = load::read_footer(&*object, meta)?;
         let same = footer.entries == meta.entries
             && footer.range_tombstones.is_some() == (meta.range_tombstones > 0)
             && footer.top_index.is_some() == (meta.entries > 0);
         if !same {
-            return Err(corrupt(footer_at, Damage::NotTheTable));
+            return Err(corrupt(
+                meta.size - FOOTER_BYTES as u64,
+                Damage::NotTheTable,
+            ));
         }
 
         let load = |handle: BlockHandle, kind| {
-            let framed = read_block(&*object, handle)?;
+            let framed = load::read_block(&*object, handle)?;
             frame::open(meta.uid, handle, kind, framed).map_err(|what| corrupt(handle.offset, what))
         };
-        let (mut top, mut data_end) = (None, 0);
-        if let Some(handle) = footer.top_index {
-            let at_top = |what| corrupt(handle.offset, what);
-            let block = Block::new(load(handle, BlockKind::TopIndex)?).map_err(at_top)?;
-            let first = block.entry(0).map_err(at_top)?;
-            data_end = BlockHandle::read(block.bytes(first.value_start..first.value_end))
-                .ok_or_else(|| at_top(Damage::Handle))?
-                .offset;
-            top = Some(block);
-        }
+        let at = |handle: BlockHandle| move |what| corrupt(handle.offset, what);
+        let top = match footer.top_index {
+            Some(handle) => Some(
+                Block::new(load(handle, BlockKind::TopIndex)?)
+                    .and_then(|block| TopIndex::new(block, handle.offset))
+                    .map_err(at(handle))?,
+            ),
+            None => None,
+        };
         let range_tombstones = match footer.range_tombstones {
-            Some(handle) => codec::decode(&load(handle, BlockKind::RangeTombstones)?)
-                .map_err(|what| corrupt(handle.offset, what))?,
+            Some(handle) => {
+                codec::decode(&load(handle, BlockKind::RangeTombstones)?).map_err(at(handle))?
+            }
             None => RangeTombstones::default(),
         };
         let filter = match footer.filter {
             Some(handle) => {
-                let payload = load(handle, BlockKind::Filter)?;
-                Some(Filter::new(payload).map_err(|what| corrupt(handle.offset, what))?)
+                Some(Filter::new(load(handle, BlockKind::Filter)?).map_err(at(handle))?)
             }
             None => None,
         };
-        let properties = load(footer.properties, BlockKind::Properties)?;
-        let properties = Properties::decode(&properties)
-            .map_err(|what| corrupt(footer.properties.offset, what))?;
+        let properties = Properties::decode(&load(footer.properties, BlockKind::Properties)?)
+            .map_err(at(footer.properties))?;
+        let pinned = top.as_ref().map_or(0, TopIndex::weight)
+            + filter.as_ref().map_or(0, |filter| filter.len() as u64)
+            + range_tombstones.bytes();
+        cache.pin(pinned);
         Ok(Arc::new(Self {
             cache,
             meta: meta.clone(),
             properties,
+            footer,
             top,
-            top_offset: footer.top_index.map_or(0, |handle| handle.offset),
             filter,
             range_tombstones,
-            data_end,
+            pinned: AtomicU64::new(pinned),
             object,
         }))
     }
@@ -138,55 +131,118 @@ impl Table {
     /// The newest version of `user_key` that was written at or before `at`, tombstones included.
     /// Range tombstones are not applied: ask [`range_tombstones`](Self::range_tombstones).
     ///
-    /// Cost with everything cached: one filter line, one index block, one data block, and no
-    /// allocation.
+    /// Cost with everything cached: one filter look-up, two searches in memory, one data block,
+    /// and no allocation.
     ///
     /// # Errors
     /// `Corrupt` or `Io`; nothing changed, and other keys may still be read.
     pub fn get(&self, user_key: &[u8], at: SeqNo) -> Result<Option<Found>, Error> {
+        let hash = filter::hash(user_key);
         if let Some(filter) = &self.filter
-            && !filter.may_contain(filter::hash(user_key))
+            && !filter.may_contain(hash)
         {
             return Ok(None);
         }
-        let bound = at.bound();
         let Some(top) = &self.top else {
             return Ok(None);
         };
-        let Some(partition) = self.child(top, user_key, bound, self.top_offset)? else {
+        let bound = at.bound();
+        let number = top
+            .search(user_key, bound)
+            .map_err(|what| self.corrupt(top.offset(), what))?;
+        let Some(partition) = top.partition(number) else {
             return Ok(None);
         };
-        let index = self.block(partition, BlockKind::Index)?;
+        if let Some(filter) = partition.filter
+            && !self.filter_block(filter)?.may_contain(hash)
+        {
+            return Ok(None);
+        }
         let boundary = match breaks(Mutant::BoundaryKeyMissed) {
             true => 0,
             false => bound,
         };
-        let Some(handle) = self.child(&index, user_key, boundary, partition.offset)? else {
+        let fill_cache = true;
+        let index = self.partition_block(partition, fill_cache)?;
+        let handle = index
+            .search_index(user_key, boundary)
+            .and_then(|slot| self.child(&index, slot))
+            .map_err(|what| self.corrupt(partition.index.offset, what))?;
+        let Some(handle) = handle else {
             return Ok(None);
         };
-        let block = self.block(handle, BlockKind::Data)?;
-        let hit = block
-            .search(user_key, bound)
-            .map_err(|what| self.corrupt(handle.offset, what))?;
+        let block = self.data_block(handle, fill_cache)?;
         // A block's separator may lie behind its last key: then the key is in no block.
-        let Some(hit) = hit.filter(|hit| hit.same_user) else {
+        let entry = block
+            .find(user_key, hash, bound)
+            .map_err(|what| self.corrupt(handle.offset, what))?;
+        let Some(entry) = entry else {
             return Ok(None);
         };
-        let (seqno, kind) = InternalKeyRef::split_trailer(hit.entry.trailer)
+        let (seqno, kind) = InternalKeyRef::split_trailer(entry.trailer)
             .ok_or_else(|| self.corrupt(handle.offset, Damage::Entry))?;
         Ok(Some(Found {
             seqno,
             kind,
-            value: block.slice(hit.entry.value_start..hit.entry.value_end),
+            value: block.slice(entry.value_start..entry.value_end),
         }))
     }
 
-    /// Whether `user_key` may be in the table, by the filter alone.
+    /// Whether `user_key` may be in the table, by the filter alone. What cannot be read says yes.
     #[must_use]
     pub fn may_contain(&self, user_key: &[u8]) -> bool {
-        self.filter
-            .as_ref()
-            .is_none_or(|filter| filter.may_contain(filter::hash(user_key)))
+        let hash = filter::hash(user_key);
+        let whole = self.filter.as_ref();
+        whole.is_none_or(|filter| filter.may_contain(hash))
+            && self
+                .partitions_may_contain(user_key, hash, |separator| separator > user_key)
+                .unwrap_or(true)
+    }
+
+    /// Whether a user key that begins with `prefix` may be in the table, by the filter alone: no is
+    /// certain. A table without a [`prefix_extractor`](crate::TableOptions::prefix_extractor), or
+    /// one that takes nothing off `prefix`, says yes, and so does what cannot be read.
+    #[must_use]
+    pub fn may_contain_prefix(&self, prefix: &[u8]) -> bool {
+        let extractor = self.properties.prefix_extractor;
+        let Some(known) = extractor.and_then(|extractor| extractor.extract(prefix)) else {
+            return true;
+        };
+        let hash = filter::prefix_hash(known);
+        let whole = self.filter.as_ref();
+        whole.is_none_or(|filter| filter.may_contain(hash))
+            && self
+                .partitions_may_contain(prefix, hash, |separator| {
+                    separator > prefix && !separator.starts_with(prefix)
+                })
+                .unwrap_or(true)
+    }
+
+    /// Asks the filters of the partitions from that of `from` on, up to the first whose last
+    /// separator is behind everything that is looked for.
+    fn partitions_may_contain(
+        &self,
+        from: &[u8],
+        hash: u64,
+        is_behind: impl Fn(&[u8]) -> bool,
+    ) -> Result<bool, Error> {
+        let Some(top) = &self.top else {
+            return Ok(false);
+        };
+        let at_top = |what| self.corrupt(top.offset(), what);
+        let mut number = top.search(from, u64::MAX).map_err(at_top)?;
+        while let Some(partition) = top.partition(number) {
+            match partition.filter {
+                None => return Ok(true),
+                Some(filter) if self.filter_block(filter)?.may_contain(hash) => return Ok(true),
+                Some(_) => {}
+            }
+            if is_behind(top.separator(number).map_err(at_top)?) {
+                break;
+            }
+            number += 1;
+        }
+        Ok(false)
     }
 
     /// An iterator of its own lifetime, not yet positioned.
@@ -225,100 +281,23 @@ impl Table {
         self.object.id()
     }
 
-    /// Bytes that the open table holds outside the cache.
+    /// Bytes that the open table holds outside the cache now, taken off its budget.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
-        let filter = self.filter.as_ref().map_or(0, Filter::len);
-        let top = self.top.as_ref().map_or(0, Block::len);
-        (top + filter) as u64 + self.range_tombstones.bytes()
+        self.pinned.load(Ordering::Relaxed)
     }
 
-    /// The handle under the first separator of an index block that is not before the target.
-    fn child(
-        &self,
-        index: &Block,
-        user: &[u8],
-        bound: u64,
-        offset: u64,
-    ) -> Result<Option<BlockHandle>, Error> {
-        let hit = index
-            .search(user, bound)
-            .map_err(|what| self.corrupt(offset, what))?;
-        let Some(hit) = hit else { return Ok(None) };
-        BlockHandle::read(index.bytes(hit.entry.value_start..hit.entry.value_end))
-            .map(Some)
-            .ok_or_else(|| self.corrupt(offset, Damage::Handle))
+    pub(crate) fn footer(&self) -> &Footer {
+        &self.footer
     }
 
-    /// A block from the cache, or else read, verified and cached.
-    #[inline]
-    fn block(&self, handle: BlockHandle, kind: BlockKind) -> Result<Block, Error> {
-        match self.cached(handle) {
-            Some(block) => Ok(block),
-            None => self.fetch(handle, kind, true),
-        }
+    /// The footer as it is on disk now.
+    pub(crate) fn reread_footer(&self) -> Result<Footer, Error> {
+        load::read_footer(&*self.object, &self.meta)
     }
 
-    #[inline]
-    pub(crate) fn cached(&self, handle: BlockHandle) -> Option<Block> {
-        self.cache.find(self.cache_key(handle))
-    }
-
-    /// Reads and verifies one block.
-    pub(crate) fn fetch(
-        &self,
-        handle: BlockHandle,
-        kind: BlockKind,
-        fill_cache: bool,
-    ) -> Result<Block, Error> {
-        let limit = match kind {
-            BlockKind::Data => self.data_end,
-            _ => self.meta.size,
-        };
-        if handle.end().is_none_or(|end| end > limit) {
-            return Err(self.corrupt(handle.offset, Damage::Handle));
-        }
-        let framed = read_block(&*self.object, handle)?;
-        let payload = frame::open(self.meta.uid, handle, kind, framed);
-        self.admit(handle, payload, fill_cache)
-    }
-
-    /// Verifies one data block that was read as part of a larger range.
-    pub(crate) fn fetch_from(
-        &self,
-        handle: BlockHandle,
-        framed: &[u8],
-        fill_cache: bool,
-    ) -> Result<Block, Error> {
-        let payload = frame::open_copied(self.meta.uid, handle, BlockKind::Data, framed);
-        self.admit(handle, payload, fill_cache)
-    }
-
-    fn admit(
-        &self,
-        handle: BlockHandle,
-        payload: Result<Bytes, Damage>,
-        fill_cache: bool,
-    ) -> Result<Block, Error> {
-        let block = payload
-            .and_then(Block::new)
-            .map_err(|what| self.corrupt(handle.offset, what))?;
-        if fill_cache {
-            self.cache.insert(self.cache_key(handle), &block);
-        }
-        Ok(block)
-    }
-
-    pub(crate) fn top(&self) -> Option<&Block> {
+    pub(crate) fn top(&self) -> Option<&TopIndex> {
         self.top.as_ref()
-    }
-
-    pub(crate) fn top_offset(&self) -> u64 {
-        self.top_offset
-    }
-
-    pub(crate) fn data_end(&self) -> u64 {
-        self.data_end
     }
 
     pub(crate) fn object(&self) -> &dyn BlockObject {
@@ -341,12 +320,19 @@ impl Table {
     }
 }
 
-fn read_block(object: &dyn BlockObject, handle: BlockHandle) -> Result<Bytes, Error> {
-    let mut framed = vec![0; handle.length as usize];
-    object
-        .read_at(handle.offset, &mut framed)
-        .map_err(|e| error::from_read(e, object.id(), handle.offset))?;
-    Ok(Bytes::from(framed))
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.cache.unpin(*self.pinned.get_mut());
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("object", &self.object.id())
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

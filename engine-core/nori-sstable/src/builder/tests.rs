@@ -3,6 +3,7 @@ use std::vec;
 use nori_env::{BlockStore, MemStore, ObjectId};
 
 use super::*;
+use crate::ValueKind;
 
 fn builder(store: &MemStore) -> TableBuilder {
     let object = store.create(ObjectId::table(1), None).unwrap();

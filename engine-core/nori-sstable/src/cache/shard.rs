@@ -7,11 +7,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
+use nori_env::sync::{AtomicU32, AtomicU64, Ordering};
 
-use crate::{
-    block::Block,
-    cache::{CacheKey, CacheStats},
-};
+use crate::cache::{CacheKey, CacheStats, Cached};
 
 #[derive(Debug)]
 pub(super) struct Shard {
@@ -23,17 +21,19 @@ pub(super) struct Shard {
     small: Queue,
     main: Queue,
     ghost: Ghost,
-    stats: CacheStats,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    evicted: u64,
 }
 
 #[derive(Debug)]
 struct Slot {
     key: CacheKey,
     hash: u64,
-    block: Option<Block>,
+    cached: Option<Cached>,
     weight: u64,
     /// Look-ups since it entered its queue, up to [`FREQUENCY_MAX`].
-    frequency: u8,
+    frequency: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -51,9 +51,9 @@ struct Ghost {
     weight: u64,
 }
 
-const FREQUENCY_MAX: u8 = 3;
+const FREQUENCY_MAX: u32 = 3;
 /// A fixed part of each resident block's weight, for its slot and allocation.
-const SLOT_WEIGHT: u64 = 96;
+const SLOT_WEIGHT: u64 = 160;
 /// The small queue's share of the capacity is one part in this many.
 const SMALL_SHARE: u64 = 10;
 
@@ -67,47 +67,47 @@ impl Shard {
             small: Queue::default(),
             main: Queue::default(),
             ghost: Ghost::default(),
-            stats: CacheStats::default(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            evicted: 0,
         }
     }
 
     #[inline]
-    pub(super) fn find(&mut self, key: CacheKey, hash: u64) -> Option<Block> {
-        let slots = &mut self.slots;
+    pub(super) fn find(&self, key: CacheKey, hash: u64) -> Option<Cached> {
+        let slots = &self.slots;
         let found = self
             .resident
             .find(hash, |slot| {
                 slots.get(*slot as usize).is_some_and(|s| s.key == key)
             })
             .copied();
-        let slot = found.and_then(|slot| slots.get_mut(slot as usize));
+        let slot = found.and_then(|slot| slots.get(slot as usize));
         let Some(slot) = slot else {
-            self.stats.misses += 1;
+            self.misses.fetch_add(1, Ordering::Relaxed);
             return None;
         };
-        self.stats.hits += 1;
-        if slot.frequency < FREQUENCY_MAX {
-            slot.frequency += 1;
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        // Two at once may count as one: it is an estimate.
+        let frequency = slot.frequency.load(Ordering::Relaxed);
+        if frequency < FREQUENCY_MAX {
+            slot.frequency.store(frequency + 1, Ordering::Relaxed);
         }
-        slot.block.clone()
+        slot.cached.clone()
     }
 
-    pub(super) fn insert(&mut self, key: CacheKey, hash: u64, block: &Block) {
-        let weight = block.len() as u64 + SLOT_WEIGHT;
+    pub(super) fn insert(&mut self, key: CacheKey, hash: u64, cached: Cached) {
+        let weight = cached.weight() + SLOT_WEIGHT;
         if weight > self.capacity || self.contains(key, hash) {
             return;
         }
-        while self.small.weight + self.main.weight + weight > self.capacity {
-            if !self.evict() {
-                break;
-            }
-        }
+        self.make_room(weight);
         let slot = Slot {
             key,
             hash,
-            block: Some(block.clone()),
+            cached: Some(cached),
             weight,
-            frequency: 0,
+            frequency: AtomicU32::new(0),
         };
         let number = self.place(slot);
         let queue = if self.ghost.remove(hash) {
@@ -120,14 +120,31 @@ impl Shard {
         self.resident.insert_unique(hash, number, |slot| {
             slots.get(*slot as usize).map_or(0, |s| s.hash)
         });
-        self.stats.blocks += 1;
         debug_assert!(self.small.weight + self.main.weight <= self.capacity);
     }
 
     pub(super) fn stats(&self) -> CacheStats {
         CacheStats {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            evicted: self.evicted,
+            blocks: (self.small.slots.len() + self.main.slots.len()) as u64,
             bytes: self.small.weight + self.main.weight,
-            ..self.stats
+            pinned: 0,
+        }
+    }
+
+    /// Changes the capacity; what is too much goes.
+    pub(super) fn resize(&mut self, capacity: u64) {
+        self.capacity = capacity;
+        self.make_room(0);
+    }
+
+    fn make_room(&mut self, weight: u64) {
+        while self.small.weight + self.main.weight + weight > self.capacity {
+            if !self.evict() {
+                break;
+            }
         }
     }
 
@@ -167,8 +184,9 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(number as usize) else {
             return true;
         };
-        if slot.frequency > 0 {
-            slot.frequency = 0;
+        let frequency = slot.frequency.get_mut();
+        if *frequency > 0 {
+            *frequency = 0;
             self.main.push(number, weight);
         } else {
             let hash = slot.hash;
@@ -182,9 +200,10 @@ impl Shard {
         let Some((number, weight)) = self.main.pop(&self.slots) else {
             return false;
         };
-        match self.slots.get_mut(number as usize) {
-            Some(slot) if slot.frequency > 0 => {
-                slot.frequency -= 1;
+        let slot = self.slots.get_mut(number as usize);
+        match slot.map(|slot| slot.frequency.get_mut()) {
+            Some(frequency) if *frequency > 0 => {
+                *frequency -= 1;
                 self.main.push(number, weight);
             }
             _ => self.drop_slot(number),
@@ -196,13 +215,12 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(number as usize) else {
             return;
         };
-        slot.block = None;
+        slot.cached = None;
         if let Ok(entry) = self.resident.find_entry(slot.hash, |slot| *slot == number) {
             entry.remove();
         }
         self.free.push(number);
-        self.stats.blocks -= 1;
-        self.stats.evicted += 1;
+        self.evicted += 1;
     }
 }
 

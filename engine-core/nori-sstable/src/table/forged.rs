@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
 use crate::{
-    Compression,
+    Compression, TableOptions,
     block_builder::BlockBuilder,
     filter::FilterBuilder,
     frame::{BlockKind, Framer},
@@ -48,7 +48,7 @@ fn assemble(mut forge: impl FnMut(usize, &mut Vec<u8>)) -> (Vec<u8>, TableMeta) 
         let offset = out.len() as u64;
         framer.put(out, offset, kind, &payload)
     };
-    let mut filter = FilterBuilder::new(10);
+    let mut filter = FilterBuilder::new(&TableOptions::default());
     let mut index = BlockBuilder::new(1);
     let mut top = BlockBuilder::new(1);
     let mut value = Vec::new();

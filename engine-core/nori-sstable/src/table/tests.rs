@@ -1,4 +1,4 @@
-use std::{format, vec::Vec};
+use std::{format, vec, vec::Vec};
 
 use nori_env::{BlockStore, IoError, IoErrorKind, IoOp, MemStore, ReadRequest};
 
@@ -38,21 +38,16 @@ fn open(bytes: &[u8], meta: &TableMeta) -> Result<Arc<Table>, Error> {
 
 /// Handles of all data blocks.
 fn data_blocks(table: &Table) -> Vec<BlockHandle> {
-    let children = |block: &Block| {
-        let (mut at, mut handles) = (0, Vec::new());
-        while at < block.entries_end() {
-            let entry = block.entry(at).unwrap();
-            let value = block.bytes(entry.value_start..entry.value_end);
-            handles.push(BlockHandle::read(value).unwrap());
-            at = entry.value_end;
-        }
-        handles
-    };
-    let partitions = children(table.top().unwrap());
-    let loaded = partitions
-        .iter()
-        .map(|handle| table.block(*handle, BlockKind::Index).unwrap());
-    loaded.flat_map(|block| children(&block)).collect()
+    let top = table.top().unwrap();
+    let partitions = (0..top.len()).map(|number| top.partition(number).unwrap());
+    let children = partitions.flat_map(|partition| {
+        let block = table.partition_block(partition, true).unwrap();
+        let slots = 0..block.restart_count();
+        slots
+            .map(|slot| table.child(&block, slot).unwrap().unwrap())
+            .collect::<Vec<_>>()
+    });
+    children.collect()
 }
 
 fn range(handle: BlockHandle) -> core::ops::Range<usize> {
@@ -123,7 +118,7 @@ fn cached_blocks_are_not_read_again() {
     let value = table.get(b"k030", SeqNo::MAX).unwrap().unwrap().value;
     let again = table.get(b"k030", SeqNo::MAX).unwrap().unwrap().value;
     let after = table.cache.stats();
-    assert_eq!((after.misses, after.hits), (before.misses, before.hits + 4));
+    assert_eq!((after.misses, after.hits), (before.misses, before.hits + 2));
     assert_eq!(
         value.as_ptr(),
         again.as_ptr(),

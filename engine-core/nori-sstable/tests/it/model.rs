@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, ops::Bound};
 
-use nori_sstable::{Compression, SeqNo, TableOptions, ValueKind};
+use nori_sstable::{Compression, FilterKind, PrefixExtractor, SeqNo, TableOptions, ValueKind};
 use proptest::{collection::vec, prelude::*};
 
 use crate::common::{self, Version};
@@ -48,17 +48,47 @@ fn model() -> impl Strategy<Value = Model> {
 fn options() -> impl Strategy<Value = TableOptions> {
     let sizes = prop_oneof![Just(1u32), Just(64), Just(300), Just(4096)];
     let compression = prop_oneof![Just(Compression::None), Just(Compression::Lz4)];
-    (sizes.clone(), sizes, 1..20u32, 0..14u32, compression).prop_map(
-        |(block_bytes, index_block_bytes, restart_interval, bits_per_key, compression)| {
-            TableOptions {
+    let filter = prop_oneof![Just(FilterKind::Bloom), Just(FilterKind::Fuse)];
+    let prefix = prop_oneof![
+        Just(None),
+        Just(Some(PrefixExtractor::Fixed(2))),
+        Just(Some(PrefixExtractor::Separator {
+            byte: b'a',
+            skip: 1
+        })),
+    ];
+    let filters = (0..14u32, filter, any::<bool>(), prefix);
+    (
+        sizes.clone(),
+        sizes,
+        1..20u32,
+        filters,
+        compression,
+        any::<bool>(),
+    )
+        .prop_map(
+            |(
                 block_bytes,
                 index_block_bytes,
                 restart_interval,
-                bits_per_key,
+                filters,
                 compression,
-            }
-        },
-    )
+                hash_index,
+            )| {
+                let (bits_per_key, filter, partition_filters, prefix_extractor) = filters;
+                TableOptions {
+                    block_bytes,
+                    index_block_bytes,
+                    restart_interval,
+                    bits_per_key,
+                    filter,
+                    partition_filters,
+                    prefix_extractor,
+                    hash_index,
+                    compression,
+                }
+            },
+        )
 }
 
 fn versions(model: &Model) -> Vec<Version> {
@@ -116,6 +146,17 @@ proptest! {
                 let found = table.get(user, SeqNo(at)).unwrap();
                 let found = found.map(|f| (user.clone(), f.seqno.0, f.kind, f.value.to_vec()));
                 prop_assert_eq!(found, expected, "key {:?} at {}", user, at);
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_and_no_prefix_that_is_there_is_denied(model in model(), options in options()) {
+        let table = common::table(&versions(&model), options);
+        for (user, _) in model.keys() {
+            prop_assert!(table.may_contain(user));
+            for length in 0..=user.len() {
+                prop_assert!(table.may_contain_prefix(&user[..length]), "{user:?} {length}");
             }
         }
     }
