@@ -204,15 +204,15 @@ pub(crate) fn decode(encoded: &[u8]) -> Option<Decoded> {
 
 /// Calls `each` with the number, the kind, the key and the value of each write of a batch that
 /// [`WriteBatch::seal`] or [`decode`] found good.
-pub(crate) fn for_each(encoded: &Bytes, mut each: impl FnMut(SeqNo, ValueKind, Bytes, Bytes)) {
+pub(crate) fn for_each(encoded: &[u8], mut each: impl FnMut(SeqNo, ValueKind, &[u8], &[u8])) {
     let (first, count, mut reader) = head(encoded).expect("the batch was checked");
     for index in 0..count {
         let record = record(&mut reader).expect("the batch was checked");
         each(
             SeqNo(first.0 + u64::from(index)),
             record.kind,
-            encoded.slice(record.key),
-            encoded.slice(record.value),
+            &encoded[record.key],
+            &encoded[record.value],
         );
     }
 }

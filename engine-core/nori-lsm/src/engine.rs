@@ -127,12 +127,11 @@ impl Engine {
     /// Makes the active memtable wait for its flush and begins a new one.
     pub(crate) fn rotate(&self, _writer: &MutexGuard<'_, ()>) {
         let mut view = self.view.write();
-        let id = view.active.id + 1;
         let mut waiting = Vec::with_capacity(view.waiting.len() + 1);
         waiting.push(Arc::clone(&view.active));
         waiting.extend(view.waiting.iter().cloned());
         *view = Arc::new(View {
-            active: Arc::new(Memtable::new(id, self.seed.wrapping_add(id))),
+            active: Arc::new(view.active.successor(self.seed)),
             waiting,
             levels: Arc::clone(&view.levels),
             rules: Arc::clone(&view.rules),

@@ -28,10 +28,20 @@ pub(crate) struct Memtable {
 }
 
 impl Memtable {
+    /// The first memtable of a store.
     pub(crate) fn new(id: u64, seed: u64) -> Self {
+        Self::with_prefix(id, seed, b"")
+    }
+
+    /// The one that comes after this. Its list expects keys that begin as these do.
+    pub(crate) fn successor(&self, seed: u64) -> Self {
+        Self::with_prefix(self.id + 1, seed, self.list.common_prefix())
+    }
+
+    fn with_prefix(id: u64, seed: u64, prefix: &[u8]) -> Self {
         Self {
             id,
-            list: SkipList::new(seed),
+            list: SkipList::with_prefix(seed.wrapping_add(id), prefix),
             first: AtomicU64::new(u64::MAX),
             last: AtomicU64::new(0),
             log_end: AtomicU64::new(0),
@@ -42,14 +52,15 @@ impl Memtable {
     ///
     /// # Panics
     /// When its seqnos are not above those of every batch before it.
-    pub(crate) fn add(&self, sealed: &Bytes, log_end: Lsn) -> SeqNo {
+    pub(crate) fn add(&self, sealed: &[u8], log_end: Lsn) -> SeqNo {
         let mut last = SeqNo(self.last.load(Ordering::Relaxed));
+        let mut list = self.list.writer();
         batch::for_each(sealed, |seqno, kind, key, value| {
             assert!(last < seqno, "seqnos grow");
             last = seqno;
             self.first.fetch_min(seqno.0, Ordering::Release);
-            let tag = InternalKeyRef::new(&key, seqno, kind).trailer();
-            self.list.insert(key, tag, value);
+            let tag = InternalKeyRef::new(key, seqno, kind).trailer();
+            list.insert(key, tag, value);
         });
         self.last.store(last.0, Ordering::Release);
         self.log_end.store(log_end.0, Ordering::Release);

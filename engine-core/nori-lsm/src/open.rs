@@ -7,7 +7,6 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
 use nori_env::sync::{AtomicBool, AtomicU64, Mutex, Park, RwLock};
 use nori_env::{BlockStore, Clock, Entropy, ObjectId, ObjectKind, Owner};
 use nori_sstable::{BlockCache, SeqNo};
@@ -78,7 +77,7 @@ pub(crate) fn open(
         last: SeqNo(0),
         memtable_bytes: options.memtable_bytes,
         seed,
-        active: Arc::new(Memtable::new(1, seed.wrapping_add(1))),
+        active: Arc::new(Memtable::new(1, seed)),
         waiting: Vec::new(),
         unflushed: None,
         failed: None,
@@ -193,10 +192,9 @@ impl Replay {
             return;
         }
         self.unflushed.get_or_insert(*lsn);
-        self.active.add(&Bytes::copy_from_slice(payload), *lsn);
+        self.active.add(payload, *lsn);
         if self.active.bytes() >= self.memtable_bytes {
-            let id = self.active.id + 1;
-            let next = Arc::new(Memtable::new(id, self.seed.wrapping_add(id)));
+            let next = Arc::new(self.active.successor(self.seed));
             let full = core::mem::replace(&mut self.active, next);
             self.waiting.insert(0, full);
         }
