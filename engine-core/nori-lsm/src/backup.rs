@@ -165,7 +165,7 @@ impl Backups {
     /// `NoBackup`; `Corrupt` or `Table` for the first damage.
     pub fn verify(&self, number: u64, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
         let live = self.read(number)?;
-        let total = live.tables.values().map(|table| table.meta.size).sum();
+        let total = live.bytes();
         let mut done = 0;
         for table in live.tables.values() {
             let object = ObjectId::table(table.number);
@@ -196,7 +196,7 @@ impl Backups {
         claim_empty(&**target, self.owner)?;
         let mut live = self.read(number)?;
         live.taken = None;
-        let bytes = live.tables.values().map(|table| table.meta.size).sum();
+        let bytes = live.bytes();
         let mut transfer = Transfer::new(&*self.store, &**target, bytes, progress);
         let restored = live
             .tables
@@ -321,7 +321,7 @@ fn describe(number: u64, live: &LiveSet, added_bytes: u64) -> Generation {
         taken: live.taken.unwrap_or_default(),
         seqno: live.last_seqno,
         tables: live.tables.len() as u64,
-        bytes: live.tables.values().map(|table| table.meta.size).sum(),
+        bytes: live.bytes(),
         added_bytes,
     }
 }

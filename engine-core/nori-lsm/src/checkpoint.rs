@@ -67,7 +67,7 @@ impl Engine {
     ) -> Result<SeqNo, Error> {
         claim_empty(&**target, Owner(self.entropy.draw()))?;
         let (live, levels) = self.flushed_live()?;
-        let bytes = live.tables.values().map(|table| table.meta.size).sum();
+        let bytes = live.bytes();
         let mut transfer = Transfer::new(&*self.store, &**target, bytes, progress);
         let made = live.tables.values().try_for_each(|table| {
             let id = ObjectId::table(table.number);

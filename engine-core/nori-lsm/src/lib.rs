@@ -61,6 +61,7 @@ pub use ingest::Ingestion;
 pub use iter::Iter;
 pub use jobs::{Job, JobKind, JobState};
 pub use lsm::Lsm;
+pub use manifest::{EditInfo, ManifestContent, ManifestPart, TableInfo, inspect_manifest};
 pub use merge_operator::{MergeOperator, MergeRefused};
 pub use nori_sstable::{Compression, KEY_BYTES_MAX, SeqNo, TableOptions, VALUE_BYTES_MAX};
 pub use nori_wal::SyncPolicy;
@@ -69,6 +70,7 @@ pub use rules::KeyspaceOptions;
 pub use snapshot::Snapshot;
 pub use stats::{LevelStats, Pressure, PressureLevel, Stats};
 pub use transfer::Progress;
+pub use verify::{Finding, Verified, verify_store};
 
 /// Longest batch in bytes: its keys and values and a few bytes for each (8 MiB less 4 KiB).
 pub const BATCH_BYTES_MAX: u32 = (8 << 20) - (4 << 10);

@@ -9,6 +9,7 @@
 //! and sync N+1; append and sync `superseded by N+1` to N (the commit point); barrier; delete N.
 //! What an open read back is thereby made durable before anything is built on it.
 
+mod inspect;
 mod record;
 mod recovery;
 
@@ -22,6 +23,7 @@ use self::record::{HEAD_BYTES, Head, Kind, Successor, align_up};
 use crate::Error;
 use crate::version_edit::{LiveSet, VersionEdit};
 
+pub use self::inspect::{EditInfo, ManifestContent, ManifestPart, TableInfo, inspect_manifest};
 pub(crate) use self::recovery::{Recovered, read_one, recover};
 
 /// The manifest that edits are appended to. One at a time: callers hold it under a lock.
@@ -169,6 +171,11 @@ impl Manifest {
     /// The live tables as of the last edit.
     pub(crate) const fn live(&self) -> &LiveSet {
         &self.live
+    }
+
+    /// The number of its object.
+    pub(crate) const fn number(&self) -> u64 {
+        self.head.number
     }
 
     /// Whether an edit failed in a way after which it may or may not be durable.

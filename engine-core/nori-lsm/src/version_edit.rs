@@ -204,6 +204,11 @@ impl LiveSet {
         Ok(())
     }
 
+    /// Bytes of all tables.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.tables.values().map(|table| table.meta.size).sum()
+    }
+
     /// The run number for the next run of level 0.
     pub(crate) fn next_run(&self) -> u64 {
         let fresh = self.tables.range(..(1, 0)).map(|(_, table)| table.run);

@@ -255,7 +255,7 @@ impl Contents {
 }
 
 /// All bytes of a manifest.
-fn load(object: &dyn BlockObject) -> Result<Vec<u8>, Error> {
+pub(super) fn load(object: &dyn BlockObject) -> Result<Vec<u8>, Error> {
     let len = usize::try_from(object.len()?).expect("a manifest fits in memory");
     let mut bytes = vec![0; len];
     match object.read_at(0, &mut bytes) {

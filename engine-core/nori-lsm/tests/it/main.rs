@@ -16,4 +16,5 @@ mod read_only;
 mod replace;
 mod support;
 mod threads;
+mod verify;
 mod workload;
