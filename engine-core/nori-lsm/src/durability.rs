@@ -46,22 +46,22 @@ impl Engine {
     }
 
     /// Until when those who run jobs may sleep for all the log cares; `None`: until they are woken.
-    pub(crate) fn next_sync(&self) -> Option<Mono> {
-        let wal = self
-            .wal
-            .as_ref()
-            .filter(|_| !self.options.sync.is_durable())?;
+    pub(crate) fn next_log_work(&self) -> Option<Mono> {
+        let wal = self.wal.as_ref()?;
+        let timed = matches!(self.options.sync, SyncPolicy::Interval(_));
         loop {
             let deadline = wal.next_sync();
-            // Only then look again: a writer either finds this or is found.
-            let timed = matches!(self.options.sync, SyncPolicy::Interval(_));
             let first_write = deadline.is_none() && timed;
-            let wake_at = if first_write {
-                0
-            } else {
-                wal.durable_lsn().0 + Wal::UNSYNCED_BYTES_MAX
+            let wake_at = match wal.wants_segment_at() {
+                Some(at) => at.0,
+                None if first_write => 0,
+                None => wal.durable_lsn().0 + Wal::UNSYNCED_BYTES_MAX,
             };
             self.durability.wake_at.store(wake_at, Ordering::SeqCst);
+            // Only then look again: a writer either finds this or is found.
+            if wal.wants_segment() {
+                return Some(Mono::ZERO);
+            }
             let again = wal.next_sync();
             if again.is_some() || first_write || !timed {
                 return again;
@@ -69,15 +69,17 @@ impl Engine {
         }
     }
 
-    /// Whether a sync is due now.
-    pub(crate) fn is_sync_due(&self) -> bool {
-        let next = self.wal.as_ref().and_then(Wal::next_sync);
-        next.is_some_and(|at| at <= self.clock.now())
+    /// Whether the log has something for a job to do.
+    pub(crate) fn is_log_work_due(&self) -> bool {
+        let Some(wal) = &self.wal else { return false };
+        let next = wal.next_sync();
+        next.is_some_and(|at| at <= self.clock.now()) || wal.wants_segment()
     }
 
-    /// Syncs the log if that is due; writers go on meanwhile.
-    pub(crate) fn sync_due(&self) -> Result<(), Error> {
+    /// Syncs the log if that is due, or sets its next segment aside; writers go on meanwhile.
+    pub(crate) fn do_log_work(&self) -> Result<(), Error> {
         let Some(wal) = &self.wal else { return Ok(()) };
+        wal.prepare()?;
         let newest = self.newest_logged();
         wal.sync_due(self.clock.now())?;
         self.note_durable(wal, newest);
@@ -97,10 +99,10 @@ impl Engine {
     }
 
     /// The log holds everything up to `committed`: wakes those who run jobs if they would sleep on
-    /// past the next sync.
+    /// past what it needs next.
     pub(crate) fn arm_timer(&self, committed: Lsn) {
         let wake_at = &self.durability.wake_at;
-        if !self.options.sync.is_durable() && committed.0 >= wake_at.load(Ordering::SeqCst) {
+        if committed.0 >= wake_at.load(Ordering::SeqCst) {
             // Whoever is woken sets it anew before sleeping.
             wake_at.store(u64::MAX, Ordering::SeqCst);
             self.work.wake();

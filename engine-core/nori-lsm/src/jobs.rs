@@ -45,7 +45,8 @@ pub enum JobKind {
     Compaction,
     /// Deletes tables that nobody needs any more.
     Collect,
-    /// Syncs the log: the timer behind [`SyncPolicy::Interval`](crate::SyncPolicy::Interval).
+    /// Syncs the log, as the timer behind [`SyncPolicy::Interval`](crate::SyncPolicy::Interval), or
+    /// sets the next segment of it aside.
     Sync,
 }
 
@@ -163,7 +164,7 @@ impl Slot {
             Work::Flush(flush) => flush.step(engine, budget),
             Work::Compaction(compaction) => compaction.step(engine, budget),
             Work::Collect(collect) => collect.step(engine),
-            Work::Sync => engine.sync_due().map(|()| true),
+            Work::Sync => engine.do_log_work().map(|()| true),
         };
         match stepped {
             Ok(false) => Ok(JobState::More),
@@ -254,7 +255,7 @@ impl Work {
 pub(crate) fn next_due(engine: &Engine) -> Option<Mono> {
     let jobs = engine.jobs.lock();
     let retry = (jobs.failures > 0 && !engine.is_failed()).then_some(jobs.retry_at);
-    retry.into_iter().chain(engine.next_sync()).min()
+    retry.into_iter().chain(engine.next_log_work()).min()
 }
 
 /// The next job, as a handle for the caller.
@@ -272,7 +273,7 @@ pub(crate) fn next_job(engine: &Arc<Engine>) -> Option<Job> {
 /// after a failure.
 pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
     let mut jobs = engine.jobs.lock();
-    if !jobs.syncing && engine.is_sync_due() {
+    if !jobs.syncing && engine.is_log_work_due() {
         jobs.syncing = true;
         return Reserved::Work(jobs.slot(JobKind::Sync, Work::Sync));
     }

@@ -24,7 +24,7 @@ use nori_env::{BlockStore, Entropy, ObjectId, ObjectKind, Owner};
 use norikv_types::Mono;
 
 use crate::format::{FrameBuf, Kind};
-use crate::rotate::free;
+use crate::rotate::{Spare, free};
 use crate::wal::{Health, State};
 use crate::{CorruptRange, Error, LogId, Lsn, LsnRange, OpenMode, Options};
 
@@ -109,11 +109,10 @@ pub(crate) fn open(
             let keep = store.geometry().recycle
                 && spares.len() < options.spares_max as usize
                 && item.object.len()? >= options.segment_bytes;
-            spares.extend(free(
-                store.as_ref(),
-                item.id.number,
-                keep.then_some(next_number),
-            )?);
+            let spare = keep.then_some(next_number);
+            let object = free(store.as_ref(), item.id.number, spare)?;
+            let stale = true;
+            spares.extend(object.map(|object| Spare { object, stale }));
             next_number += u64::from(keep);
             freed = true;
         }
@@ -151,6 +150,8 @@ pub(crate) fn open(
         health: Health::Live,
         next_number,
         spares,
+        preparing: false,
+        unprepared: false,
     };
     Ok((state, recovery))
 }

@@ -13,7 +13,7 @@ use crate::commit::append;
 use crate::format::{FRAME_HEADER_LEN, FrameBuf, HEADER_LEN, Kind, Name, SegmentHeader, aligned};
 use crate::segment::Segment;
 use crate::wal::{Health, LINK_LEN, State, frame_align, tail_reserve};
-use crate::{Error, Options, Wal};
+use crate::{Error, Lsn, Options, Wal};
 
 /// What stands at the head of a new segment.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,14 @@ pub(crate) struct Head<'a> {
     pub predecessor: Option<Name>,
     pub predecessor_end: u64,
     pub table: &'a [u8],
+}
+
+/// An object that waits to become a segment.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    pub object: Arc<dyn BlockObject>,
+    /// It holds bytes of an earlier life.
+    pub stale: bool,
 }
 
 /// An object for a new segment.
@@ -37,6 +45,59 @@ pub(crate) struct Blank {
 }
 
 impl Wal {
+    /// From which position on [`wants_segment`](Self::wants_segment) should be asked again; `None`
+    /// where segments are not set aside.
+    pub fn wants_segment_at(&self) -> Option<Lsn> {
+        let state = self.state.lock();
+        self.sets_aside().then(|| {
+            let active = state.active();
+            let half_way = active.base + active.capacity / 2;
+            let next_half = active.capacity / 2 + self.options.segment_bytes / 2;
+            Lsn(half_way + if state.is_ready() { next_half } else { 0 })
+        })
+    }
+
+    /// Whether the active segment is half full and no other is ready to follow it:
+    /// [`prepare`](Self::prepare) then spares the next rotation the wait for a new one.
+    pub fn wants_segment(&self) -> bool {
+        let state = self.state.lock();
+        let active = state.active();
+        let is_half_full = state.written >= active.base + active.capacity / 2;
+        self.sets_aside() && is_half_full && !state.is_ready() && state.check().is_ok()
+    }
+
+    /// Sets the next segment aside, with zeros written over it, if it is wanted; says whether it did.
+    /// Takes long; appends go on meanwhile.
+    ///
+    /// # Errors
+    /// `Io`: the log is as it was, and asks for a segment again after the next rotation.
+    pub fn prepare(&self) -> Result<bool, Error> {
+        if !self.wants_segment() {
+            return Ok(false);
+        }
+        let number = {
+            let mut state = self.state.lock();
+            if core::mem::replace(&mut state.preparing, true) {
+                return Ok(false);
+            }
+            state.next_number += 1;
+            state.next_number - 1
+        };
+        let bytes = segment_size(self.store.as_ref(), &self.options);
+        let created = self.store.create(ObjectId::log(number), Some(bytes));
+        let mut state = self.state.lock();
+        state.preparing = false;
+        state.unprepared = created.is_err();
+        let (object, stale) = (created?, false);
+        state.spares.push_back(Spare { object, stale });
+        Ok(true)
+    }
+
+    /// Whether what a commit waits for is quicker in a segment that was set aside.
+    fn sets_aside(&self) -> bool {
+        self.options.sync.is_durable() && self.store.geometry().recycle
+    }
+
     /// Ends the active segment and begins the next, unless `add` more bytes turn out to fit.
     pub(crate) fn roll(&self, table: &[u8], add: Option<u64>) -> Result<(), Error> {
         let mut state = self.stop_staging()?;
@@ -50,7 +111,7 @@ impl Wal {
         // Numbers grow along the log. A spare may have got its own before the active segment did.
         let kept = spare
             .as_ref()
-            .map(|spare| spare.id().number)
+            .map(|spare| spare.object.id().number)
             .filter(|number| *number > old.number);
         let number = kept.unwrap_or(state.next_number);
         state.next_number += u64::from(kept.is_none());
@@ -72,6 +133,7 @@ impl Wal {
                 state.sealed = table.is_empty();
                 state.rooted = false;
                 state.grown = false;
+                state.unprepared = false;
                 state.segments.push_back(Arc::new(next));
                 Ok(())
             }
@@ -92,7 +154,7 @@ impl Wal {
         old: &Segment,
         link_lsn: u64,
         name: Name,
-        spare: Option<Arc<dyn BlockObject>>,
+        spare: Option<Spare>,
         table: &[u8],
     ) -> Result<Segment, IoError> {
         let offset = old.offset(link_lsn);
@@ -153,6 +215,8 @@ impl Wal {
             let spare = free(self.store.as_ref(), oldest.number, spare)?;
             // Before anything fails: a spare that nobody knows of would stand before what is
             // released later.
+            let stale = true;
+            let spare = spare.map(|object| Spare { object, stale });
             self.state.lock().spares.extend(spare);
             // Each before the next: a gap in the middle means loss.
             if !breaks(Mutant::ReleaseWithoutBarrier) {
@@ -207,7 +271,7 @@ pub(crate) fn blank(
     store: &dyn BlockStore,
     options: &Options,
     bytes: u64,
-    spare: Option<Arc<dyn BlockObject>>,
+    spare: Option<Spare>,
     number: u64,
     table: &[u8],
 ) -> Result<Blank, IoError> {
@@ -218,7 +282,7 @@ pub(crate) fn blank(
         + frame(u64::from(options.batch_bytes_max))
         + tail_reserve(align);
     let size = aligned(bytes.max(need), align);
-    if let Some(object) = spare {
+    if let Some(Spare { object, stale }) = spare {
         let capacity = object.len()?;
         if capacity >= need {
             let id = ObjectId::log(number);
@@ -234,13 +298,15 @@ pub(crate) fn blank(
                 object,
                 capacity,
                 reserve: capacity,
-                recycled: true,
+                recycled: stale,
             });
         }
         // Opened with smaller limits before: of no use now.
         store.delete(object.id())?;
     }
-    let reserve = store.geometry().recycle.then_some(size);
+    // Where nobody waits for syncs, writing zeros first would only cost.
+    let sets_aside = store.geometry().recycle && options.sync.is_durable();
+    let reserve = sets_aside.then_some(size);
     Ok(Blank {
         object: store.create(ObjectId::log(number), reserve)?,
         capacity: size,
@@ -249,12 +315,17 @@ pub(crate) fn blank(
     })
 }
 
+/// Bytes of a segment with an ordinary table.
+fn segment_size(store: &dyn BlockStore, options: &Options) -> u64 {
+    aligned(options.segment_bytes, frame_align(store))
+}
+
 /// Writes and syncs the head of a new segment.
 pub(crate) fn begin(
     store: &dyn BlockStore,
     options: &Options,
     bytes: u64,
-    spare: Option<Arc<dyn BlockObject>>,
+    spare: Option<Spare>,
     head: Head<'_>,
 ) -> Result<Segment, IoError> {
     let Name { number, uid } = head.name;

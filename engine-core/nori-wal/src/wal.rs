@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 
 use nori_env::sync::{Mutex, Park};
-use nori_env::{BlockObject, BlockStore, Entropy};
+use nori_env::{BlockStore, Entropy};
 use norikv_types::Mono;
 
 use crate::format::{
@@ -19,6 +19,7 @@ use crate::format::{
 };
 use crate::record::{LogId, Outgoing};
 use crate::recovery::{Recovery, Replayed};
+use crate::rotate::Spare;
 use crate::segment::{Segment, SegmentInfo};
 use crate::{Error, Limit, Lsn, LsnRange, OpenMode, Options, SyncPolicy};
 
@@ -69,7 +70,11 @@ pub(crate) struct State {
     pub rolling: bool,
     pub health: Health,
     pub next_number: u64,
-    pub spares: VecDeque<Arc<dyn BlockObject>>,
+    pub spares: VecDeque<Spare>,
+    /// Somebody sets the next segment aside.
+    pub preparing: bool,
+    /// That failed since the last rotation.
+    pub unprepared: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -427,6 +432,11 @@ impl State {
         self.segments
             .back()
             .expect("there is always an active segment")
+    }
+
+    /// Whether nothing can be done for the next rotation.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.spares.is_empty() || self.preparing || self.unprepared
     }
 
     /// Where what was staged ends.
