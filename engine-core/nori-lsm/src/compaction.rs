@@ -1,31 +1,34 @@
-//! Several tables of two neighbouring levels become new tables of the lower one.
+//! Tables of one level, and of those in their way below, become new tables of the lower one.
 //!
 //! **Invariant: of two versions of a key the newer wins, and a tombstone is dropped only where no
-//! older version can lie below.** Inputs of level 0 are all its runs, so that no older run
-//! is left above a newer version.
+//! older version can lie below.** Of the upper level everything in a range of keys is an input, so
+//! that nothing older is left above a newer version. Of the lower level a slot is an input whole, or
+//! not at all: then the new tables are laid upon it.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nori_sstable::IterOptions;
 use norikv_types::{Mutant, breaks};
 
-use crate::Error;
 use crate::cursor::Cursor;
 use crate::engine::{Engine, Install};
 use crate::levels::{Levels, Run};
 use crate::merge::Merge;
+use crate::options::{Compaction as Style, Options};
+use crate::picking::Plan;
 use crate::reconcile::{By, Reconcile};
 use crate::run_writer::RunWriter;
 use crate::table_file::TableFile;
+use crate::{Error, LEVEL_MAX};
 
 /// A compaction under way.
 #[derive(Debug)]
 pub(crate) struct Compaction {
-    /// With their levels.
-    inputs: Vec<(u8, Arc<TableFile>)>,
-    output_level: u8,
+    plan: Plan,
+    inputs: BTreeSet<u64>,
     /// The levels as they were when the inputs were chosen: what lies below then is all that can.
     levels: Arc<Levels>,
     work: Work,
@@ -35,66 +38,38 @@ pub(crate) struct Compaction {
 enum Work {
     /// The inputs stay as they are and only change their level.
     Move,
-    Rewrite {
-        merge: Merge,
-        started: bool,
-        /// Decides about the key that the merge stands on; made when the work begins.
-        reconcile: Option<Box<Reconcile>>,
-        out: RunWriter,
-    },
+    Rewrite(Box<Rewrite>),
+}
+
+#[derive(Debug)]
+struct Rewrite {
+    merge: Merge,
+    started: bool,
+    /// Decides about the key that the merge stands on; made when the work begins.
+    reconcile: Option<Reconcile>,
+    out: RunWriter,
 }
 
 impl Compaction {
-    /// Moves `inputs`, which share no key with each other or the output level.
-    pub(crate) fn moving(
-        inputs: Vec<(u8, Arc<TableFile>)>,
-        output_level: u8,
-        levels: Arc<Levels>,
-    ) -> Self {
-        Self {
-            inputs,
-            output_level,
-            levels,
-            work: Work::Move,
-        }
-    }
-
-    /// Merges `inputs`: all that overlaps them in the output level is among them.
-    pub(crate) fn rewriting(
-        inputs: Vec<(u8, Arc<TableFile>)>,
-        output_level: u8,
-        levels: Arc<Levels>,
-        cut_bytes: u64,
-    ) -> Self {
-        let options = IterOptions {
-            fill_cache: false,
-            ..IterOptions::default()
-        };
-        // Tables of one run share a cursor.
-        let mut runs: Vec<Vec<Arc<TableFile>>> = Vec::new();
-        for run in levels.runs() {
-            let chosen = run.tables.iter();
-            let chosen: Vec<_> = chosen
-                .filter(|table| inputs.iter().any(|(_, input)| input.number == table.number))
-                .cloned()
-                .collect();
-            if !chosen.is_empty() {
-                runs.push(chosen);
-            }
-        }
-        let cursors = runs
-            .into_iter()
-            .map(|tables| Cursor::run(Arc::new(Run::new(0, tables)), options.clone()));
-        Self {
-            work: Work::Rewrite {
-                merge: Merge::new(cursors.collect()),
+    /// What `plan` says, made out of `levels`.
+    pub(crate) fn new(plan: Plan, levels: Arc<Levels>, options: &Options) -> Self {
+        let inputs = plan.inputs.iter().map(|(_, table)| table.number).collect();
+        let work = match plan.moves {
+            true => Work::Move,
+            false => Work::Rewrite(Box::new(Rewrite {
+                merge: Merge::new(cursors(&levels, &inputs)),
                 started: false,
                 reconcile: None,
-                out: RunWriter::new(cut_bytes),
-            },
+                out: RunWriter::new(options.table_bytes)
+                    .for_level(&levels, plan.output)
+                    .with_filter(filter_bits(&levels, plan.bytes(), options)),
+            })),
+        };
+        Self {
+            plan,
             inputs,
-            output_level,
             levels,
+            work,
         }
     }
 
@@ -108,10 +83,11 @@ impl Compaction {
             true => 0,
             false => tables.iter().map(|table| table.meta().size).sum(),
         };
-        let level = self.output_level;
+        let level = self.plan.output;
         engine.install(Install {
-            removed: self.inputs.clone(),
+            removed: self.plan.inputs.clone(),
             added: tables.into_iter().map(|table| (level, table)).collect(),
+            written: Some((level, self.plan.range.clone())),
             flushed: None,
         })?;
         engine.counters.compacted(bytes, is_move);
@@ -123,22 +99,23 @@ impl Compaction {
         engine: &Engine,
         budget: u64,
     ) -> Result<Option<Vec<Arc<TableFile>>>, Error> {
-        let Work::Rewrite {
+        let Work::Rewrite(rewrite) = &mut self.work else {
+            let moved = self.plan.inputs.iter().map(|(_, table)| Arc::clone(table));
+            return Ok(Some(moved.collect()));
+        };
+        let Rewrite {
             merge,
             started,
             reconcile,
             out,
-        } = &mut self.work
-        else {
-            let moved = self.inputs.iter().map(|(_, table)| Arc::clone(table));
-            return Ok(Some(moved.collect()));
-        };
+        } = &mut **rewrite;
         if !*started {
             merge.seek(None)?;
             *started = true;
         }
         let is_below = |key: &[u8]| {
-            self.levels.is_below(self.output_level, key) && !breaks(Mutant::TombstoneDroppedEarly)
+            self.levels.is_below(self.plan.output, key, &self.inputs)
+                && !breaks(Mutant::TombstoneDroppedEarly)
         };
         let mut spent = 0;
         while let Some(cursor) = merge.current() {
@@ -146,7 +123,7 @@ impl Compaction {
             let reconcile = reconcile.get_or_insert_with(|| {
                 let mut first = engine.reconcile(By::Compaction);
                 first.begin(key.user, None);
-                Box::new(first)
+                first
             });
             if reconcile.key() != key.user {
                 out.add_kept(engine, &reconcile.end(is_below))?;
@@ -167,21 +144,50 @@ impl Compaction {
         out.finish(engine).map(Some)
     }
 
-    /// The numbers of the inputs.
-    pub(crate) fn input_numbers(&self) -> impl Iterator<Item = u64> {
-        self.inputs.iter().map(|(_, table)| table.number)
-    }
-
-    /// Whether level 0 is among the inputs.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.inputs.iter().any(|(level, _)| *level == 0)
+    /// What its keys are reserved under.
+    pub(crate) const fn id(&self) -> u64 {
+        self.plan.id
     }
 
     /// The numbers of the tables written so far.
     pub(crate) fn outputs(&self) -> Vec<u64> {
         match &self.work {
             Work::Move => Vec::new(),
-            Work::Rewrite { out, .. } => out.numbers().to_vec(),
+            Work::Rewrite(rewrite) => rewrite.out.numbers().to_vec(),
         }
     }
 }
+
+/// A cursor for each run that has inputs.
+fn cursors(levels: &Levels, inputs: &BTreeSet<u64>) -> Vec<Cursor> {
+    let options = IterOptions {
+        fill_cache: false,
+        ..IterOptions::default()
+    };
+    let runs = levels.runs().filter_map(|run| {
+        let tables = run.tables.iter();
+        let chosen: Vec<_> = tables
+            .filter(|table| inputs.contains(&table.number))
+            .cloned()
+            .collect();
+        let run = (!chosen.is_empty()).then(|| Arc::new(Run::new(run.id, chosen)));
+        run.map(|run| Cursor::run(run, options.clone()))
+    });
+    runs.collect()
+}
+
+/// Filter bits for each key of a run of `bytes`: every halving of a run's share of the store halves
+/// how often its filter may be wrong, which makes the sum over all runs least (Monkey). Bits are
+/// paid for where the keys are few.
+pub(crate) fn filter_bits(levels: &Levels, bytes: u64, options: &Options) -> u32 {
+    let bits = options.table.bits_per_key;
+    if bits == 0 || !matches!(options.compaction, Style::Adaptive) {
+        return bits;
+    }
+    let all = levels.bytes(LEVEL_MAX).max(1);
+    // Each halving of the rate takes 1.44 bits.
+    let halvings = (all / bytes.max(1)).max(1).ilog2();
+    bits + (halvings * 3 / 2).min(FILTER_BITS_MORE)
+}
+
+const FILTER_BITS_MORE: u32 = 8;

@@ -3,7 +3,7 @@
 //! **Invariant: readers see a change of the tables only after the manifest's edit is durable, and
 //! all of it at once.** A change is one edit; the manifest's lock puts changes in order.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -16,6 +16,7 @@ use norikv_types::{Mutant, WallMs, breaks};
 use crate::Error;
 use crate::durability::Durability;
 use crate::expiry::Expiry;
+use crate::guards::{self, KeyRange};
 use crate::jobs::Jobs;
 use crate::levels::Levels;
 use crate::manifest::Manifest;
@@ -72,6 +73,8 @@ pub(crate) struct Install {
     pub(crate) removed: Vec<(u8, Arc<TableFile>)>,
     /// With their levels; those of level 0 make one new run.
     pub(crate) added: Vec<(u8, Arc<TableFile>)>,
+    /// The level and the keys that were rewritten there, for its guards.
+    pub(crate) written: Option<(u8, KeyRange)>,
     /// The memtable that the new tables replace.
     pub(crate) flushed: Option<Arc<Memtable>>,
 }
@@ -167,7 +170,17 @@ impl Engine {
         let run = live.next_run();
         let tables = || change.added.iter().map(|(_, table)| table.meta().seqno_max);
         let flushed = change.flushed.as_ref().map(|memtable| memtable.last());
-        let edit = VersionEdit {
+        let levels = Arc::clone(&self.view().levels);
+        let removed: BTreeSet<u64> = change
+            .removed
+            .iter()
+            .map(|(_, table)| table.number)
+            .collect();
+        let lane = |level: u8, table: &TableFile| match level {
+            0 => run,
+            _ => levels.lane_for(level, table.meta(), &removed),
+        };
+        let mut edit = VersionEdit {
             next_table: self.next_table.load(Ordering::Relaxed),
             last_seqno: tables().chain(flushed).fold(live.last_seqno, SeqNo::max),
             flushed_seqno: flushed.map_or(live.flushed_seqno, |last| last.max(live.flushed_seqno)),
@@ -179,7 +192,7 @@ impl Engine {
             added: change
                 .added
                 .iter()
-                .map(|(level, table)| table.as_live(*level, if *level == 0 { run } else { 0 }))
+                .map(|(level, table)| table.as_live(*level, lane(*level, table)))
                 .collect(),
             ..VersionEdit::default()
         };
@@ -190,17 +203,26 @@ impl Engine {
                 self.store.delete(nori_env::ObjectId::table(number))?;
             }
         }
-        let committed = manifest.commit(&edit);
-        self.failed.store(manifest.is_failed(), Ordering::Release);
-        committed?;
-
+        // Levels change only under the manifest's lock, so this needs no other.
         let opened: Vec<_> = change
             .added
             .iter()
             .map(|(_, table)| Arc::clone(table))
             .collect();
-        // Levels change only under the manifest's lock, so this needs no other.
-        let levels = Arc::new(self.view().levels.apply(&edit, &opened));
+        let mut levels = levels.apply(&edit, &opened);
+        if let Some((level, range)) = &change.written {
+            edit.guards = guards::changes(&levels, *level, range, self.options.table_bytes);
+            levels.set_guards(&edit.guards);
+        }
+        if cfg!(debug_assertions) {
+            levels.check();
+        }
+        let levels = Arc::new(levels);
+        let heat = Arc::clone(&levels.heat);
+        let committed = manifest.commit(&edit);
+        self.failed.store(manifest.is_failed(), Ordering::Release);
+        committed?;
+
         let mut view = self.view.write();
         let mut waiting = view.waiting.clone();
         if let Some(flushed) = &change.flushed {
@@ -222,6 +244,12 @@ impl Engine {
             }
         }
         drop(replaced);
+        for (_, table) in change.added.iter().filter(|(level, _)| *level == 0) {
+            heat.written(table.meta());
+        }
+        if change.flushed.is_some() {
+            heat.flushed();
+        }
         Ok(true)
     }
 

@@ -133,6 +133,9 @@ pub enum Damage {
     /// Two tables of one level overlap.
     #[error("tables of one level overlap")]
     Overlap,
+    /// A table crosses a guard of its level, or a lane is empty under another.
+    #[error("a table is in the wrong place")]
+    Misplaced,
     /// It is not the manifest that its predecessor names.
     #[error("it is not the manifest that its predecessor names")]
     NotTheSuccessor,

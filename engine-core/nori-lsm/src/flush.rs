@@ -10,10 +10,14 @@ use alloc::vec::Vec;
 use nori_skiplist::Position;
 
 use crate::Error;
+use crate::compaction::filter_bits;
 use crate::engine::{Engine, Install};
+use crate::levels::Levels;
 use crate::memtable::Memtable;
+use crate::options::Options;
 use crate::reconcile::{By, Reconcile};
 use crate::run_writer::RunWriter;
+use crate::shape::Shape;
 
 /// A flush under way.
 #[derive(Debug)]
@@ -26,12 +30,18 @@ pub(crate) struct Flush {
 }
 
 impl Flush {
-    pub(crate) fn new(memtable: Arc<Memtable>) -> Self {
+    /// The flush of `memtable` to level 0, in pieces that lie over one slot of the base level each.
+    pub(crate) fn new(memtable: Arc<Memtable>, levels: &Levels, options: &Options) -> Self {
+        let base = Shape::of(levels, options).base;
+        let bits = filter_bits(levels, memtable.bytes(), options);
+        let out = RunWriter::new(u64::MAX)
+            .above_level(levels, base)
+            .with_filter(bits);
         Self {
             next: memtable.list().first(),
             memtable,
             reconcile: None,
-            out: RunWriter::new(u64::MAX),
+            out,
         }
     }
 
@@ -67,6 +77,7 @@ impl Flush {
         engine.install(Install {
             removed: vec![],
             added: tables.into_iter().map(|table| (0, table)).collect(),
+            written: None,
             flushed: Some(Arc::clone(&self.memtable)),
         })?;
         engine.counters.flushed(bytes);

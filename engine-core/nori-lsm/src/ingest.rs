@@ -104,6 +104,7 @@ impl Ingestion {
             let install = Install {
                 removed: Vec::new(),
                 added: tables.iter().map(|table| (0, Arc::clone(table))).collect(),
+                written: None,
                 flushed: None,
             };
             if tables.is_empty()

@@ -35,6 +35,9 @@ pub struct Iter {
 
 impl Iter {
     pub(crate) fn new(snapshot: &Snapshot, from: Bound<Bytes>, to: Bound<Bytes>) -> Self {
+        if let Bound::Included(key) | Bound::Excluded(key) = &from {
+            snapshot.view.levels.heat.note_scan(key);
+        }
         Self {
             view: Arc::clone(&snapshot.view),
             at: snapshot.seqno,

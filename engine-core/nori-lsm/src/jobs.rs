@@ -17,7 +17,7 @@ use crate::collect::Collect;
 use crate::compaction::Compaction;
 use crate::engine::Engine;
 use crate::flush::Flush;
-use crate::picking::Picking;
+use crate::picking::{Picking, Wanted};
 
 /// A piece of background work: a flush, a compaction or the deletion of tables. Step it until
 /// it is done. Dropping it gives it up; the store will hand it out again.
@@ -289,7 +289,8 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
         _ if jobs.collect_first && can_collect => jobs.collect(engine),
         Some(oldest) if !jobs.flushing => {
             jobs.flushing = true;
-            (JobKind::Flush, Work::Flush(Flush::new(Arc::clone(oldest))))
+            let flush = Flush::new(Arc::clone(oldest), &view.levels, &engine.options);
+            (JobKind::Flush, Work::Flush(flush))
         }
         _ => match jobs.picking.pick(&view.levels, &engine.options) {
             Some(compaction) => (JobKind::Compaction, Work::Compaction(compaction)),
@@ -299,6 +300,12 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
         },
     };
     Reserved::Work(jobs.slot(kind, work))
+}
+
+/// Asks for `wanted` to be compacted.
+pub(crate) fn want(engine: &Engine, wanted: Wanted) {
+    engine.jobs.lock().picking.want(wanted);
+    engine.work.wake();
 }
 
 /// Steps the oldest job that its holder is not stepping.

@@ -1,32 +1,43 @@
 //! The live tables, by level.
 //!
 //! **Invariant: of two versions of a key the newer stands in the earlier run.** Level 0 is a list
-//! of runs, the newest first; each further level is one run. The tables of a run ascend and share
-//! no key. A `Levels` never changes: an edit makes a new one.
+//! of runs, the newest first. Each further level is a stack of lanes, each a run of its own, the
+//! newest on top: a table lies on one that it overlaps in the lane below, or in lane 0. The tables
+//! of a run ascend and share no key, and none crosses a guard of its level. A `Levels` never
+//! changes: an edit makes a new one.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use nori_sstable::{Found, SeqNo};
+use bytes::Bytes;
+use nori_sstable::{Found, SeqNo, TableMeta};
 use norikv_types::{Mutant, breaks};
 
+use crate::guards::{self, KeyRange, Slots};
+use crate::heat::HeatMap;
 use crate::table_file::TableFile;
-use crate::version_edit::{LiveSet, VersionEdit};
-use crate::{Damage, Error, LEVEL_COUNT};
+use crate::version_edit::{LiveSet, LiveTable, VersionEdit};
+use crate::{Damage, Error, LANES_MAX, LEVEL_COUNT, LEVEL_MAX};
 
 /// The live tables.
 #[derive(Debug, Clone)]
 pub(crate) struct Levels {
+    /// Counts the changes.
+    pub(crate) generation: u64,
     /// Level 0, the newest run first.
     pub(crate) fresh: Vec<Arc<Run>>,
-    /// Levels 1 and up.
-    pub(crate) sorted: [Arc<Run>; LEVEL_COUNT - 1],
+    /// Levels 1 and up, each with lane 0 first.
+    sorted: [Vec<Arc<Run>>; LEVEL_COUNT - 1],
+    guards: Arc<BTreeMap<Bytes, u8>>,
+    slots: [Arc<Slots>; LEVEL_COUNT - 1],
+    pub(crate) heat: Arc<HeatMap>,
 }
 
 /// Tables that ascend and share no key.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
-    /// Of level 0: a higher one is newer.
+    /// A higher one of the same level is newer.
     pub(crate) id: u64,
     pub(crate) tables: Vec<Arc<TableFile>>,
 }
@@ -59,6 +70,11 @@ impl Run {
         (*table.meta().smallest <= *key).then_some(table)
     }
 
+    /// Whether any of them overlaps `meta`.
+    pub(crate) fn overlaps(&self, meta: &TableMeta) -> bool {
+        !self.overlapping(&meta.smallest, &meta.largest).is_empty()
+    }
+
     /// The tables that overlap `from..=to`.
     pub(crate) fn overlapping(&self, from: &[u8], to: &[u8]) -> &[Arc<TableFile>] {
         let start = self.locate(from);
@@ -66,16 +82,28 @@ impl Run {
         &self.tables[start..start + len]
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
-        self.tables.iter().map(|table| table.meta().size).sum()
+    /// The tables that may hold keys of `range`.
+    pub(crate) fn touching(&self, range: &KeyRange) -> &[Arc<TableFile>] {
+        let start = self.locate(&range.from);
+        let len = self.tables[start..].partition_point(|table| match &range.to {
+            Some(to) => table.meta().smallest < *to,
+            None => true,
+        });
+        &self.tables[start..start + len]
     }
 }
 
 impl Levels {
     pub(crate) fn empty() -> Self {
+        let slots = guards::slots(&BTreeMap::new());
+        let heat = HeatMap::new(Arc::clone(&slots[usize::from(LEVEL_MAX) - 1]));
         Self {
+            generation: 0,
             fresh: Vec::new(),
-            sorted: core::array::from_fn(|_| Arc::new(Run::default())),
+            sorted: core::array::from_fn(|_| Vec::new()),
+            guards: Arc::default(),
+            slots,
+            heat: Arc::new(heat),
         }
     }
 
@@ -85,7 +113,7 @@ impl Levels {
     /// Whatever `open` says of the first that fails.
     pub(crate) fn open(
         live: &LiveSet,
-        mut open: impl FnMut(&crate::version_edit::LiveTable) -> Result<Arc<TableFile>, Error>,
+        mut open: impl FnMut(&LiveTable) -> Result<Arc<TableFile>, Error>,
     ) -> Result<Self, Error> {
         let opened: Vec<_> = live
             .tables
@@ -103,6 +131,7 @@ impl Levels {
         };
         let removed = |level: u8, table: &TableFile| edit.removed.contains(&(level, table.number));
         let mut next = self.clone();
+        next.generation += 1;
 
         for run in &mut next.fresh {
             if run.tables.iter().any(|table| removed(0, table)) {
@@ -127,34 +156,126 @@ impl Levels {
             next.fresh.reverse();
         }
 
-        for (level, run) in (1_u8..).zip(&mut next.sorted) {
-            let added: Vec<_> = edit
-                .added
-                .iter()
-                .filter(|table| table.level == level)
-                .map(|table| find(table.number))
-                .collect();
-            if added.is_empty() && !edit.removed.iter().any(|(from, _)| *from == level) {
+        for (level, lanes) in (1_u8..).zip(&mut next.sorted) {
+            let added = || edit.added.iter().filter(|table| table.level == level);
+            if added().next().is_none() && !edit.removed.iter().any(|(from, _)| *from == level) {
                 continue;
             }
-            let kept = run.tables.iter().filter(|table| !removed(level, table));
-            *run = Arc::new(Run::new(0, kept.cloned().chain(added).collect()));
+            let mut filled: [Vec<_>; LANE_COUNT] = core::array::from_fn(|_| Vec::new());
+            for run in lanes.iter() {
+                let kept = run.tables.iter().filter(|table| !removed(level, table));
+                filled[lane_index(run.id)].extend(kept.cloned());
+            }
+            for table in added() {
+                filled[lane_index(table.run)].push(find(table.number));
+            }
+            let used = filled.iter().take_while(|lane| !lane.is_empty()).count();
+            assert!(
+                filled[used..].iter().all(Vec::is_empty),
+                "no lane is empty under another"
+            );
+            *lanes = (0..)
+                .zip(filled)
+                .take(used)
+                .map(|(lane, tables)| Arc::new(Run::new(lane, tables)))
+                .collect();
         }
+        next.set_guards(&edit.guards);
         next
+    }
+
+    /// Changes the guards.
+    ///
+    /// # Panics
+    /// When the changes do not fit.
+    pub(crate) fn set_guards(&mut self, changes: &[(u8, Bytes)]) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut all = (*self.guards).clone();
+        guards::apply(&mut all, changes).expect("changes of our own fit the guards");
+        self.slots = guards::slots(&all);
+        self.guards = Arc::new(all);
+        let finest = &self.slots[usize::from(LEVEL_MAX) - 1];
+        self.heat = Arc::new(self.heat.resized(Arc::clone(finest)));
+    }
+
+    /// Panics where the tables break an invariant: costly.
+    pub(crate) fn check(&self) {
+        for level in 1..=LEVEL_MAX {
+            let (lanes, slots) = (self.lanes(level), self.slots(level));
+            for (index, lane) in lanes.iter().enumerate() {
+                assert_eq!(lane.id, index as u64, "lanes are numbered from 0");
+                for table in &lane.tables {
+                    let meta = table.meta();
+                    assert!(
+                        !slots.cuts(meta),
+                        "table {} crosses a guard of level {level}",
+                        table.number
+                    );
+                    assert!(
+                        index == 0 || lanes[index - 1].overlaps(meta),
+                        "table {} hangs in the air in lane {index} of level {level}",
+                        table.number
+                    );
+                }
+            }
+            let above = if level == 1 {
+                &[][..]
+            } else {
+                self.slots(level - 1).guards()
+            };
+            assert!(
+                above
+                    .iter()
+                    .all(|guard| slots.guards().binary_search(guard).is_ok()),
+                "a guard of one level is one of the next"
+            );
+        }
     }
 
     /// Every run, the newest first.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &Arc<Run>> {
-        self.fresh.iter().chain(&self.sorted)
+        let sorted = self.sorted.iter().flat_map(|lanes| lanes.iter().rev());
+        self.fresh.iter().chain(sorted)
+    }
+
+    /// The runs of `level`: of level 0 the newest first, below lane 0 first.
+    pub(crate) fn lanes(&self, level: u8) -> &[Arc<Run>] {
+        match level {
+            0 => &self.fresh,
+            _ => &self.sorted[usize::from(level) - 1],
+        }
+    }
+
+    /// The slots of `level`, which is not level 0.
+    pub(crate) fn slots(&self, level: u8) -> &Slots {
+        &self.slots[usize::from(level) - 1]
+    }
+
+    /// The lane of `level` that lies on everything that `meta` overlaps there, `removed` apart.
+    pub(crate) fn lane_for(&self, level: u8, meta: &TableMeta, removed: &BTreeSet<u64>) -> u64 {
+        let lanes = self.lanes(level).iter().rev();
+        let below = lanes.clone().find(|lane| {
+            let under = lane.overlapping(&meta.smallest, &meta.largest);
+            under.iter().any(|table| !removed.contains(&table.number))
+        });
+        below.map_or(0, |lane| lane.id + 1)
+    }
+
+    /// The tables of `level` that may hold keys of `range`.
+    pub(crate) fn touching(
+        &self,
+        level: u8,
+        range: &KeyRange,
+    ) -> impl Iterator<Item = &Arc<TableFile>> {
+        let lanes = self.lanes(level).iter();
+        lanes.flat_map(|lane| lane.touching(range))
     }
 
     /// The tables of `level`.
     pub(crate) fn tables(&self, level: u8) -> impl Iterator<Item = &Arc<TableFile>> {
-        let runs = match level {
-            0 => &self.fresh[..],
-            _ => core::slice::from_ref(&self.sorted[usize::from(level) - 1]),
-        };
-        runs.iter().flat_map(|run| &run.tables)
+        self.lanes(level).iter().flat_map(|run| &run.tables)
     }
 
     pub(crate) fn bytes(&self, level: u8) -> u64 {
@@ -163,6 +284,7 @@ impl Levels {
 
     /// The newest version of `key` at or below `at`.
     pub(crate) fn get(&self, key: &[u8], at: SeqNo) -> Result<Option<Found>, Error> {
+        self.heat.note_get(key);
         let searched = match breaks(Mutant::LowerLevelsNotSearched) {
             true => self.fresh.len() + 1,
             false => usize::MAX,
@@ -180,24 +302,49 @@ impl Levels {
         Ok(None)
     }
 
-    /// Whether a level below `level` may hold `key`.
-    pub(crate) fn is_below(&self, level: u8, key: &[u8]) -> bool {
-        self.sorted[usize::from(level)..]
-            .iter()
-            .any(|run| run.table_of(key).is_some())
+    /// Whether a table of `level` or below may hold `key`, apart from `inputs`.
+    pub(crate) fn is_below(&self, level: u8, key: &[u8], inputs: &BTreeSet<u64>) -> bool {
+        (level..=LEVEL_MAX)
+            .flat_map(|level| self.lanes(level))
+            .any(|run| {
+                let table = run.table_of(key);
+                table.is_some_and(|table| !inputs.contains(&table.number))
+            })
     }
 }
 
-/// Whether the tables of each run share no key.
-pub(crate) fn check_disjoint(live: &LiveSet) -> Result<(), Damage> {
+fn lane_index(lane: u64) -> usize {
+    assert!(lane < LANES_MAX, "a level has at most {LANES_MAX} lanes");
+    usize::try_from(lane).expect("a small number")
+}
+
+const LANE_COUNT: usize = 8;
+const _: () = assert!(LANE_COUNT as u64 == LANES_MAX);
+
+/// Whether `live` fulfils what [`Levels`] relies on.
+pub(crate) fn check(live: &LiveSet) -> Result<(), Damage> {
     let mut tables: Vec<_> = live.tables.values().collect();
     tables.sort_unstable_by_key(|t| (t.level, t.run, &t.meta.smallest));
-    let overlap = tables.windows(2).any(|pair| {
-        let (a, b) = (pair[0], pair[1]);
-        (a.level, a.run) == (b.level, b.run) && !a.meta.ends_before(&b.meta.smallest)
-    });
-    match overlap {
-        true => Err(Damage::Overlap),
-        false => Ok(()),
+    let slots = guards::slots(&live.guards);
+    let mut before: Option<&LiveTable> = None;
+    for table in tables {
+        let first_run = match before.filter(|before| before.level == table.level) {
+            Some(before) if before.run == table.run => {
+                if !before.meta.ends_before(&table.meta.smallest) {
+                    return Err(Damage::Overlap);
+                }
+                table.run
+            }
+            Some(before) => before.run + 1,
+            None => 0,
+        };
+        before = Some(table);
+        let Some(below) = table.level.checked_sub(1) else {
+            continue;
+        };
+        if table.run != first_run || slots[usize::from(below)].cuts(&table.meta) {
+            return Err(Damage::Misplaced);
+        }
     }
+    Ok(())
 }

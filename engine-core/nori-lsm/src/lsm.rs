@@ -13,6 +13,7 @@ use norikv_types::Mono;
 
 use crate::batch::WriteBatch;
 use crate::engine::Engine;
+use crate::guards::KeyRange;
 use crate::iter::Iter;
 use crate::jobs::{self, Job};
 use crate::open;
@@ -222,6 +223,19 @@ impl Lsm {
         self.engine.flush_all()
     }
 
+    /// Brings everything between `from`, included, and `to`, excluded, that was written before the
+    /// call to the last level: what is deleted or expired is gone then, and each key takes one look
+    /// to find. Does the work, or waits for those who do.
+    ///
+    /// # Errors
+    /// Whatever failed; nothing is lost.
+    pub fn compact_range(&self, from: &[u8], to: Option<&[u8]>) -> Result<(), Error> {
+        self.engine.compact(KeyRange {
+            from: Bytes::copy_from_slice(from),
+            to: to.map(Bytes::copy_from_slice),
+        })
+    }
+
     /// Everything at or below is in tables and survives a crash without any log.
     #[must_use]
     pub fn flushed_seqno(&self) -> SeqNo {
@@ -287,16 +301,10 @@ impl Lsm {
     pub fn stats(&self) -> Stats {
         let flushed_seqno = self.flushed_seqno();
         let view = self.engine.view();
-        let levels = (0..=LEVEL_MAX).map(|level| {
-            let tables = count(view.levels.tables(level).count());
-            LevelStats {
-                runs: match level {
-                    0 => count(view.levels.fresh.len()),
-                    _ => tables.min(1),
-                },
-                tables,
-                bytes: view.levels.bytes(level),
-            }
+        let levels = (0..=LEVEL_MAX).map(|level| LevelStats {
+            runs: count(view.levels.lanes(level).len()),
+            tables: count(view.levels.tables(level).count()),
+            bytes: view.levels.bytes(level),
         });
         let counters = &self.engine.counters;
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

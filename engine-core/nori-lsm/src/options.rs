@@ -29,14 +29,16 @@ pub struct Options {
     pub fresh_runs_min: u32,
     /// Runs of level 0 at which writes stall; above `fresh_runs_min`.
     pub fresh_runs_max: u32,
-    /// Bytes of level 1 at which it is compacted into level 2.
+    /// Bytes that a level above the last is worth having for.
     pub level_base_bytes: u64,
     /// How many times larger each further level may be; at least 2.
     pub level_ratio: u32,
-    /// Bytes at which compaction cuts a table.
+    /// Bytes at which compaction cuts a table; what a slot holds.
     pub table_bytes: u64,
     /// Bytes of the block cache that all tables share.
     pub cache_bytes: u64,
+    /// How tables are merged as they age.
+    pub compaction: Compaction,
     /// How tables are built.
     pub table: TableOptions,
     /// Bytes at which the manifest is written anew.
@@ -89,6 +91,27 @@ pub enum Log {
     External,
 }
 
+/// How tables are merged as they age: what is saved in writing is paid in reading or in space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compaction {
+    /// Each part of the key space for itself as a cost model has it: what is read much is kept in
+    /// one run a level, what is written much in several.
+    Adaptive,
+    /// One run a level: least to search and least space, most rewriting.
+    Leveled,
+    /// As many runs a level as lanes allow: least rewriting, most to search.
+    Tiered {
+        /// In the last level too, which then may take a multiple of the space.
+        last: bool,
+    },
+    /// No merging: the oldest tables are deleted once all of them take more than `bytes`.
+    Fifo {
+        /// Bytes of all tables.
+        bytes: u64,
+    },
+}
+
 impl Options {
     /// # Panics
     /// When a figure is outside its documented range.
@@ -127,6 +150,7 @@ impl Default for Options {
             level_ratio: 10,
             table_bytes: 64 << 20,
             cache_bytes: 64 << 20,
+            compaction: Compaction::Adaptive,
             table: TableOptions::default(),
             manifest_bytes: 4 << 20,
             sync: SyncPolicy::Group,

@@ -1,161 +1,390 @@
 //! Which compaction is due.
 //!
-//! **Invariant: no two compactions under way share an input, and none has outputs that overlap
-//! another's.** Level 0 is compacted by one at a time; further down, inputs are reserved by table,
-//! and everything that overlaps in the output level is an input.
+//! **Invariant: no two compactions under way touch the same keys of the same level**, the runs
+//! apart that are added to level 0 meanwhile; and of what a compaction passes by, nothing lies
+//! between the level that it reads and the one that it writes.
+//!
+//! The unit is a slot of the level below and whatever lies above it. Where tables cross its borders,
+//! its neighbours are taken along.
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
+use nori_sstable::SeqNo;
 use norikv_types::{Mutant, breaks};
 
+use crate::LEVEL_MAX;
 use crate::compaction::Compaction;
+use crate::guards::{KeyRange, Slots};
 use crate::levels::Levels;
-use crate::options::Options;
+use crate::options::{Compaction as Style, Options};
+use crate::shape::{self, Cell, Shape};
 use crate::table_file::TableFile;
-use crate::{LEVEL_COUNT, LEVEL_MAX};
 
-/// What compactions under way have taken, and where the next one of each level begins.
+/// What compactions under way have taken.
 #[derive(Debug, Default)]
 pub(crate) struct Picking {
-    /// Tables that are inputs.
-    pub(crate) reserved: BTreeSet<u64>,
-    /// Whether level 0 is being compacted.
-    pub(crate) fresh_busy: bool,
-    /// The largest key of the last input of each level.
-    cursors: [Bytes; LEVEL_COUNT],
+    busy: Vec<Busy>,
+    next_id: u64,
+    wanted: Vec<Wanted>,
+    /// The state of the levels in which nothing was due, while nothing was under way.
+    calm: Option<(u64, u64)>,
+}
+
+/// Keys that somebody wants in the last level.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) range: KeyRange,
+    /// Of what was written up to here.
+    pub(crate) at: SeqNo,
+}
+
+/// What one compaction has taken.
+#[derive(Debug)]
+struct Busy {
+    id: u64,
+    level: u8,
+    output: u8,
+    range: KeyRange,
+}
+
+/// A compaction that would do good.
+#[derive(Debug)]
+struct Candidate {
+    /// How urgent it is, [`DUE`] at least.
+    score: u64,
+    /// Bytes it moves down for each 1,024 it reads.
+    gain: u64,
+    level: u8,
+    range: KeyRange,
+    /// Merges the lanes of its level instead of moving anything down.
+    folds: bool,
+}
+
+/// A compaction as it will run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) id: u64,
+    pub(crate) output: u8,
+    pub(crate) range: KeyRange,
+    /// With their levels.
+    pub(crate) inputs: Vec<(u8, Arc<TableFile>)>,
+    /// The inputs may stay as they are and only change their level.
+    pub(crate) moves: bool,
+}
+
+impl Wanted {
+    /// The tables above the last level that hold some of it, the uppermost first, each with its
+    /// level.
+    pub(crate) fn left<'a>(
+        &'a self,
+        levels: &'a Levels,
+    ) -> impl Iterator<Item = (u8, &'a Arc<TableFile>)> {
+        (0..LEVEL_MAX).flat_map(|level| {
+            let tables = levels.touching(level, &self.range);
+            let tables = tables.filter(|table| table.meta().seqno_min <= self.at);
+            tables.map(move |table| (level, table))
+        })
+    }
+}
+
+impl Plan {
+    /// Bytes of the inputs.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.inputs.iter().map(|(_, table)| table.meta().size).sum()
+    }
 }
 
 impl Picking {
-    /// The most urgent compaction that can run now, with its inputs reserved.
+    /// The most urgent compaction that can run now, with its keys reserved.
     pub(crate) fn pick(&mut self, levels: &Arc<Levels>, options: &Options) -> Option<Compaction> {
-        let mut due: Vec<(u64, u8)> = (0..LEVEL_MAX)
-            .map(|level| (score(levels, options, level), level))
-            .filter(|(score, _)| *score >= DUE)
-            .collect();
-        // The most urgent first; of equals the upper level.
-        due.sort_by_key(|(score, level)| (core::cmp::Reverse(*score), *level));
-        due.into_iter().find_map(|(_, level)| {
-            let inputs = match level {
-                0 => self.pick_fresh(levels)?,
-                _ => self.pick_sorted(levels, level)?,
+        let state = (levels.generation, levels.heat.epoch());
+        if self.calm == Some(state) {
+            return None;
+        }
+        let shape = Shape::of(levels, options);
+        self.wanted
+            .retain(|wanted| wanted.left(levels).next().is_some());
+        if let Some((level, plan)) = self.pick_wanted(levels, options, &shape) {
+            return Some(self.reserve(levels, options, level, plan));
+        }
+        let mut due = Vec::new();
+        if !matches!(options.compaction, Style::Fifo { .. }) {
+            fresh_due(levels, options, &shape, &mut due);
+            (1..=LEVEL_MAX).for_each(|level| level_due(levels, options, &shape, level, &mut due));
+        }
+        if due.is_empty() && self.wanted.is_empty() {
+            self.calm = Some(state);
+            return None;
+        }
+        // The most urgent first; of equals the one that gains most, then the upper level.
+        due.sort_by_key(|due| (core::cmp::Reverse((due.score, due.gain)), due.level));
+        due.into_iter().find_map(|candidate| {
+            let plan = self.plan(levels, options, &shape, &candidate)?;
+            Some(self.reserve(levels, options, candidate.level, plan))
+        })
+    }
+
+    /// Asks for `wanted` to be compacted before anything else.
+    pub(crate) fn want(&mut self, wanted: Wanted) {
+        self.wanted.push(wanted);
+        self.calm = None;
+    }
+
+    /// Takes the tables of the uppermost level that is wanted further down.
+    fn pick_wanted(&self, levels: &Levels, options: &Options, shape: &Shape) -> Option<(u8, Plan)> {
+        self.wanted.iter().find_map(|wanted| {
+            let (level, table) = wanted.left(levels).next()?;
+            let slots = levels.slots(below(shape, level));
+            let candidate = Candidate {
+                score: DUE,
+                gain: 0,
+                level,
+                range: slots.range(slots.of_table(table.meta())),
+                folds: false,
             };
-            Some(self.reserve(levels, level, inputs, options))
+            Some((level, self.plan(levels, options, shape, &candidate)?))
         })
     }
 
     /// Gives back what `compaction` reserved.
     pub(crate) fn release(&mut self, compaction: &Compaction) {
-        for number in compaction.input_numbers() {
-            self.reserved.remove(&number);
-        }
-        if compaction.is_fresh() {
-            self.fresh_busy = false;
-        }
+        self.busy.retain(|busy| busy.id != compaction.id());
+        self.calm = None;
     }
 
-    /// All of level 0 and what it overlaps in level 1.
-    fn pick_fresh(&self, levels: &Levels) -> Option<Vec<(u8, Arc<TableFile>)>> {
-        if self.fresh_busy {
-            return None;
-        }
-        let newest = levels.fresh.first().map(|run| run.tables.clone());
-        let chosen = match newest.filter(|_| breaks(Mutant::NewestRunCompactedAlone)) {
-            Some(tables) => tables,
-            None => levels.tables(0).cloned().collect(),
-        };
-        self.with_overlap(levels, 0, chosen)
-    }
-
-    /// The next table of `level` in turn that is free.
-    fn pick_sorted(&self, levels: &Levels, level: u8) -> Option<Vec<(u8, Arc<TableFile>)>> {
-        let tables = &levels.sorted[usize::from(level) - 1].tables;
-        let cursor = &self.cursors[usize::from(level)];
-        let turn = tables.partition_point(|table| table.meta().smallest <= *cursor);
-        let (before, after) = tables.split_at(turn);
-        after
-            .iter()
-            .chain(before)
-            .find_map(|table| self.with_overlap(levels, level, [Arc::clone(table)].into()))
-    }
-
-    /// `chosen` of `level` and all that overlaps them in the level below, if all of it is free.
-    fn with_overlap(
+    fn plan(
         &self,
         levels: &Levels,
-        level: u8,
-        chosen: Vec<Arc<TableFile>>,
-    ) -> Option<Vec<(u8, Arc<TableFile>)>> {
-        let from = chosen.iter().map(|t| &t.meta().smallest).min()?.clone();
-        let to = chosen.iter().map(|t| &t.meta().largest).max()?.clone();
-        let below = levels.sorted[usize::from(level)].overlapping(&from, &to);
-        let inputs: Vec<_> = chosen
-            .into_iter()
-            .map(|table| (level, table))
-            .chain(below.iter().map(|table| (level + 1, Arc::clone(table))))
-            .collect();
-        let is_free = |(_, table): &(u8, Arc<TableFile>)| !self.reserved.contains(&table.number);
-        inputs.iter().all(is_free).then_some(inputs)
+        options: &Options,
+        shape: &Shape,
+        candidate: &Candidate,
+    ) -> Option<Plan> {
+        let level = candidate.level;
+        let mut range = candidate.range.clone();
+        let output = loop {
+            let output = match candidate.folds {
+                true => level,
+                // Never past a level that holds older versions.
+                false => (level + 1..below(shape, level))
+                    .find(|level| levels.touching(*level, &range).next().is_some())
+                    .unwrap_or_else(|| below(shape, level)),
+            };
+            let wider = closure(levels, level, levels.slots(output), &range);
+            if wider == range {
+                break output;
+            }
+            range = wider;
+        };
+        if self.is_busy(level, output, &range) {
+            return None;
+        }
+        let newest_only = |tables: &mut Vec<Arc<TableFile>>| {
+            let newest = levels
+                .fresh
+                .iter()
+                .find(|run| !run.touching(&range).is_empty());
+            if let Some(newest) = newest
+                && level == 0
+                && breaks(Mutant::NewestRunCompactedAlone)
+            {
+                *tables = newest.touching(&range).to_vec();
+            }
+        };
+        let mut above: Vec<_> = levels.touching(level, &range).cloned().collect();
+        newest_only(&mut above);
+        let mut merged = Vec::new();
+        if !candidate.folds {
+            let slots = levels.slots(output);
+            for slot in slots.of_range(&range) {
+                let slot = slots.range(slot..slot + 1);
+                let comes = above.iter().any(|table| slot.touches(table.meta()));
+                let lanes = levels.lanes(output);
+                let lanes = lanes.iter().filter(|lane| !lane.touching(&slot).is_empty());
+                if comes && lanes.count() as u64 >= shape::lanes_max(levels, options, output, &slot)
+                {
+                    merged.extend(levels.touching(output, &slot).cloned());
+                }
+            }
+        }
+        let moves = !candidate.folds
+            && merged.is_empty()
+            && is_movable(levels, &above, output, levels.slots(output));
+        let with = |level| move |table| (level, table);
+        let inputs: Vec<_> = above.into_iter().map(with(level)).collect();
+        let merged = merged.into_iter().map(with(output));
+        Some(Plan {
+            id: self.next_id,
+            output,
+            range,
+            inputs: inputs.into_iter().chain(merged).collect(),
+            moves,
+        })
+    }
+
+    fn is_busy(&self, level: u8, output: u8, range: &KeyRange) -> bool {
+        self.busy
+            .iter()
+            .any(|busy| level <= busy.output && busy.level <= output && range.overlaps(&busy.range))
     }
 
     fn reserve(
         &mut self,
         levels: &Arc<Levels>,
-        level: u8,
-        inputs: Vec<(u8, Arc<TableFile>)>,
         options: &Options,
+        level: u8,
+        plan: Plan,
     ) -> Compaction {
-        let chosen = || inputs.iter().filter(|(from, _)| *from == level);
-        let largest = chosen().map(|(_, table)| &table.meta().largest).max();
-        self.cursors[usize::from(level)] = largest.cloned().unwrap_or_default();
-        self.reserved
-            .extend(inputs.iter().map(|(_, table)| table.number));
-        self.fresh_busy |= level == 0;
-
-        let output = level + 1;
-        let levels = Arc::clone(levels);
-        match is_movable(&levels, &inputs, output) {
-            true => Compaction::moving(inputs, output, levels),
-            false => Compaction::rewriting(inputs, output, levels, options.table_bytes),
-        }
+        self.next_id += 1;
+        self.busy.push(Busy {
+            id: plan.id,
+            level,
+            output: plan.output,
+            range: plan.range.clone(),
+        });
+        Compaction::new(plan, Arc::clone(levels), options)
     }
 }
 
-/// Whether the inputs may just change their level: they overlap nothing there, nor each other, and
-/// carry no tombstone to a place below which nothing lies, where it would stay for ever.
-fn is_movable(levels: &Levels, inputs: &[(u8, Arc<TableFile>)], output: u8) -> bool {
-    if inputs.iter().any(|(level, _)| *level == output) {
-        return false;
+/// Where `level` is compacted into, if nothing lies in between.
+fn below(shape: &Shape, level: u8) -> u8 {
+    shape.base.max(level + 1)
+}
+
+/// `range`, widened to slots of `slots` until no table of `level` crosses its borders.
+fn closure(levels: &Levels, level: u8, slots: &Slots, range: &KeyRange) -> KeyRange {
+    let mut touched = slots.of_range(range);
+    loop {
+        let range = slots.range(touched.clone());
+        let tables = levels.touching(level, &range);
+        let wider = tables.fold(touched.clone(), |wider, table| {
+            let of = slots.of_table(table.meta());
+            wider.start.min(of.start)..wider.end.max(of.end)
+        });
+        if wider == touched {
+            return range;
+        }
+        touched = wider;
     }
-    let mut ranges: Vec<_> = inputs.iter().map(|(_, table)| table.meta()).collect();
-    ranges.sort_by(|a, b| a.smallest.cmp(&b.smallest));
-    let disjoint = ranges
+}
+
+/// Whether the inputs may just change their level: they overlap nothing that they are not laid
+/// upon, nor each other, cross no guard, and carry no tombstone to a place below which nothing
+/// lies, where it would stay for ever.
+fn is_movable(levels: &Levels, above: &[Arc<TableFile>], output: u8, slots: &Slots) -> bool {
+    let mut metas: Vec<_> = above.iter().map(|table| table.meta()).collect();
+    metas.sort_by(|a, b| a.smallest.cmp(&b.smallest));
+    let disjoint = metas
         .windows(2)
         .all(|pair| pair[0].ends_before(&pair[1].smallest));
-    let tombstones_stay = ranges.iter().all(|meta| {
+    let fits = metas.iter().all(|meta| !slots.cuts(meta));
+    let tombstones_stay = metas.iter().all(|meta| {
+        let lanes = (output..=LEVEL_MAX).flat_map(|level| levels.lanes(level));
         meta.tombstones + meta.range_tombstones == 0
-            || levels.sorted[usize::from(output)..]
-                .iter()
-                .any(|run| !run.overlapping(&meta.smallest, &meta.largest).is_empty())
+            || lanes.into_iter().any(|lane| lane.overlaps(meta))
     });
-    disjoint && tombstones_stay
+    disjoint && fits && tombstones_stay
 }
 
-/// How far `level` is over its bound, in thousandths.
-fn score(levels: &Levels, options: &Options, level: u8) -> u64 {
-    if level == 0 {
-        return levels.fresh.len() as u64 * DUE / u64::from(options.fresh_runs_min);
+/// What is due in level 0.
+fn fresh_due(levels: &Levels, options: &Options, shape: &Shape, due: &mut Vec<Candidate>) {
+    let slots = levels.slots(shape.base);
+    let fresh = shape::cells(levels, 0, slots);
+    let below = shape::cells(levels, shape.base, slots);
+    for (slot, (cell, below)) in fresh.into_iter().zip(below).enumerate() {
+        let range = slots.range(slot..slot + 1);
+        let most = shape::fresh_max(levels, options, &range, cell, below.bytes);
+        if cell.runs >= most {
+            due.push(Candidate {
+                score: cell.runs * DUE / most,
+                gain: gain(cell, below),
+                level: 0,
+                range,
+                folds: false,
+            });
+        }
     }
-    let mut bound = options.level_base_bytes;
-    for _ in 1..level {
-        bound = bound.saturating_mul(u64::from(options.level_ratio));
+    // Runs that share no keys are many without being due anywhere; the oldest goes.
+    if let Some(oldest) = levels.fresh.last()
+        && levels.fresh.len() as u64 >= u64::from(options.fresh_runs_max)
+        && let Some(table) = oldest.tables.first()
+    {
+        due.push(Candidate {
+            score: levels.fresh.len() as u64 * DUE / u64::from(options.fresh_runs_max),
+            gain: 0,
+            level: 0,
+            range: slots.range(slots.of_table(table.meta())),
+            folds: false,
+        });
     }
-    match levels.sorted[usize::from(level) - 1].bytes() {
-        bytes if bytes > bound => bytes.saturating_mul(DUE) / bound.max(1),
-        _ => 0,
+}
+
+/// What is due in `level`, which is not level 0.
+fn level_due(
+    levels: &Levels,
+    options: &Options,
+    shape: &Shape,
+    level: u8,
+    due: &mut Vec<Candidate>,
+) {
+    if levels.lanes(level).is_empty() {
+        return;
     }
+    let is_last = level == LEVEL_MAX;
+    let slots = levels.slots(if is_last { level } else { below(shape, level) });
+    let above = shape::cells(levels, level, slots);
+    let below = match is_last {
+        true => alloc::vec![Cell::default(); slots.len()],
+        false => shape::cells(levels, below(shape, level), slots),
+    };
+    let candidate = |slot: usize, score: u64, folds: bool| Candidate {
+        score,
+        gain: gain(above[slot], below[slot]),
+        level,
+        range: slots.range(slot..slot + 1),
+        folds,
+    };
+    let ratio = u64::from(options.level_ratio);
+    for (slot, cell) in above.iter().enumerate().filter(|(_, cell)| cell.runs > 1) {
+        let range = slots.range(slot..slot + 1);
+        let most = shape::lanes_max(levels, options, level, &range);
+        let tiered = matches!(options.compaction, Style::Tiered { .. });
+        let is_much = tiered || cell.bytes.saturating_mul(ratio) >= below[slot].bytes;
+        if cell.runs >= most && most > 1 && is_much && !is_last {
+            due.push(candidate(slot, DUE + cell.runs, false));
+        } else if cell.runs > most || (is_last && cell.runs >= most) {
+            due.push(candidate(slot, DUE, true));
+        }
+    }
+    if is_last {
+        return;
+    }
+    let tombs = levels.tables(level).filter(|table| {
+        let meta = table.meta();
+        meta.tombstones.saturating_mul(TOMBSTONES_ONE_IN) >= meta.entries
+    });
+    for table in tombs {
+        let slot = slots.of_table(table.meta()).start;
+        due.push(candidate(slot, DUE, false));
+    }
+    let (bytes, budget) = (levels.bytes(level), shape.budget(level));
+    if bytes > budget {
+        // A level above the base is emptied, but not before others.
+        let score = if level < shape.base {
+            DUE
+        } else {
+            bytes.saturating_mul(DUE) / budget.max(1)
+        };
+        let filled = (0..slots.len()).filter(|slot| above[*slot].bytes > 0);
+        due.extend(filled.map(|slot| candidate(slot, score, false)));
+    }
+}
+
+/// Bytes moved down for each 1,024 read.
+fn gain(above: Cell, below: Cell) -> u64 {
+    (above.bytes << 10) / (above.bytes + below.bytes).max(1)
 }
 
 const DUE: u64 = 1_000;
+/// A table of which half are tombstones is due.
+const TOMBSTONES_ONE_IN: u64 = 2;

@@ -49,6 +49,7 @@ impl Engine {
                 false => self.install(Install {
                     removed: [].into(),
                     added: tables.into_iter().map(|table| (0, table)).collect(),
+                    written: None,
                     flushed: None,
                 }),
             });

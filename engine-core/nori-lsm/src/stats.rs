@@ -39,7 +39,7 @@ pub struct Stats {
 /// Figures about one level.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LevelStats {
-    /// Sorted runs: up to many in level 0, at most one in the others.
+    /// Sorted runs: in level 0 up to many, below the lanes.
     pub runs: u32,
     /// Tables.
     pub tables: u32,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use nori_sstable::{KEY_BYTES_MAX, SeqNo, TableMeta};
 use norikv_types::WallMs;
 
+use crate::guards;
 use crate::varint::{self, Reader};
 use crate::{Damage, LANES_MAX, LEVEL_COUNT};
 
@@ -25,7 +26,7 @@ pub(crate) struct VersionEdit {
     pub(crate) flushed_seqno: SeqNo,
     pub(crate) removed: Vec<(u8, u64)>,
     pub(crate) added: Vec<LiveTable>,
-    /// New guards, each with its level.
+    /// New guards, each with its level, or with `GUARD_DROPPED` one that is none any more.
     pub(crate) guards: Vec<(u8, Bytes)>,
     /// In the manifest of a backup: when it was taken.
     pub(crate) taken: Option<WallMs>,
@@ -133,7 +134,7 @@ impl VersionEdit {
                     meta: meta(&mut field)?,
                 }),
                 tag::GUARD => {
-                    let level = level(&mut field)?;
+                    let level = field.u8()?;
                     edit.guards.push((level, key_of(field.rest())?));
                 }
                 tag::TAKEN if edit.taken.is_none() => edit.taken = Some(WallMs(field.varint()?)),
@@ -180,17 +181,7 @@ impl LiveSet {
                 return Err(Damage::Edit);
             }
         }
-        for (level, key) in &edit.guards {
-            // One that is there may come to cut upper levels too.
-            if *level == 0
-                || self
-                    .guards
-                    .insert(key.clone(), *level)
-                    .is_some_and(|old| old <= *level)
-            {
-                return Err(Damage::Edit);
-            }
-        }
+        guards::apply(&mut self.guards, &edit.guards).ok_or(Damage::Edit)?;
         if edit.next_table < self.next_table
             || edit.last_seqno < self.last_seqno
             || edit.flushed_seqno < self.flushed_seqno

@@ -16,7 +16,9 @@ use nori_wal::{Lsn, Wal};
 use crate::Error;
 use crate::batch::WriteBatch;
 use crate::engine::Engine;
+use crate::guards::KeyRange;
 use crate::jobs::{self, Helped, JobState, Reserved};
+use crate::picking::Wanted;
 use crate::stats::PressureLevel;
 use crate::view::View;
 
@@ -180,6 +182,18 @@ impl Engine {
             Err(Error::Stalled) => Ok(()),
             done => done,
         }
+    }
+
+    /// Brings everything in `range` that was written before the call to the last level, through
+    /// compaction filters and without what is deleted.
+    pub(crate) fn compact(self: &Arc<Self>, range: KeyRange) -> Result<(), Error> {
+        self.flush_all()?;
+        let wanted = Wanted {
+            range,
+            at: self.visible(),
+        };
+        jobs::want(self, wanted.clone());
+        self.work_until(|view| wanted.left(&view.levels).next().is_none())
     }
 
     /// Does background work, or waits for others who do it, until `done`.

@@ -14,7 +14,7 @@ use nori_env::{BlockObject, BlockStore, IoErrorKind, ObjectId, ObjectKind};
 
 use super::record::{self, HEAD_BYTES, Head, HeadError, Kind, Successor, align_up};
 use super::{Predecessor, manifests};
-use crate::levels::check_disjoint;
+use crate::levels;
 use crate::version_edit::{LiveSet, VersionEdit};
 use crate::{Damage, Error};
 
@@ -49,7 +49,7 @@ pub(crate) fn read_one(store: &dyn BlockStore, number: u64) -> Result<LiveSet, E
         Ok(contents) => {
             let live = contents.live;
             let id = ObjectId::manifest(number);
-            check_disjoint(&live).map_err(|what| corrupt(id, 0, what))?;
+            levels::check(&live).map_err(|what| corrupt(id, 0, what))?;
             Ok(live)
         }
         Err(Unreadable::Stillborn(error) | Unreadable::Failed(error)) => Err(error),
@@ -132,7 +132,7 @@ pub(crate) fn recover(store: &dyn BlockStore, has_log: bool) -> Result<Recovered
         }
     }
     let live = contents.live;
-    check_disjoint(&live)
+    levels::check(&live)
         .map_err(|what| corrupt(ObjectId::manifest(contents.head.number), 0, what))?;
     Ok(Recovered {
         live,

@@ -3,6 +3,7 @@
 
 mod backup;
 mod basics;
+mod compaction;
 mod crash;
 mod damage;
 mod durability;

@@ -16,7 +16,7 @@ pub(crate) fn small(log: Log) -> Options {
         memtables_waiting_max: 2,
         fresh_runs_min: 2,
         fresh_runs_max: 4,
-        level_base_bytes: 4 << 10,
+        level_base_bytes: 1 << 10,
         level_ratio: 2,
         table_bytes: 1 << 10,
         cache_bytes: 1 << 20,
@@ -32,7 +32,7 @@ pub(crate) fn small(log: Log) -> Options {
 pub(crate) fn tiny(log: Log) -> Options {
     Options {
         memtable_bytes: 200,
-        level_base_bytes: 1 << 10,
+        level_base_bytes: 256,
         table_bytes: 256,
         ..small(log)
     }
