@@ -82,13 +82,17 @@ impl Wal {
         drop(state);
         let synced = segment.object.sync();
         let mut state = syncer.done();
-        match synced {
+        match &synced {
             Ok(()) => {
                 state.durable = state.durable.max(target);
                 segment.extend(target);
                 state.rooted |= rooted;
+                state.events.synced(target);
             }
-            Err(_) => state.health = Health::Poisoned,
+            Err(error) => {
+                state.health = Health::Poisoned;
+                state.events.failed(error);
+            }
         }
         drop(state);
         self.park.wake();
@@ -196,12 +200,15 @@ impl Wal {
                     state.durable = state.written;
                     segment.extend(state.durable);
                     state.rooted = true;
+                    let end = state.durable;
+                    state.events.synced(end);
                 }
                 state.sealed = matches!(frame.kind, Kind::Seal | Kind::Close);
                 state.keep_buffer(frame);
                 Ok(())
             }
             Err(error) => {
+                state.events.failed(&error);
                 if error.kind != IoErrorKind::NoSpace {
                     state.health = Health::Poisoned;
                 } else if frame.kind == Kind::Group {

@@ -6,7 +6,9 @@
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
+use nori_env::sync::Waited;
 use nori_env::{IoError, IoErrorKind, ObjectId};
 
 use crate::format::{FRAME_HEADER_LEN, Kind, RECORD_HEADER_LEN};
@@ -140,6 +142,22 @@ impl Wal {
 }
 
 impl Iter<'_> {
+    /// Waits until something happened to the log, unless more than what was read is durable already; at
+    /// most for `timeout`. That is how to follow the log: ask, and when there is nothing, wait. `Idle` when nothing
+    /// will come any more, or no other thread could bring it.
+    pub fn wait(&self, timeout: Option<Duration>) -> Waited {
+        let ticket = self.wal.park.ticket();
+        let state = self.wal.state.lock();
+        if self.group.len() > 0 || state.durable > self.next {
+            return Waited::Woken;
+        }
+        if state.check().is_err() {
+            return Waited::Idle;
+        }
+        drop(state);
+        self.wal.park.wait(ticket, timeout, &mut || false)
+    }
+
     /// Reads the next group that holds a wanted record; `false` at the durable end.
     fn fill(&mut self) -> Result<bool, Error> {
         loop {

@@ -14,6 +14,7 @@ extern crate std;
 
 mod commit;
 mod error;
+mod event;
 mod format;
 mod inspect;
 mod iter;
@@ -27,6 +28,7 @@ mod wal;
 mod walker;
 
 pub use error::{CorruptRange, Damage, Error, Limit};
+pub use event::Event;
 pub use inspect::{
     BadPart, FrameInfo, FrameKind, HeaderInfo, Inspected, Rest, Verified, VerifiedSegment,
 };

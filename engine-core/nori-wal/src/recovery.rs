@@ -23,6 +23,7 @@ use alloc::vec::Vec;
 use nori_env::{BlockStore, Entropy, ObjectId, ObjectKind, Owner};
 use norikv_types::Mono;
 
+use crate::event::{Event, Events};
 use crate::format::{FrameBuf, Kind};
 use crate::rotate::{Spare, free};
 use crate::wal::{Health, State};
@@ -133,6 +134,13 @@ pub(crate) fn open(
         end: Lsn(durable),
         corrupt: found.corrupt,
     };
+    let mut events = Events::default();
+    for range in &recovery.corrupt {
+        events.push(Event::Corrupt(*range));
+    }
+    if let Some(range) = recovery.uncertain {
+        events.push(Event::Torn(range));
+    }
     let state = State {
         segments,
         open: FrameBuf::new(Kind::Group, durable, Vec::new()),
@@ -152,6 +160,7 @@ pub(crate) fn open(
         spares,
         preparing: false,
         unprepared: false,
+        events,
     };
     Ok((state, recovery))
 }

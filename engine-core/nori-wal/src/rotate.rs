@@ -10,6 +10,7 @@ use nori_env::{BlockObject, BlockStore, IoError, IoErrorKind, ObjectId};
 use norikv_types::{Mutant, breaks};
 
 use crate::commit::append;
+use crate::event::Event;
 use crate::format::{FRAME_HEADER_LEN, FrameBuf, HEADER_LEN, Kind, Name, SegmentHeader, aligned};
 use crate::segment::Segment;
 use crate::wal::{Health, LINK_LEN, State, frame_align, tail_reserve};
@@ -87,9 +88,13 @@ impl Wal {
         let created = self.store.create(ObjectId::log(number), Some(bytes));
         let mut state = self.state.lock();
         state.preparing = false;
-        state.unprepared = created.is_err();
+        if let Err(error) = &created {
+            state.unprepared = true;
+            state.events.push(Event::Unprepared(error.clone()));
+        }
         let (object, stale) = (created?, false);
         state.spares.push_back(Spare { object, stale });
+        state.events.push(Event::Prepared(ObjectId::log(number)));
         Ok(true)
     }
 
@@ -108,6 +113,7 @@ impl Wal {
         let old = Arc::clone(state.active());
         let link_lsn = state.durable;
         let spare = state.spares.pop_front();
+        let ready = spare.is_some();
         // Numbers grow along the log. A spare may have got its own before the active segment did.
         let kept = spare
             .as_ref()
@@ -134,10 +140,17 @@ impl Wal {
                 state.rooted = false;
                 state.grown = false;
                 state.unprepared = false;
+                state.events.push(Event::Rotated {
+                    from: ObjectId::log(old.number),
+                    to: ObjectId::log(number),
+                    base: Lsn(next.base),
+                    ready,
+                });
                 state.segments.push_back(Arc::new(next));
                 Ok(())
             }
             Err(error) => {
+                state.events.failed(&error);
                 if error.kind != IoErrorKind::NoSpace {
                     state.health = Health::Poisoned;
                 }
@@ -215,9 +228,19 @@ impl Wal {
             let spare = free(self.store.as_ref(), oldest.number, spare)?;
             // Before anything fails: a spare that nobody knows of would stand before what is
             // released later.
+            let from = ObjectId::log(oldest.number);
+            let mut state = self.state.lock();
+            state.events.push(match &spare {
+                Some(object) => Event::Recycled {
+                    from,
+                    to: object.id(),
+                },
+                None => Event::Deleted(from),
+            });
             let stale = true;
             let spare = spare.map(|object| Spare { object, stale });
-            self.state.lock().spares.extend(spare);
+            state.spares.extend(spare);
+            drop(state);
             // Each before the next: a gap in the middle means loss.
             if !breaks(Mutant::ReleaseWithoutBarrier) {
                 self.store.barrier()?;
@@ -254,6 +277,7 @@ impl Wal {
             Ok(mut state) => {
                 if kind == Kind::Close {
                     state.health = Health::Closed;
+                    state.events.push(Event::Closed);
                 }
                 self.reopen_staging(state);
                 Ok(())

@@ -14,6 +14,7 @@ use nori_env::sync::{Mutex, Park};
 use nori_env::{BlockStore, Entropy};
 use norikv_types::Mono;
 
+use crate::event::{Event, Events};
 use crate::format::{
     FRAME_HEADER_LEN, FrameBuf, Kind, LINK_BODY_LEN, RECORD_HEADER_LEN, STEP, aligned,
 };
@@ -75,6 +76,7 @@ pub(crate) struct State {
     pub preparing: bool,
     /// That failed since the last rotation.
     pub unprepared: bool,
+    pub events: Events,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -352,6 +354,11 @@ impl Wal {
             .segments
             .front()
             .map_or(state.durable, |oldest| oldest.base))
+    }
+
+    /// What happened since the last call, oldest first. The log keeps the last 256 events.
+    pub fn drain_events(&self) -> Vec<Event> {
+        self.state.lock().events.drain()
     }
 
     /// Bytes that can be staged before the active segment is full.

@@ -4,6 +4,7 @@ mod crash;
 mod support;
 
 mod damage;
+mod faults;
 mod format_page;
 mod inspect;
 mod logs;
@@ -14,3 +15,4 @@ mod read_only;
 mod released;
 mod roundtrip;
 mod threads;
+mod watch;
