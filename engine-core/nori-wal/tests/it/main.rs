@@ -6,6 +6,7 @@ mod support;
 mod damage;
 mod faults;
 mod format_page;
+mod golden;
 mod inspect;
 mod logs;
 mod pipeline;
