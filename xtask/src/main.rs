@@ -12,6 +12,7 @@ mod component;
 #[cfg(test)]
 mod layers;
 mod mutants;
+mod nightly;
 mod page;
 mod prove;
 mod steps;
@@ -49,6 +50,8 @@ enum Command {
     },
     /// Build the WebAssembly components into target/components.
     Component,
+    /// Miri, loom, cargo-fuzz and long seeds: what takes too long for every change.
+    Nightly(nightly::Options),
     /// Break one rule after the other on purpose and count the seeds until a simulated run shows it.
     Mutants {
         /// Only these mutants, or those of these crates or worlds.
@@ -74,6 +77,7 @@ fn main() -> anyhow::Result<()> {
             port,
         } => page::serve(&shell, port),
         Command::Mutants { names, max, write } => mutants::run(&shell, &names, max, write),
+        Command::Nightly(options) => nightly::run(&shell, &options),
         Command::Component => component::build(&shell).map(|built| {
             for path in built {
                 println!("{}", path.display());

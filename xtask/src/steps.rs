@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 /// One step of a proof.
 pub(crate) struct Step<'a> {
-    name: &'static str,
+    name: String,
     run: Box<dyn Fn() -> Result<()> + 'a>,
 }
 
@@ -18,9 +18,9 @@ pub(crate) struct Steps<'a>(Vec<Step<'a>>);
 
 impl<'a> Steps<'a> {
     /// Appends a step.
-    pub(crate) fn add(&mut self, name: &'static str, run: impl Fn() -> Result<()> + 'a) {
+    pub(crate) fn add(&mut self, name: impl Into<String>, run: impl Fn() -> Result<()> + 'a) {
         self.0.push(Step {
-            name,
+            name: name.into(),
             run: Box::new(run),
         });
     }
