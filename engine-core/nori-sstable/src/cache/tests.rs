@@ -108,3 +108,34 @@ fn the_same_calls_keep_the_same_blocks() {
     assert!(held.len() > 500 && stats.evicted > 1000);
     assert_eq!((held, stats), run());
 }
+
+#[test]
+fn pins_are_taken_off_the_budget_and_given_back() {
+    let cache = BlockCache::new(1_000_000);
+    let fill = || (0..2000).for_each(|n| cache.insert(key(n), block(4000)));
+    fill();
+    let full = cache.stats().bytes;
+    cache.pin(400_000);
+    let stats = cache.stats();
+    assert!(
+        stats.bytes + stats.pinned <= 1_000_000,
+        "what is too much goes at once"
+    );
+    assert!(
+        !cache.try_pin(200_000),
+        "pins by choice leave half the budget"
+    );
+    assert!(cache.try_pin(100_000));
+    fill();
+    assert!(cache.stats().bytes <= 500_000);
+    cache.pin(2_000_000);
+    fill();
+    assert_eq!(
+        cache.stats().bytes,
+        0,
+        "pins without a choice may be more than the budget"
+    );
+    cache.unpin(2_500_000);
+    fill();
+    assert_eq!((cache.stats().bytes, cache.stats().pinned), (full, 0));
+}

@@ -7,6 +7,7 @@
 
 mod common;
 mod damage;
+mod faults;
 mod format;
 mod model;
 mod ranges;
