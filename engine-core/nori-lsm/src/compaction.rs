@@ -10,10 +10,9 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use nori_sstable::IterOptions;
+use nori_sstable::{IterOptions, RangeTombstones, SeqNo};
 use norikv_types::{Mutant, breaks};
 
-use crate::cursor::Cursor;
 use crate::engine::{Engine, Install};
 use crate::levels::{Levels, Run};
 use crate::merge::Merge;
@@ -21,6 +20,7 @@ use crate::options::{Compaction as Style, Options};
 use crate::picking::Plan;
 use crate::reconcile::{By, Reconcile};
 use crate::run_writer::RunWriter;
+use crate::source::Source;
 use crate::table_file::TableFile;
 use crate::{Error, LEVEL_MAX};
 
@@ -47,6 +47,8 @@ struct Rewrite {
     started: bool,
     /// Decides about the key that the merge stands on; made when the work begins.
     reconcile: Option<Reconcile>,
+    /// The newest range tombstones of all inputs.
+    ranges: RangeTombstones,
     out: RunWriter,
 }
 
@@ -56,14 +58,25 @@ impl Compaction {
         let inputs = plan.inputs.iter().map(|(_, table)| table.number).collect();
         let work = match plan.moves {
             true => Work::Move,
-            false => Work::Rewrite(Box::new(Rewrite {
-                merge: Merge::new(cursors(&levels, &inputs)),
-                started: false,
-                reconcile: None,
-                out: RunWriter::new(options.table_bytes)
-                    .for_level(&levels, plan.output)
-                    .with_filter(filter_bits(&levels, plan.bytes(), options)),
-            })),
+            false => {
+                let ranges = range_tombstones(&plan);
+                // A tombstone goes where it can cover nothing any more.
+                let kept = ranges.iter().filter(|tombstone| {
+                    let (start, end) = (&tombstone.start, &tombstone.end);
+                    levels.is_any_below(plan.output, start, end, &inputs)
+                        && !breaks(Mutant::TombstoneDroppedEarly)
+                });
+                Work::Rewrite(Box::new(Rewrite {
+                    merge: Merge::new(cursors(&levels, &inputs)),
+                    started: false,
+                    reconcile: None,
+                    out: RunWriter::new(options.table_bytes)
+                        .for_level(&levels, plan.output)
+                        .with_filter(filter_bits(&levels, plan.bytes(), options))
+                        .with_ranges(RangeTombstones::newest(kept)),
+                    ranges,
+                }))
+            }
         };
         Self {
             plan,
@@ -107,6 +120,7 @@ impl Compaction {
             merge,
             started,
             reconcile,
+            ranges,
             out,
         } = &mut **rewrite;
         if !*started {
@@ -122,12 +136,12 @@ impl Compaction {
             let key = cursor.key();
             let reconcile = reconcile.get_or_insert_with(|| {
                 let mut first = engine.reconcile(By::Compaction);
-                first.begin(key.user, None);
+                first.begin(key.user, ranges.covering(key.user, SeqNo::MAX));
                 first
             });
             if reconcile.key() != key.user {
                 out.add_kept(engine, &reconcile.end(is_below))?;
-                reconcile.begin(key.user, None);
+                reconcile.begin(key.user, ranges.covering(key.user, SeqNo::MAX));
                 if spent >= budget {
                     return Ok(None);
                 }
@@ -158,8 +172,16 @@ impl Compaction {
     }
 }
 
-/// A cursor for each run that has inputs.
-fn cursors(levels: &Levels, inputs: &BTreeSet<u64>) -> Vec<Cursor> {
+/// Over each key the newest range tombstone of the inputs.
+fn range_tombstones(plan: &Plan) -> RangeTombstones {
+    let tables = plan.inputs.iter().map(|(_, file)| file);
+    let tables = tables.filter(|file| file.meta().range_tombstones > 0);
+    let all = tables.flat_map(|file| file.table.range_tombstones().iter());
+    RangeTombstones::newest(all)
+}
+
+/// A source for each run that has inputs.
+fn cursors(levels: &Levels, inputs: &BTreeSet<u64>) -> Vec<Source> {
     let options = IterOptions {
         fill_cache: false,
         ..IterOptions::default()
@@ -171,7 +193,7 @@ fn cursors(levels: &Levels, inputs: &BTreeSet<u64>) -> Vec<Cursor> {
             .cloned()
             .collect();
         let run = (!chosen.is_empty()).then(|| Arc::new(Run::new(run.id, chosen)));
-        run.map(|run| Cursor::run(run, options.clone()))
+        run.map(|run| Source::run(run, options.clone()))
     });
     runs.collect()
 }

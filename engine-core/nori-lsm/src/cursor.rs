@@ -1,224 +1,492 @@
-//! A position in one sorted source: a memtable or a run of tables.
+//! A position among the keys of a snapshot.
 //!
-//! **Invariant: a valid cursor stands on an entry; moving it goes through every version of every
-//! key in order.**
+//! **Invariant: a cursor stands on a key that is there, with the value that it has as of the
+//! snapshot, or nowhere.** Here the versions of a key become what it reads as: later ones are not
+//! seen, older ones are shadowed, deleted and expired ones are passed over, operands are merged.
+//!
+//! Forward, the merge under a cursor stands on the entry that the value is read from, and nothing
+//! but the key is copied. Backward the versions of a key come from the oldest to the newest, so the
+//! merge stands before all of them already.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
-use nori_skiplist::Position;
-use nori_sstable::{InternalKeyRef, IterOptions, SeqNo, TableIter};
+use nori_sstable::{SeqNo, ValueKind};
+use norikv_types::{Mutant, WallMs, breaks};
 
-use crate::Error;
-use crate::levels::Run;
-use crate::memtable::{Memtable, tag_bound};
+use crate::cover::Cover;
+use crate::keyspace::{self, ID_BYTES};
+use crate::merge::Merge;
+use crate::resolve::{Base, Resolve};
+use crate::snapshot::Snapshot;
+use crate::source::Source;
+use crate::view::{OWN_SEQNO_MIN, View};
+use crate::{Error, expiry};
 
-/// A position in one source. Owns what it needs.
-#[derive(Debug)]
-pub(crate) enum Cursor {
-    Memtable {
-        memtable: Arc<Memtable>,
-        at: Option<Position>,
-    },
-    Run(RunCursor),
+/// Moves through a range of a keyspace in a snapshot, in both directions as it likes. It stands
+/// nowhere until it is positioned; behind either end it stands nowhere again.
+///
+/// After an error it stands nowhere until it is positioned anew.
+pub struct Cursor {
+    view: Arc<View>,
+    at: SeqNo,
+    /// The last of the transaction's own writes that it sees.
+    own: SeqNo,
+    now: WallMs,
+    /// Of the tree.
+    lower: Bytes,
+    upper: Bytes,
+    merge: Option<Merge>,
+    /// The range tombstones of each source that has any, with the source's place; ascending.
+    covers: Vec<(usize, Cover)>,
+    direction: Direction,
+    /// The key that it stands on, as the tree has it, or the last that it passed.
+    key: Vec<u8>,
+    version: SeqNo,
+    value: Value,
+    /// Steps in a row that met a covered entry.
+    covered_steps: u32,
+    /// The versions of the key that is being read backward, the oldest first.
+    versions: Vec<(SeqNo, ValueKind, Bytes)>,
 }
 
-/// A position in a run: in one table of it at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
 #[derive(Debug)]
-pub(crate) struct RunCursor {
-    run: Arc<Run>,
-    options: IterOptions,
-    index: usize,
-    iter: Option<Box<TableIter>>,
+enum Value {
+    /// It stands nowhere.
+    None,
+    /// Under the merge, behind so many bytes.
+    Current(usize),
+    Held(Bytes),
 }
 
 impl Cursor {
-    pub(crate) const fn memtable(memtable: Arc<Memtable>) -> Self {
-        Self::Memtable { memtable, at: None }
-    }
-
-    pub(crate) const fn run(run: Arc<Run>, options: IterOptions) -> Self {
-        Self::Run(RunCursor {
-            run,
-            options,
-            index: 0,
-            iter: None,
-        })
-    }
-
-    pub(crate) fn is_valid(&self) -> bool {
-        match self {
-            Self::Memtable { at, .. } => at.is_some(),
-            Self::Run(run) => run.iter.as_ref().is_some_and(|iter| iter.is_valid()),
+    /// Over the keys of the tree from `lower` on and before `upper`, of one keyspace.
+    pub(crate) fn new(snapshot: &Snapshot, (lower, upper): (Bytes, Bytes)) -> Self {
+        Self {
+            view: Arc::clone(&snapshot.view),
+            at: snapshot.seqno,
+            own: snapshot.own,
+            now: snapshot.now,
+            lower,
+            upper,
+            merge: None,
+            covers: Vec::new(),
+            direction: Direction::Forward,
+            key: Vec::new(),
+            version: SeqNo(0),
+            value: Value::None,
+            covered_steps: 0,
+            versions: Vec::new(),
         }
     }
 
-    /// The entry's key.
-    pub(crate) fn key(&self) -> InternalKeyRef<'_> {
-        match self {
-            Self::Memtable { memtable, at } => memtable.key(at.expect("the cursor is valid")),
-            Self::Run(run) => run.iter().key(),
-        }
+    /// To the first key; says whether there is one.
+    ///
+    /// # Errors
+    /// `Table` when a block cannot be read; `Merge`, `NoMergeOperator`.
+    pub fn first(&mut self) -> Result<bool, Error> {
+        let lower = self.lower.clone();
+        self.forward_from(&lower)
     }
 
-    /// The entry's user key, to keep.
-    pub(crate) fn user_bytes(&self) -> Bytes {
-        match self {
-            Self::Memtable { memtable, at } => {
-                Bytes::copy_from_slice(memtable.key(at.expect("the cursor is valid")).user)
+    /// To the last key; says whether there is one.
+    ///
+    /// # Errors
+    /// As [`first`](Self::first).
+    pub fn last(&mut self) -> Result<bool, Error> {
+        let upper = self.upper.clone();
+        self.backward_from(&upper)
+    }
+
+    /// To the first key at or behind `key`; says whether there is one.
+    ///
+    /// # Errors
+    /// As [`first`](Self::first).
+    pub fn seek(&mut self, key: &[u8]) -> Result<bool, Error> {
+        let from = keyspace::tree_key(keyspace::id_of(&self.lower), key);
+        self.forward_from(&from.max(self.lower.clone()))
+    }
+
+    /// To the last key at or before `key`; says whether there is one.
+    ///
+    /// # Errors
+    /// As [`first`](Self::first).
+    pub fn seek_back(&mut self, key: &[u8]) -> Result<bool, Error> {
+        let id = keyspace::id_of(&self.lower).to_be_bytes();
+        let behind = Bytes::from([&id, key, &[0]].concat());
+        self.backward_from(&behind.min(self.upper.clone()))
+    }
+
+    /// To the next key; says whether there is one. A cursor that stands nowhere stays there.
+    ///
+    /// # Errors
+    /// As [`first`](Self::first).
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "moves both ways and can fail; it gives places, not items"
+    )]
+    pub fn next(&mut self) -> Result<bool, Error> {
+        if !self.is_valid() {
+            return Ok(false);
+        }
+        if self.direction == Direction::Forward {
+            return self.settle(Self::find_next);
+        }
+        let key = core::mem::take(&mut self.key);
+        self.turn(Direction::Forward, &key)?;
+        self.key = key;
+        self.settle(Self::find_next)
+    }
+
+    /// To the key before; says whether there is one. A cursor that stands nowhere stays there.
+    ///
+    /// # Errors
+    /// As [`first`](Self::first).
+    pub fn prev(&mut self) -> Result<bool, Error> {
+        if !self.is_valid() {
+            return Ok(false);
+        }
+        if self.direction == Direction::Forward {
+            let key = core::mem::take(&mut self.key);
+            self.turn(Direction::Backward, &key)?;
+        }
+        self.settle(Self::find_prev)
+    }
+
+    /// Whether it stands on a key.
+    #[must_use]
+    pub const fn is_valid(&self) -> bool {
+        !matches!(self.value, Value::None)
+    }
+
+    /// The key that it stands on.
+    ///
+    /// # Panics
+    /// When it stands nowhere.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        keyspace::user_key(self.tree_key())
+    }
+
+    /// The value of the key.
+    ///
+    /// # Panics
+    /// When it stands nowhere.
+    #[must_use]
+    pub fn value(&self) -> &[u8] {
+        match (&self.value, &self.merge) {
+            (Value::Held(value), _) => value,
+            (Value::Current(from), Some(merge)) => {
+                let stored = merge.current().map_or(&[][..], |source| source.value_ref());
+                stored.get(*from..).unwrap_or(&[])
             }
-            Self::Run(run) => Bytes::copy_from_slice(run.iter().key().user),
+            _ => panic!("the cursor stands nowhere"),
         }
     }
 
-    pub(crate) fn value(&self) -> Bytes {
-        match self {
-            Self::Memtable { memtable, at } => {
-                memtable.value_bytes(at.expect("the cursor is valid"))
+    /// The value of the key, to keep; it shares memory where that is worth it.
+    ///
+    /// # Panics
+    /// When it stands nowhere.
+    #[must_use]
+    pub fn value_bytes(&self) -> Bytes {
+        match (&self.value, &self.merge) {
+            (Value::Held(value), _) => value.clone(),
+            (Value::Current(from), Some(merge)) => {
+                let stored = merge
+                    .current()
+                    .map_or(Bytes::new(), |source| source.value());
+                match from {
+                    0 => stored,
+                    from => stored.slice((*from).min(stored.len())..),
+                }
             }
-            Self::Run(run) => run.iter().value(),
+            _ => panic!("the cursor stands nowhere"),
         }
     }
 
-    pub(crate) fn value_ref(&self) -> &[u8] {
-        match self {
-            Self::Memtable { memtable, at } => memtable.value(at.expect("the cursor is valid")),
-            Self::Run(run) => run.iter().value_ref(),
-        }
+    /// The write that made the value, or the last that was merged onto it.
+    ///
+    /// # Panics
+    /// When it stands nowhere.
+    #[must_use]
+    pub fn version(&self) -> SeqNo {
+        assert!(self.is_valid(), "the cursor stands nowhere");
+        self.version
     }
 
-    /// Moves to the first entry whose user key is at or after `user`.
-    pub(crate) fn seek(&mut self, user: &[u8]) -> Result<(), Error> {
-        match self {
-            Self::Memtable { memtable, at } => {
-                *at = memtable.list().lower_bound(user, tag_bound(SeqNo::MAX));
-                Ok(())
+    /// The key of the tree that it stands on.
+    pub(crate) fn tree_key(&self) -> &[u8] {
+        assert!(self.is_valid(), "the cursor stands nowhere");
+        &self.key
+    }
+
+    /// The lowest key behind the range of which the keyspace has a record, once the cursor has
+    /// gone forward over the end of the range.
+    pub(crate) fn behind(&self) -> Option<Bytes> {
+        if self.is_valid() || self.direction == Direction::Backward {
+            return None;
+        }
+        let source = self.merge.as_ref()?.current()?;
+        let key = source.key().user;
+        let is_behind = *key >= *self.upper && keyspace::id_of(key) == keyspace::id_of(&self.lower);
+        is_behind.then(|| Bytes::copy_from_slice(keyspace::user_key(key)))
+    }
+
+    fn forward_from(&mut self, from: &[u8]) -> Result<bool, Error> {
+        self.key.clear();
+        self.turn(Direction::Forward, from)?;
+        self.settle(Self::find_next)
+    }
+
+    fn backward_from(&mut self, to: &[u8]) -> Result<bool, Error> {
+        self.turn(Direction::Backward, to)?;
+        self.settle(Self::find_prev)
+    }
+
+    /// Positions the merge: forward at or behind `key`, backward before it.
+    fn turn(&mut self, direction: Direction, key: &[u8]) -> Result<(), Error> {
+        self.value = Value::None;
+        self.direction = direction;
+        self.covered_steps = 0;
+        let merge = match &mut self.merge {
+            Some(merge) => merge,
+            None => {
+                let sources = self.view.sources();
+                for (index, source) in sources.iter().enumerate() {
+                    let at = match self.view.own.is_some() && index == 0 {
+                        true => self.own,
+                        false => self.at,
+                    };
+                    let cover = Cover::new(source.range_tombstones(), at);
+                    self.covers.extend(cover.map(|cover| (index, cover)));
+                }
+                self.merge.insert(Merge::new(sources))
             }
-            Self::Run(run) => run.seek(user),
+        };
+        match direction {
+            Direction::Forward => merge.seek(Some(key)),
+            Direction::Backward => merge.seek_before(Some(key)),
         }
     }
 
-    /// Moves to the last entry whose user key is before `user`.
-    pub(crate) fn seek_before(&mut self, user: &[u8]) -> Result<(), Error> {
-        match self {
-            Self::Memtable { memtable, at } => {
-                *at = memtable.list().before(user, tag_bound(SeqNo::MAX));
-                Ok(())
-            }
-            Self::Run(run) => run.seek_before(user),
+    fn settle(
+        &mut self,
+        find: impl FnOnce(&mut Self) -> Result<Option<Value>, Error>,
+    ) -> Result<bool, Error> {
+        self.value = Value::None;
+        if let Some(value) = find(self)? {
+            self.value = value;
         }
+        Ok(self.is_valid())
     }
 
-    pub(crate) fn seek_to_first(&mut self) -> Result<(), Error> {
-        match self {
-            Self::Memtable { memtable, at } => {
-                *at = memtable.list().first();
-                Ok(())
+    /// Goes forward to the next key that is there; versions of `key` are passed over.
+    fn find_next(&mut self) -> Result<Option<Value>, Error> {
+        while let Some(source) = self.merge().current() {
+            let key = source.key();
+            let (seqno, kind) = (key.seqno, key.kind);
+            if *key.user == *self.key {
+                self.merge_mut().next()?;
+                continue;
             }
-            Self::Run(run) => run.first_from(0),
+            if *key.user >= *self.upper {
+                return Ok(None);
+            }
+            if !self.sees(seqno) {
+                self.merge_mut().next()?;
+                continue;
+            }
+            if !self.covers.is_empty() && self.pass_covered()? {
+                continue;
+            }
+            let merge = self.merge.as_ref().expect("the cursor was positioned");
+            let source = merge.current().expect("it did not move");
+            self.key.clear();
+            self.key.extend_from_slice(source.key().user);
+            self.version = seqno;
+            match kind {
+                ValueKind::Put => return Ok(Some(Value::Current(0))),
+                ValueKind::Expiring if !expiry::is_expired(source.value_ref(), self.now) => {
+                    return Ok(Some(Value::Current(expiry::TIME_BYTES)));
+                }
+                ValueKind::Tombstone if breaks(Mutant::IterGivesDeleted) => {
+                    return Ok(Some(Value::Current(0)));
+                }
+                ValueKind::Tombstone | ValueKind::Expiring => self.merge_mut().next()?,
+                ValueKind::Merge => {
+                    if let Some(value) = self.fold_forward()? {
+                        return Ok(Some(Value::Held(value)));
+                    }
+                }
+            }
         }
+        Ok(None)
     }
 
-    pub(crate) fn seek_to_last(&mut self) -> Result<(), Error> {
-        match self {
-            Self::Memtable { memtable, at } => {
-                *at = memtable.list().last();
-                Ok(())
+    /// Reads `key`, on whose newest visible version, an operand, the merge stands.
+    fn fold_forward(&mut self) -> Result<Option<Bytes>, Error> {
+        let mut resolve = Resolve::default();
+        let mut base = None;
+        while let Some(source) = self.merge().current()
+            && *source.key().user == *self.key
+        {
+            let (seqno, kind, now) = (source.key().seqno, source.key().kind, self.now);
+            if self.sees(seqno) {
+                let value = source.value();
+                resolve.cover(self.covering());
+                base = resolve.offer(seqno, kind, value, || now);
+                if base.is_some() {
+                    break;
+                }
             }
-            Self::Run(run) => run.last_before(run.run.tables.len()),
+            self.merge_mut().next()?;
         }
+        let base = base.unwrap_or(Base::Nothing);
+        let read = resolve.finish(&self.view.rules, &self.key, base)?;
+        Ok(read.map(|read| read.value))
     }
 
-    pub(crate) fn next(&mut self) -> Result<(), Error> {
-        match self {
-            Self::Memtable { memtable, at } => {
-                *at = memtable.list().next(at.expect("the cursor is valid"));
-                Ok(())
+    /// Goes backward to the next key that is there.
+    fn find_prev(&mut self) -> Result<Option<Value>, Error> {
+        while let Some(source) = self.merge().current() {
+            let user = source.key().user;
+            if *user < *self.lower {
+                return Ok(None);
             }
-            Self::Run(run) => run.next(),
+            if !self.covers.is_empty() {
+                // Of the whole key at once: a jump must not leave some of its versions behind.
+                let seqno = source.key().seqno;
+                if self.sees(seqno) && self.pass_covered()? {
+                    continue;
+                }
+            }
+            let merge = self.merge.as_ref().expect("the cursor was positioned");
+            let source = merge.current().expect("it did not move");
+            self.key.clear();
+            self.key.extend_from_slice(source.key().user);
+            self.versions.clear();
+            while let Some(source) = self.merge().current()
+                && *source.key().user == *self.key
+            {
+                let (seqno, kind) = (source.key().seqno, source.key().kind);
+                if self.sees(seqno) && !self.is_covered(seqno) {
+                    if kind != ValueKind::Merge {
+                        // It shadows the older ones.
+                        self.versions.clear();
+                    }
+                    let value = self
+                        .merge()
+                        .current()
+                        .map(Source::value)
+                        .unwrap_or_default();
+                    self.versions.push((seqno, kind, value));
+                }
+                self.merge_mut().prev()?;
+            }
+            if let Some(value) = self.fold_backward()? {
+                return Ok(Some(Value::Held(value)));
+            }
         }
+        Ok(None)
     }
 
-    pub(crate) fn prev(&mut self) -> Result<(), Error> {
-        match self {
-            Self::Memtable { memtable, at } => {
-                *at = memtable.list().prev(at.expect("the cursor is valid"));
-                Ok(())
+    /// Reads `key`, whose visible versions were gathered.
+    fn fold_backward(&mut self) -> Result<Option<Bytes>, Error> {
+        let mut resolve = Resolve::default();
+        let mut base = Base::Nothing;
+        let now = self.now;
+        while let Some((seqno, kind, value)) = self.versions.pop() {
+            if let Some(found) = resolve.offer(seqno, kind, value, || now) {
+                base = found;
+                break;
             }
-            Self::Run(run) => run.prev(),
         }
+        let read = resolve.finish(&self.view.rules, &self.key, base)?;
+        Ok(read.map(|read| {
+            self.version = read.version;
+            read.value
+        }))
+    }
+
+    /// Whether the entry under the merge is covered; then the merge has moved on: by one entry, or
+    /// over all that the tombstone covers in the entry's source, if it is of a newer one.
+    fn pass_covered(&mut self) -> Result<bool, Error> {
+        let merge = self.merge.as_mut().expect("the cursor was positioned");
+        let (Some(source), Some(index)) = (merge.current(), merge.current_index()) else {
+            return Ok(false);
+        };
+        let key = source.key();
+        let covering = self.covers.iter_mut().find_map(|(over, cover)| {
+            let newest = cover.newest(key.user)?;
+            (key.seqno < newest).then_some((*over, cover))
+        });
+        let Some((over, cover)) = covering else {
+            self.covered_steps = 0;
+            return Ok(false);
+        };
+        self.covered_steps += 1;
+        // Everything of an older source is older than a tombstone over it.
+        let bounds = match over < index && self.covered_steps > COVERED_STEPS_MAX {
+            true => cover.bounds(),
+            false => None,
+        };
+        match (bounds, self.direction) {
+            (Some((_, end)), Direction::Forward) => merge.jump(&end)?,
+            (Some((start, _)), Direction::Backward) => merge.jump(&start)?,
+            (None, Direction::Forward) => merge.next()?,
+            (None, Direction::Backward) => merge.prev()?,
+        }
+        Ok(true)
+    }
+
+    /// The newest range tombstone over `key`.
+    fn covering(&mut self) -> Option<SeqNo> {
+        let key = &self.key;
+        let newest = |(_, cover): &mut (usize, Cover)| cover.newest(key);
+        self.covers.iter_mut().filter_map(newest).max()
+    }
+
+    fn is_covered(&mut self, seqno: SeqNo) -> bool {
+        self.covering().is_some_and(|covering| seqno < covering)
+    }
+
+    fn sees(&self, seqno: SeqNo) -> bool {
+        seqno <= self.at || (OWN_SEQNO_MIN <= seqno && seqno <= self.own)
+    }
+
+    fn merge(&self) -> &Merge {
+        self.merge.as_ref().expect("the cursor was positioned")
+    }
+
+    fn merge_mut(&mut self) -> &mut Merge {
+        self.merge.as_mut().expect("the cursor was positioned")
     }
 }
 
-impl RunCursor {
-    fn iter(&self) -> &TableIter {
-        self.iter.as_deref().expect("the cursor is valid")
-    }
-
-    /// Enters table `index`, if there is one.
-    fn enter(&mut self, index: usize) -> Option<&mut TableIter> {
-        if self.index != index || self.iter.is_none() {
-            let file = self.run.tables.get(index);
-            self.iter = file.map(|file| Box::new(file.table.iter_with(self.options.clone())));
-            self.index = index;
-        }
-        self.iter.as_deref_mut()
-    }
-
-    fn seek(&mut self, user: &[u8]) -> Result<(), Error> {
-        let index = self.run.locate(user);
-        if let Some(iter) = self.enter(index) {
-            iter.seek(user, SeqNo::MAX)?;
-        }
-        Ok(())
-    }
-
-    fn seek_before(&mut self, user: &[u8]) -> Result<(), Error> {
-        let index = self.run.locate(user);
-        let Some(iter) = self.enter(index) else {
-            return self.last_before(index);
-        };
-        iter.seek_before(user, SeqNo::MAX)?;
-        if iter.is_valid() {
-            return Ok(());
-        }
-        self.last_before(index)
-    }
-
-    fn first_from(&mut self, index: usize) -> Result<(), Error> {
-        if let Some(iter) = self.enter(index) {
-            iter.seek_to_first()?;
-        }
-        Ok(())
-    }
-
-    fn last_before(&mut self, index: usize) -> Result<(), Error> {
-        let Some(index) = index.checked_sub(1) else {
-            self.iter = None;
-            return Ok(());
-        };
-        if let Some(iter) = self.enter(index) {
-            iter.seek_to_last()?;
-        }
-        Ok(())
-    }
-
-    fn next(&mut self) -> Result<(), Error> {
-        let iter = self.iter.as_mut().expect("the cursor is valid");
-        iter.next()?;
-        if iter.is_valid() {
-            return Ok(());
-        }
-        self.first_from(self.index + 1)
-    }
-
-    fn prev(&mut self) -> Result<(), Error> {
-        let iter = self.iter.as_mut().expect("the cursor is valid");
-        iter.prev()?;
-        if iter.is_valid() {
-            return Ok(());
-        }
-        self.last_before(self.index)
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor")
+            .field("lower", &self.lower)
+            .field("upper", &self.upper)
+            .field("at", &self.at)
+            .field("is_valid", &self.is_valid())
+            .finish_non_exhaustive()
     }
 }
+
+/// Covered entries to step over one by one before it is worth to search for the end.
+const COVERED_STEPS_MAX: u32 = 4;
+
+const _: () = assert!(
+    ID_BYTES == 2,
+    "bounds are put together from the two bytes of a number"
+);

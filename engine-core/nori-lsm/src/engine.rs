@@ -47,6 +47,8 @@ pub(crate) struct Engine {
     /// The time that the host gave, with [`Expiry::Stamp`].
     pub(crate) stamp: AtomicU64,
     pub(crate) durability: Durability,
+    /// Values of some keyspaces end by themselves.
+    pub(crate) has_ttl: bool,
     /// Numbers writes; taken before `writer`.
     pub(crate) staging: Mutex<Staging>,
     /// Batches that are numbered and staged, but not in a memtable yet.
@@ -138,6 +140,7 @@ impl Engine {
             waiting,
             levels: Arc::clone(&view.levels),
             rules: Arc::clone(&view.rules),
+            own: None,
         });
         drop(view);
         self.work.wake();
@@ -235,6 +238,7 @@ impl Engine {
             waiting,
             levels,
             rules,
+            own: None,
         };
         let replaced = core::mem::replace(&mut *view, Arc::new(next));
         drop(view);

@@ -99,6 +99,25 @@ pub enum Error {
     /// There is no store there to be read.
     #[error("there is no store")]
     NoStore,
+    /// What the write depends on was written meanwhile. Nothing was written: read again and try
+    /// again.
+    #[error("what was read has changed; nothing was written")]
+    Conflict,
+    /// A batch writes to a keyspace that was dropped. Nothing of it was written.
+    #[error("keyspace {keyspace} was dropped")]
+    KeyspaceDropped {
+        /// Its number.
+        keyspace: u16,
+    },
+    /// A keyspace cannot have this name, or the default keyspace cannot be dropped.
+    #[error("a name of {bytes} bytes is not one that a keyspace may have here")]
+    KeyspaceName {
+        /// Its length.
+        bytes: u64,
+    },
+    /// No more keyspaces can be made. Nothing changed.
+    #[error("all numbers of keyspaces are used up")]
+    KeyspacesFull,
     /// The entries given to an ingestion do not ascend: this one was not taken. Or those given to
     /// `replace_ranges` do not, or lie outside its ranges: nothing was replaced.
     #[error("entry {index} does not ascend or lies outside the ranges")]

@@ -11,8 +11,14 @@ pub enum Expiry {
     /// The wall clock's.
     #[default]
     Wall,
-    /// The host's: what it last gave as the time; 0 after an open.
+    /// The host's: what it last gave to [`Lsm::advance_expiry`](crate::Lsm::advance_expiry); 0 after
+    /// an open.
     Stamp,
+}
+
+/// The time as it stands in front of the value.
+pub(crate) const fn time(at: WallMs) -> [u8; TIME_BYTES] {
+    at.0.to_le_bytes()
 }
 
 /// When an expiring value ends. One that is too short to say when has ended.

@@ -8,6 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use nori_skiplist::Position;
+use nori_sstable::{RangeTombstones, SeqNo};
 
 use crate::Error;
 use crate::compaction::filter_bits;
@@ -26,6 +27,7 @@ pub(crate) struct Flush {
     next: Option<Position>,
     /// Decides about keys; made when the work begins.
     reconcile: Option<Reconcile>,
+    ranges: RangeTombstones,
     out: RunWriter,
 }
 
@@ -34,13 +36,16 @@ impl Flush {
     pub(crate) fn new(memtable: Arc<Memtable>, levels: &Levels, options: &Options) -> Self {
         let base = Shape::of(levels, options).base;
         let bits = filter_bits(levels, memtable.bytes(), options);
+        let ranges = memtable.ranges().all();
         let out = RunWriter::new(u64::MAX)
             .above_level(levels, base)
-            .with_filter(bits);
+            .with_filter(bits)
+            .with_ranges(RangeTombstones::newest(ranges.iter()));
         Self {
             next: memtable.list().first(),
             memtable,
             reconcile: None,
+            ranges,
             out,
         }
     }
@@ -57,7 +62,7 @@ impl Flush {
             let reconcile = self
                 .reconcile
                 .get_or_insert_with(|| engine.reconcile(By::Flush));
-            reconcile.begin(user, None);
+            reconcile.begin(user, self.ranges.covering(user, SeqNo::MAX));
             while let Some(at) = self.next {
                 let key = self.memtable.key(at);
                 if key.user != user {

@@ -170,7 +170,8 @@ fn split(
         }
         part += table.size;
         left -= table.size;
-        if largest.is_none_or(|before| before.largest < table.largest) {
+        let reach = |meta: &TableMeta| (meta.largest.clone(), !meta.largest_is_exclusive);
+        if largest.is_none_or(|before| reach(before) < reach(table)) {
             largest = Some(table);
         }
     }

@@ -9,13 +9,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use nori_sstable::{InternalKeyRef, IterOptions, KEY_BYTES_MAX, SeqNo, VALUE_BYTES_MAX, ValueKind};
+use nori_sstable::{InternalKeyRef, IterOptions, SeqNo, VALUE_BYTES_MAX, ValueKind};
 
 use crate::engine::{Engine, Install};
 use crate::levels::Levels;
 use crate::run_writer::RunWriter;
 use crate::table_file::TableFile;
-use crate::{Error, Lsm};
+use crate::{Error, KEY_BYTES_MAX, Lsm, keyspace};
 
 /// Takes sorted entries and makes tables of them, which are installed by
 /// [`finish`](Self::finish); dropped before, it leaves nothing.
@@ -79,7 +79,8 @@ impl Ingestion {
         if self.last.as_ref().is_some_and(|last| **last >= *key) {
             return Err(Error::BadEntry { index: self.count });
         }
-        let entry = InternalKeyRef::new(key, self.place.seqno, kind);
+        let tree_key = keyspace::tree_key(keyspace::DEFAULT, key);
+        let entry = InternalKeyRef::new(&tree_key, self.place.seqno, kind);
         self.out.add(&self.lsm.engine, &entry, value)?;
         let last = self.last.get_or_insert_default();
         last.clear();

@@ -3,66 +3,75 @@
 //! **Invariant: each key is given once, with its newest value as of the snapshot, by whichever end
 //! reaches it first; deleted keys are given by neither.**
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Bound;
 
-use bytes::Bytes;
-use nori_sstable::{SeqNo, ValueKind};
-use norikv_types::{Mutant, breaks};
+use bytes::{Bytes, BytesMut};
 
 use crate::Error;
-use crate::merge::Merge;
+use crate::cursor::Cursor;
 use crate::snapshot::Snapshot;
-use crate::view::View;
 
 /// Goes through a range of a snapshot: [`next`](Self::next) from its front, [`prev`](Self::prev)
 /// from its back. The ends may be mixed; they stop where they meet.
 pub struct Iter {
-    view: Arc<View>,
-    at: SeqNo,
-    from: Bound<Bytes>,
-    to: Bound<Bytes>,
-    front: Option<Merge>,
-    back: Option<Merge>,
-    /// The last user key that the front has passed.
-    front_key: Option<Bytes>,
-    /// The first user key that the back has passed.
-    back_key: Option<Bytes>,
+    front: End,
+    back: End,
     failed: Option<Error>,
+    /// Where keys are put that are given out: one allocation serves many.
+    keys: BytesMut,
+}
+
+/// One end of the range.
+struct End {
+    cursor: Cursor,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has not begun.
+    Ready,
+    /// Its cursor stands on the key that it gave last.
+    Going,
+    /// It has given all.
+    Done,
 }
 
 impl Iter {
-    pub(crate) fn new(snapshot: &Snapshot, from: Bound<Bytes>, to: Bound<Bytes>) -> Self {
-        if let Bound::Included(key) | Bound::Excluded(key) = &from {
-            snapshot.view.levels.heat.note_scan(key);
-        }
+    /// Over the keys of the tree from the first of `range` on and before the second.
+    pub(crate) fn new(snapshot: &Snapshot, range: (Bytes, Bytes)) -> Self {
+        snapshot.view.levels.heat.note_scan(&range.0);
+        let end = || End {
+            cursor: Cursor::new(snapshot, range.clone()),
+            state: State::Ready,
+        };
         Self {
-            view: Arc::clone(&snapshot.view),
-            at: snapshot.seqno,
-            from,
-            to,
-            front: None,
-            back: None,
-            front_key: None,
-            back_key: None,
+            front: end(),
+            back: end(),
             failed: None,
+            keys: BytesMut::new(),
         }
     }
 
     /// The next key and value from the front; `None` when all were given.
     ///
     /// # Errors
-    /// `Table` when a block cannot be read. Nothing is skipped: every later call fails the same way.
+    /// `Table` when a block cannot be read; `Merge`, `NoMergeOperator`. Nothing is skipped: every
+    /// later call fails the same way.
     #[expect(
         clippy::should_implement_trait,
         reason = "moves from both ends and can fail; a caller must not mistake an error for the end"
     )]
     pub fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, Error> {
         self.check()?;
-        let result = self.next_inner();
-        self.settle(result)
+        let moved = match self.front.state {
+            State::Ready => self.front.cursor.first(),
+            State::Going => self.front.cursor.next(),
+            State::Done => Ok(false),
+        };
+        self.front.state = State::Going;
+        let is_there = self.settle(moved)? && !self.have_met();
+        Ok(Self::give(&mut self.front, &mut self.keys, is_there))
     }
 
     /// The next key and value from the back; `None` when all were given.
@@ -71,8 +80,14 @@ impl Iter {
     /// As [`next`](Self::next).
     pub fn prev(&mut self) -> Result<Option<(Bytes, Bytes)>, Error> {
         self.check()?;
-        let result = self.prev_inner();
-        self.settle(result)
+        let moved = match self.back.state {
+            State::Ready => self.back.cursor.last(),
+            State::Going => self.back.cursor.prev(),
+            State::Done => Ok(false),
+        };
+        self.back.state = State::Going;
+        let is_there = self.settle(moved)? && !self.have_met();
+        Ok(Self::give(&mut self.back, &mut self.keys, is_there))
     }
 
     /// The lowest key behind the range of which the store has a record, be it one of its deletion;
@@ -81,8 +96,32 @@ impl Iter {
     /// end before it begins.
     #[must_use]
     pub fn behind(&self) -> Option<Bytes> {
-        let cursor = self.front.as_ref()?.current()?;
-        is_behind(cursor.key().user, &self.to).then(|| cursor.user_bytes())
+        self.front.cursor.behind()
+    }
+
+    /// Whether both ends have reached one key, or gone past each other.
+    fn have_met(&self) -> bool {
+        match (self.front.state, self.back.state) {
+            (State::Ready, _) | (_, State::Ready) => false,
+            // What one end has given up is the other's, up to the key where they met.
+            _ => {
+                let (front, back) = (&self.front.cursor, &self.back.cursor);
+                front.is_valid() && back.is_valid() && front.tree_key() >= back.tree_key()
+            }
+        }
+    }
+
+    fn give(end: &mut End, keys: &mut BytesMut, is_there: bool) -> Option<(Bytes, Bytes)> {
+        if !is_there {
+            end.state = State::Done;
+            return None;
+        }
+        let key = end.cursor.key();
+        if keys.capacity() < key.len() {
+            *keys = BytesMut::with_capacity(key.len().max(KEYS_BYTES));
+        }
+        keys.extend_from_slice(key);
+        Some((keys.split().freeze(), end.cursor.value_bytes()))
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -98,108 +137,16 @@ impl Iter {
         }
         result
     }
-
-    fn next_inner(&mut self) -> Result<Option<(Bytes, Bytes)>, Error> {
-        if self.front.is_none() {
-            let mut merge = Merge::new(self.view.cursors());
-            match &self.from {
-                Bound::Included(from) => merge.seek(Some(from))?,
-                Bound::Excluded(from) => {
-                    merge.seek(Some(from))?;
-                    self.front_key = Some(from.clone());
-                }
-                Bound::Unbounded => merge.seek(None)?,
-            }
-            self.front = Some(merge);
-        }
-        let merge = self.front.as_mut().expect("it was just made");
-        while let Some(cursor) = merge.current() {
-            let key = cursor.key();
-            let passed = self.front_key.as_deref() == Some(key.user);
-            if passed || key.seqno > self.at {
-                merge.next()?;
-                continue;
-            }
-            let met = self.back_key.as_deref().is_some_and(|met| key.user >= met);
-            if met || is_behind(key.user, &self.to) {
-                return Ok(None);
-            }
-            let is_put = key.kind == ValueKind::Put || breaks(Mutant::IterGivesDeleted);
-            let user = cursor.user_bytes();
-            self.front_key = Some(user.clone());
-            let value = is_put.then(|| cursor.value());
-            merge.next()?;
-            if let Some(value) = value {
-                return Ok(Some((user, value)));
-            }
-        }
-        Ok(None)
-    }
-
-    fn prev_inner(&mut self) -> Result<Option<(Bytes, Bytes)>, Error> {
-        if self.back.is_none() {
-            let mut merge = Merge::new(self.view.cursors());
-            match &self.to {
-                Bound::Excluded(to) => merge.seek_before(Some(to))?,
-                Bound::Included(to) => {
-                    let mut behind = Vec::with_capacity(to.len() + 1);
-                    behind.extend_from_slice(to);
-                    behind.push(0);
-                    merge.seek_before(Some(&behind))?;
-                }
-                Bound::Unbounded => merge.seek_before(None)?,
-            }
-            self.back = Some(merge);
-        }
-        let merge = self.back.as_mut().expect("it was just made");
-        while let Some(cursor) = merge.current() {
-            let user = cursor.user_bytes();
-            let met = self.front_key.as_ref().is_some_and(|met| user <= *met);
-            if met || is_before(&user, &self.from) {
-                return Ok(None);
-            }
-            // Backwards the versions of a key come from the oldest to the newest.
-            let mut newest = None;
-            while let Some(cursor) = merge.current()
-                && *cursor.key().user == *user
-            {
-                let key = cursor.key();
-                if key.seqno <= self.at {
-                    newest = (key.kind == ValueKind::Put).then(|| cursor.value());
-                }
-                merge.prev()?;
-            }
-            self.back_key = Some(user.clone());
-            if let Some(value) = newest {
-                return Ok(Some((user, value)));
-            }
-        }
-        Ok(None)
-    }
 }
 
 impl fmt::Debug for Iter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iter")
-            .field("from", &self.from)
-            .field("to", &self.to)
-            .field("at", &self.at)
+            .field("front", &self.front.cursor)
+            .field("failed", &self.failed)
             .finish_non_exhaustive()
     }
 }
 
-fn is_behind(key: &[u8], to: &Bound<Bytes>) -> bool {
-    match to {
-        Bound::Included(to) => *key > **to,
-        Bound::Excluded(to) => *key >= **to,
-        Bound::Unbounded => false,
-    }
-}
-
-fn is_before(key: &[u8], from: &Bound<Bytes>) -> bool {
-    match from {
-        Bound::Included(from) => *key < **from,
-        Bound::Excluded(from) => *key <= **from,
-        Bound::Unbounded => false,
-    }
-}
+/// Bytes of keys that are allocated at once. A key that is kept keeps so many.
+const KEYS_BYTES: usize = 1 << 10;

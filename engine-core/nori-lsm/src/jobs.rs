@@ -84,7 +84,7 @@ enum SlotState {
 
 #[derive(Debug)]
 enum Work {
-    Flush(Flush),
+    Flush(Box<Flush>),
     Compaction(Compaction),
     Collect(Collect),
     Sync,
@@ -290,7 +290,7 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
         Some(oldest) if !jobs.flushing => {
             jobs.flushing = true;
             let flush = Flush::new(Arc::clone(oldest), &view.levels, &engine.options);
-            (JobKind::Flush, Work::Flush(flush))
+            (JobKind::Flush, Work::Flush(Box::new(flush)))
         }
         _ => match jobs.picking.pick(&view.levels, &engine.options) {
             Some(compaction) => (JobKind::Compaction, Work::Compaction(compaction)),

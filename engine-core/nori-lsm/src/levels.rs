@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use nori_sstable::{Found, SeqNo, TableMeta};
+use nori_sstable::{RangeTombstones, TableMeta};
 use norikv_types::{Mutant, breaks};
 
 use crate::guards::{self, KeyRange, Slots};
@@ -40,6 +40,8 @@ pub(crate) struct Run {
     /// A higher one of the same level is newer.
     pub(crate) id: u64,
     pub(crate) tables: Vec<Arc<TableFile>>,
+    /// Those of all tables.
+    pub(crate) range_tombstones: RangeTombstones,
 }
 
 impl Run {
@@ -55,7 +57,15 @@ impl Run {
                 .all(|pair| pair[0].meta().ends_before(&pair[1].meta().smallest)),
             "tables of one run share no key"
         );
-        Self { id, tables }
+        let with_ranges = tables
+            .iter()
+            .filter(|file| file.meta().range_tombstones > 0);
+        let sets = with_ranges.map(|file| file.table.range_tombstones());
+        Self {
+            id,
+            range_tombstones: RangeTombstones::merge(sets),
+            tables,
+        }
     }
 
     /// The index of the first table that ends at or after `key`.
@@ -72,13 +82,14 @@ impl Run {
 
     /// Whether any of them overlaps `meta`.
     pub(crate) fn overlaps(&self, meta: &TableMeta) -> bool {
-        !self.overlapping(&meta.smallest, &meta.largest).is_empty()
+        !self.overlapping(meta).is_empty()
     }
 
-    /// The tables that overlap `from..=to`.
-    pub(crate) fn overlapping(&self, from: &[u8], to: &[u8]) -> &[Arc<TableFile>] {
-        let start = self.locate(from);
-        let len = self.tables[start..].partition_point(|table| *table.meta().smallest <= *to);
+    /// The tables that overlap `meta`.
+    pub(crate) fn overlapping(&self, meta: &TableMeta) -> &[Arc<TableFile>] {
+        let start = self.locate(&meta.smallest);
+        let len =
+            self.tables[start..].partition_point(|table| !meta.ends_before(&table.meta().smallest));
         &self.tables[start..start + len]
     }
 
@@ -257,7 +268,7 @@ impl Levels {
     pub(crate) fn lane_for(&self, level: u8, meta: &TableMeta, removed: &BTreeSet<u64>) -> u64 {
         let lanes = self.lanes(level).iter().rev();
         let below = lanes.clone().find(|lane| {
-            let under = lane.overlapping(&meta.smallest, &meta.largest);
+            let under = lane.overlapping(meta);
             under.iter().any(|table| !removed.contains(&table.number))
         });
         below.map_or(0, |lane| lane.id + 1)
@@ -282,8 +293,13 @@ impl Levels {
         self.tables(level).map(|table| table.meta().size).sum()
     }
 
-    /// The newest version of `key` at or below `at`.
-    pub(crate) fn get(&self, key: &[u8], at: SeqNo) -> Result<Option<Found>, Error> {
+    /// Calls `visit` with each table that may say something about `key`, the newest first, until it
+    /// is true.
+    pub(crate) fn search(
+        &self,
+        key: &[u8],
+        mut visit: impl FnMut(&TableFile) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
         self.heat.note_get(key);
         let searched = match breaks(Mutant::LowerLevelsNotSearched) {
             true => self.fresh.len() + 1,
@@ -291,15 +307,31 @@ impl Levels {
         };
         for run in self.runs().take(searched) {
             if let Some(file) = run.table_of(key)
-                && let Some(found) = match file.table.get(key, at) {
-                    Err(_) if breaks(Mutant::DamagedReadAsAbsent) => None,
-                    read => read?,
-                }
+                && visit(file)?
             {
-                return Ok(Some(found));
+                break;
             }
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// Whether a table of `level` or below may hold a key at or behind `start` and before `end`,
+    /// apart from `inputs`.
+    pub(crate) fn is_any_below(
+        &self,
+        level: u8,
+        start: &[u8],
+        end: &[u8],
+        inputs: &BTreeSet<u64>,
+    ) -> bool {
+        (level..=LEVEL_MAX)
+            .flat_map(|level| self.lanes(level))
+            .any(|run| {
+                let mut tables = run.tables[run.locate(start)..]
+                    .iter()
+                    .take_while(|table| *table.meta().smallest < *end);
+                tables.any(|table| !inputs.contains(&table.number))
+            })
     }
 
     /// Whether a table of `level` or below may hold `key`, apart from `inputs`.

@@ -11,12 +11,15 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod access;
 mod backup;
 mod batch;
 mod checkpoint;
 mod collect;
 mod compaction;
 mod compaction_filter;
+mod conflict;
+mod cover;
 mod cursor;
 mod durability;
 mod engine;
@@ -29,6 +32,7 @@ mod ingest;
 mod iter;
 mod jobs;
 mod keyspace;
+mod keyspaces;
 mod levels;
 mod lsm;
 mod manifest;
@@ -40,14 +44,19 @@ mod options;
 mod picking;
 #[cfg(feature = "std")]
 mod pool;
+mod range_set;
 mod reconcile;
 mod replace;
+mod resolve;
 mod rules;
 mod run_writer;
 mod shape;
 mod snapshot;
+mod source;
+mod space;
 mod stats;
 mod table_file;
+mod transaction;
 mod transfer;
 mod varint;
 mod verify;
@@ -58,25 +67,31 @@ mod write;
 pub use backup::{Backups, Generation, Pruned};
 pub use batch::WriteBatch;
 pub use compaction_filter::{CompactionFilter, FilterDecision};
+pub use cursor::Cursor;
 pub use error::{Damage, Error};
 pub use expiry::Expiry;
 pub use ingest::Ingestion;
 pub use iter::Iter;
 pub use jobs::{Job, JobKind, JobState};
+pub use keyspace::Keyspace;
 pub use lsm::Lsm;
 pub use manifest::{EditInfo, ManifestContent, ManifestPart, TableInfo, inspect_manifest};
 pub use merge_operator::{MergeOperator, MergeRefused};
-pub use nori_sstable::{Compression, KEY_BYTES_MAX, SeqNo, TableOptions, VALUE_BYTES_MAX};
+pub use nori_sstable::{Compression, SeqNo, TableOptions, VALUE_BYTES_MAX};
 pub use nori_wal::SyncPolicy;
 pub use options::{Compaction, Log, OpenMode, Options};
+pub use resolve::Versioned;
 pub use rules::KeyspaceOptions;
 pub use snapshot::Snapshot;
 pub use stats::{LevelStats, Pressure, PressureLevel, Stats};
+pub use transaction::Transaction;
 pub use transfer::Progress;
 pub use verify::{Finding, Verified, verify_store};
 
 /// Longest batch in bytes: its keys and values and a few bytes for each (8 MiB less 4 KiB).
 pub const BATCH_BYTES_MAX: u32 = (8 << 20) - (4 << 10);
+/// Longest key in bytes.
+pub const KEY_BYTES_MAX: u32 = nori_sstable::KEY_BYTES_MAX - 2;
 /// The name of the keyspace that [`Lsm::put`] and its like write to.
 pub const DEFAULT_KEYSPACE: &str = "default";
 /// The format version of the manifest.

@@ -1,7 +1,7 @@
 //! The store that callers hold.
 
 use alloc::sync::Arc;
-use core::ops::{Bound, Range, RangeBounds};
+use core::ops::Range;
 
 use bytes::Bytes;
 use nori_env::sync::{AtomicU64, Ordering};
@@ -14,7 +14,6 @@ use norikv_types::Mono;
 use crate::batch::WriteBatch;
 use crate::engine::Engine;
 use crate::guards::KeyRange;
-use crate::iter::Iter;
 use crate::jobs::{self, Job};
 use crate::open;
 #[cfg(feature = "std")]
@@ -22,7 +21,6 @@ use crate::options::OpenMode;
 use crate::options::Options;
 #[cfg(feature = "std")]
 use crate::pool::Pool;
-use crate::snapshot::Snapshot;
 use crate::stats::{LevelStats, Pressure, PressureLevel, Stats};
 use crate::write::count;
 use crate::{Error, LEVEL_MAX};
@@ -94,7 +92,7 @@ impl Lsm {
     /// who do.
     ///
     /// # Errors
-    /// `KeyTooLarge`, `ValueTooLarge`, `BatchTooLarge`: nothing was written. `Log`: the batch may
+    /// `KeyTooLarge`, `ValueTooLarge`, `BatchTooLarge`, `KeyspaceDropped`: nothing was written. `Log`: the batch may
     /// or may not be written; after `NoSpace` the store goes on once there is room. Any other: background
     /// work that had to come first failed, and nothing was written.
     pub fn write(&self, batch: WriteBatch) -> Result<SeqNo, Error> {
@@ -112,76 +110,6 @@ impl Lsm {
             return Err(Error::Stalled);
         }
         self.engine.write(batch)
-    }
-
-    /// Sets `key` to `value`: a batch of one.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<SeqNo, Error> {
-        let mut batch = WriteBatch::with_capacity(key.len() + value.len());
-        batch.put(key, value);
-        self.write(batch)
-    }
-
-    /// Removes `key`: a batch of one.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn delete(&self, key: &[u8]) -> Result<SeqNo, Error> {
-        let mut batch = WriteBatch::with_capacity(key.len());
-        batch.delete(key);
-        self.write(batch)
-    }
-
-    /// The value of `key` now.
-    ///
-    /// # Errors
-    /// `Table` when a block that may hold it cannot be read: then nobody knows whether it is there.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let view = self.engine.view();
-        view.get(key, self.engine.visible())
-    }
-
-    /// The value of `key` in `snapshot`.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn get_at(&self, key: &[u8], snapshot: &Snapshot) -> Result<Option<Bytes>, Error> {
-        snapshot.view.get(key, snapshot.seqno)
-    }
-
-    /// The store as it is now.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let view = self.engine.view();
-        let seqno = self.engine.visible();
-        Snapshot { view, seqno }
-    }
-
-    /// The keys of `range` in `snapshot`, in order.
-    #[must_use]
-    pub fn iter(&self, range: impl RangeBounds<Bytes>, snapshot: &Snapshot) -> Iter {
-        Iter::new(
-            snapshot,
-            range.start_bound().cloned(),
-            range.end_bound().cloned(),
-        )
-    }
-
-    /// The keys of `snapshot` that begin with `prefix`, in order.
-    #[must_use]
-    pub fn iter_prefix(&self, prefix: &[u8], snapshot: &Snapshot) -> Iter {
-        let end = match prefix.iter().rposition(|byte| *byte != u8::MAX) {
-            Some(at) => {
-                let mut end = prefix[..=at].to_vec();
-                end[at] += 1;
-                Bound::Excluded(Bytes::from(end))
-            }
-            None => Bound::Unbounded,
-        };
-        let from = Bound::Included(Bytes::copy_from_slice(prefix));
-        Iter::new(snapshot, from, end)
     }
 
     /// The most urgent background work that nobody does yet; `None` when there is none, or during

@@ -10,16 +10,18 @@ use core::fmt;
 use bytes::Bytes;
 use nori_env::sync::{AtomicU64, Ordering};
 use nori_skiplist::{Position, SkipList};
-use nori_sstable::{Found, InternalKeyRef, SeqNo, ValueKind};
+use nori_sstable::{Found, InternalKeyRef, RangeTombstone, SeqNo, ValueKind};
 use nori_wal::Lsn;
 
-use crate::batch;
+use crate::batch::{self, WriteKind};
+use crate::range_set::RangeSet;
 
 /// Writes that are in no table yet.
 pub(crate) struct Memtable {
     /// Counts up from one memtable to the next.
     pub(crate) id: u64,
     list: SkipList,
+    ranges: RangeSet,
     /// Of the first write; `u64::MAX` while there is none.
     first: AtomicU64,
     last: AtomicU64,
@@ -42,6 +44,7 @@ impl Memtable {
         Self {
             id,
             list: SkipList::with_prefix(seed.wrapping_add(id), prefix),
+            ranges: RangeSet::default(),
             first: AtomicU64::new(u64::MAX),
             last: AtomicU64::new(0),
             log_end: AtomicU64::new(0),
@@ -59,8 +62,17 @@ impl Memtable {
             assert!(last < seqno, "seqnos grow");
             last = seqno;
             self.first.fetch_min(seqno.0, Ordering::Release);
-            let tag = InternalKeyRef::new(key, seqno, kind).trailer();
-            list.insert(key, tag, value);
+            match kind {
+                WriteKind::Version(kind) => {
+                    let tag = InternalKeyRef::new(key, seqno, kind).trailer();
+                    list.insert(key, tag, value);
+                }
+                WriteKind::RangeDelete => self.ranges.add(RangeTombstone {
+                    start: Bytes::copy_from_slice(key),
+                    end: Bytes::copy_from_slice(value),
+                    seqno,
+                }),
+            }
         });
         self.last.store(last.0, Ordering::Release);
         self.log_end.store(log_end.0, Ordering::Release);
@@ -82,12 +94,46 @@ impl Memtable {
         })
     }
 
+    /// The number of the newest version of `key`.
+    pub(crate) fn newest(&self, key: &[u8]) -> Option<SeqNo> {
+        let position = self.list.lower_bound(key, tag_bound(SeqNo::MAX))?;
+        let newest = self.key(position);
+        (newest.user == key).then_some(newest.seqno)
+    }
+
+    /// Whether it has a write behind `since` of a key at or behind `start` and before `end`.
+    pub(crate) fn is_written_in(&self, start: &[u8], end: &[u8], since: SeqNo) -> bool {
+        let mut position = self.list.lower_bound(start, tag_bound(SeqNo::MAX));
+        while let Some(at) = position {
+            let key = self.key(at);
+            if key.user >= end {
+                break;
+            }
+            if key.seqno > since {
+                return true;
+            }
+            position = self.list.next(at);
+        }
+        self.ranges.all().iter().any(|tombstone| {
+            tombstone.seqno > since && *tombstone.start < *end && *start < *tombstone.end
+        })
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list.is_empty() && self.ranges.is_empty()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.list.bytes()
+        self.list.bytes() + self.ranges.bytes()
+    }
+
+    /// Whether it is to be rotated once it has `bytes_max`.
+    pub(crate) fn is_full(&self, bytes_max: u64) -> bool {
+        self.bytes() >= bytes_max || self.ranges.len() >= RANGES_MAX
+    }
+
+    pub(crate) const fn ranges(&self) -> &RangeSet {
+        &self.ranges
     }
 
     /// The seqno of the first write, if there is one.
@@ -165,6 +211,8 @@ fn split(tag: u64) -> (SeqNo, ValueKind) {
     InternalKeyRef::split_trailer(tag).expect("the memtable was filled with known kinds")
 }
 
+/// Range tombstones at which a memtable is rotated: of overlapping ones each counts for all older.
+const RANGES_MAX: u64 = 1 << 10;
 /// Values from this size on are shared: below, a copy costs less than an owner, and nobody who
 /// keeps a few bytes keeps a whole memtable.
 const SHARED_BYTES_MIN: usize = 4 << 10;

@@ -17,11 +17,11 @@ use crate::batch;
 use crate::durability::Durability;
 use crate::engine::Engine;
 use crate::jobs::Jobs;
+use crate::keyspaces;
 use crate::levels::Levels;
 use crate::manifest::{self, Manifest};
 use crate::memtable::Memtable;
 use crate::options::{Log, OpenMode, Options};
-use crate::rules::Rules;
 use crate::stats::Counters;
 use crate::table_file::{Garbage, TableFile};
 use crate::view::View;
@@ -71,6 +71,7 @@ pub(crate) fn open(
     let (mut last, flushed) = (live.last_seqno, live.flushed_seqno);
     let live_tables: Vec<u64> = live.tables.values().map(|table| table.number).collect();
 
+    let rules = keyspaces::rules(live, &options.keyspaces);
     let seed = entropy.draw();
     let mut replay = Replay {
         flushed,
@@ -116,11 +117,13 @@ pub(crate) fn open(
             garbage.add(&[number]);
         }
     }
+    let has_ttl = options.keyspaces.values().any(|known| known.ttl.is_some());
     let view = View {
         active: replay.active,
         waiting: replay.waiting,
         levels: Arc::new(levels),
-        rules: Arc::new(Rules::default()),
+        rules: Arc::new(rules),
+        own: None,
     };
     Ok(Arc::new(Engine {
         store,
@@ -134,6 +137,7 @@ pub(crate) fn open(
         view: RwLock::new(Arc::new(view)),
         visible: AtomicU64::new(last.0),
         stamp: AtomicU64::new(0),
+        has_ttl,
         // What was replayed is durable.
         durability: Durability::new(last),
         staging: Mutex::new(Staging {
@@ -193,7 +197,7 @@ impl Replay {
         }
         self.unflushed.get_or_insert(*lsn);
         self.active.add(payload, *lsn);
-        if self.active.bytes() >= self.memtable_bytes {
+        if self.active.is_full(self.memtable_bytes) {
             let next = Arc::new(self.active.successor(self.seed));
             let full = core::mem::replace(&mut self.active, next);
             self.waiting.insert(0, full);

@@ -115,7 +115,7 @@ impl Reconcile {
 
     /// Whether a version of the key with this number still says anything.
     pub(crate) fn wants(&mut self, seqno: SeqNo) -> bool {
-        if self.covering.is_some_and(|covering| seqno <= covering) {
+        if self.covering.is_some_and(|covering| seqno < covering) {
             self.settled = true;
         }
         !self.settled

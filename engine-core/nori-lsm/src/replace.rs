@@ -1,21 +1,19 @@
 //! Ranges that get a whole new content at once.
 //!
 //! **Invariant: the old content and the new one are never mixed, for no reader and after no crash.**
-//! The new tables carry one seqno above everything that the ranges held, with tombstones for the
-//! keys that are gone; one manifest edit makes them live.
+//! The new tables carry one seqno above everything that the ranges held, with a tombstone over each
+//! range, which covers what is older than it; one manifest edit makes them live.
 
 use alloc::sync::Arc;
-use core::ops::{Bound, Range};
+use core::ops::Range;
 
 use bytes::Bytes;
-use nori_sstable::{InternalKeyRef, SeqNo, ValueKind};
+use nori_sstable::{InternalKeyRef, RangeTombstone, SeqNo, ValueKind};
 use norikv_types::{Mutant, breaks};
 
-use crate::Error;
 use crate::engine::{Engine, Install};
-use crate::iter::Iter;
 use crate::run_writer::RunWriter;
-use crate::snapshot::Snapshot;
+use crate::{Error, keyspace};
 
 /// Gives the entries that a range is to hold, ascending; `None` behind the last.
 pub(crate) type Entries<'a> = dyn FnMut() -> Result<Option<(Bytes, Bytes)>, Error> + 'a;
@@ -36,13 +34,15 @@ impl Engine {
         );
         self.flush_all()?;
         let seqno = self.reserve_seqno()?;
-        let snapshot = Snapshot {
-            view: self.view(),
+        let gone = ranges.iter().map(|range| RangeTombstone {
+            start: keyspace::tree_key(keyspace::DEFAULT, &range.start),
+            end: keyspace::tree_key(keyspace::DEFAULT, &range.end),
             seqno,
-        };
-        let mut out = RunWriter::new(self.options.table_bytes);
+        });
+        let gone = gone.filter(|_| !breaks(Mutant::ReplacedRangeKeepsKeys));
+        let mut out = RunWriter::new(self.options.table_bytes).with_ranges(gone.collect());
         let installed = self
-            .write_replacement(&snapshot, ranges, entries, &mut out)
+            .write_entries(seqno, ranges, entries, &mut out)
             .and_then(|()| out.finish(self))
             .and_then(|tables| match tables.is_empty() {
                 true => Ok(()),
@@ -59,57 +59,30 @@ impl Engine {
         installed.map(|()| seqno)
     }
 
-    /// Merges what the ranges hold with what they are to hold.
-    fn write_replacement(
+    /// Writes what the ranges are to hold.
+    fn write_entries(
         &self,
-        snapshot: &Snapshot,
+        seqno: SeqNo,
         ranges: &[Range<Bytes>],
         entries: &mut Entries<'_>,
         out: &mut RunWriter,
     ) -> Result<(), Error> {
-        let seqno = snapshot.seqno;
+        let mut ranges = ranges.iter().peekable();
+        let mut last: Option<Bytes> = None;
         let mut index = 0;
-        let mut entry = entries()?;
-        for range in ranges {
-            let from = Bound::Included(range.start.clone());
-            let to = Bound::Excluded(range.end.clone());
-            let mut held = Iter::new(snapshot, from, to);
-            let mut old = held.next()?.map(|(key, _)| key);
-            loop {
-                let new = entry.as_ref().filter(|(key, _)| *key < range.end);
-                match (&old, new) {
-                    (None, None) => break,
-                    (Some(gone), new) if new.is_none_or(|(key, _)| gone < key) => {
-                        let key = InternalKeyRef::new(gone, seqno, ValueKind::Tombstone);
-                        if !breaks(Mutant::ReplacedRangeKeepsKeys) {
-                            out.add(self, &key, &[])?;
-                        }
-                        old = held.next()?.map(|(key, _)| key);
-                    }
-                    (_, Some((user, value))) => {
-                        if *user < range.start {
-                            return Err(Error::BadEntry { index });
-                        }
-                        let key = InternalKeyRef::new(user, seqno, ValueKind::Put);
-                        out.add(self, &key, value)?;
-                        if old.as_ref() == Some(user) {
-                            old = held.next()?.map(|(key, _)| key);
-                        }
-                        let next = entries()?;
-                        index += 1;
-                        if next.as_ref().is_some_and(|(next, _)| next <= user) {
-                            return Err(Error::BadEntry { index });
-                        }
-                        entry = next;
-                    }
-                    (Some(_), None) => unreachable!("a key without a new value is gone"),
-                }
+        while let Some((key, value)) = entries()? {
+            while ranges.next_if(|range| range.end <= key).is_some() {}
+            let is_inside = ranges.peek().is_some_and(|range| range.start <= key);
+            if !is_inside || last.is_some_and(|last| key <= last) {
+                return Err(Error::BadEntry { index });
             }
+            let tree_key = keyspace::tree_key(keyspace::DEFAULT, &key);
+            let internal = InternalKeyRef::new(&tree_key, seqno, ValueKind::Put);
+            out.add(self, &internal, &value)?;
+            last = Some(key);
+            index += 1;
         }
-        match entry {
-            Some(_) => Err(Error::BadEntry { index }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Flushes everything that was written before the call.

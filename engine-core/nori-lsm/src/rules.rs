@@ -25,6 +25,8 @@ pub struct KeyspaceOptions {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
     pub(crate) keyspaces: BTreeMap<u16, KeyspaceOptions>,
+    /// Keyspaces that take no writes any more.
+    pub(crate) closing: BTreeSet<u16>,
     /// Keyspaces that are gone, with all that was in them.
     pub(crate) dropped: BTreeSet<u16>,
 }

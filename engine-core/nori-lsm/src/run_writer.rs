@@ -10,7 +10,7 @@ use core::fmt;
 
 use bytes::Bytes;
 use nori_env::ObjectId;
-use nori_sstable::{InternalKeyRef, TableBuilder, TableMeta};
+use nori_sstable::{InternalKeyRef, RangeTombstones, TableBuilder, TableMeta};
 
 use crate::engine::Engine;
 use crate::guards::Slots;
@@ -33,6 +33,10 @@ pub(crate) struct RunWriter {
     border: Option<Bytes>,
     /// Bits of a filter for each key, where they differ from the options'.
     filter_bits: Option<u32>,
+    /// Cut at the tables' borders.
+    ranges: RangeTombstones,
+    /// Where the table under construction begins: behind all that is in those before.
+    from: Vec<u8>,
     builder: Option<Box<TableBuilder>>,
     /// Of every table so far, the one under construction included.
     numbers: Vec<u64>,
@@ -49,6 +53,8 @@ impl RunWriter {
             guard: None,
             border: None,
             filter_bits: None,
+            ranges: RangeTombstones::default(),
+            from: Vec::new(),
             builder: None,
             numbers: Vec::new(),
             done: Vec::new(),
@@ -77,19 +83,27 @@ impl RunWriter {
         self
     }
 
+    /// Gives the tables these range tombstones too.
+    pub(crate) fn with_ranges(mut self, ranges: RangeTombstones) -> Self {
+        self.ranges = ranges;
+        self
+    }
+
     /// Adds what is kept of a key, all of it in one table; keys ascend, and none comes twice.
     pub(crate) fn add_kept(&mut self, engine: &Engine, kept: &Kept<'_>) -> Result<(), Error> {
         if kept.is_empty() {
             return Ok(());
         }
         if let Some((key, _)) = kept.iter().next() {
-            self.cut_before(key.user)?;
+            self.cut_before(engine, key.user)?;
         }
         let builder = self.builder(engine)?;
+        let mut last = None;
         for (key, value) in kept.iter() {
             builder.add(&key, value)?;
+            last = Some(key.user);
         }
-        self.cut_if_full()
+        self.cut_if_full(last.unwrap_or_default())
     }
 
     /// Adds an entry; keys ascend, and no user key comes twice.
@@ -99,20 +113,23 @@ impl RunWriter {
         key: &InternalKeyRef<'_>,
         value: &[u8],
     ) -> Result<(), Error> {
-        self.cut_before(key.user)?;
+        self.cut_before(engine, key.user)?;
         let builder = self.builder(engine)?;
         builder.add(key, value)?;
-        self.cut_if_full()
+        self.cut_if_full(key.user)
     }
 
     /// Ends the table under construction if `key` does not belong in it.
-    fn cut_before(&mut self, key: &[u8]) -> Result<(), Error> {
+    fn cut_before(&mut self, engine: &Engine, key: &[u8]) -> Result<(), Error> {
         let is_behind = |border: &Option<Bytes>| border.as_ref().is_some_and(|at| **at <= *key);
-        if let Some(builder) = &self.builder
-            && (is_behind(&self.guard)
-                || (is_behind(&self.border) && builder.size_estimate() >= self.border_bytes))
-        {
-            self.cut()?;
+        if let Some(builder) = &self.builder {
+            if is_behind(&self.guard) {
+                self.end_slots(engine, Some(key))?;
+            } else if is_behind(&self.border) && builder.size_estimate() >= self.border_bytes {
+                self.cut(Some(key))?;
+            }
+        } else {
+            self.end_slots(engine, Some(key))?;
         }
         if self.builder.is_none() {
             let next = |slots: &Slots| slots.guards().get(slots.of(key)).cloned();
@@ -122,10 +139,42 @@ impl RunWriter {
         Ok(())
     }
 
-    fn cut_if_full(&mut self) -> Result<(), Error> {
+    /// Ends the table under construction, and every slot before that of `to` in which there are
+    /// range tombstones gets its own.
+    fn end_slots(&mut self, engine: &Engine, to: Option<&[u8]>) -> Result<(), Error> {
+        if self.ranges.is_empty() {
+            return self.cut(None);
+        }
+        loop {
+            let guard = self.guards.guards().get(self.guards.of(&self.from));
+            let guard = guard.filter(|guard| to.is_none_or(|to| **guard <= *to));
+            let guard = guard.cloned();
+            let bound = guard.as_deref().or(to);
+            let is_empty = self.ranges.clip(Some(&self.from), bound).is_empty();
+            match guard {
+                Some(guard) => {
+                    if !is_empty {
+                        self.builder(engine)?;
+                    }
+                    self.cut(Some(&guard))?;
+                    self.from.clear();
+                    self.from.extend_from_slice(&guard);
+                }
+                None if to.is_some() => return Ok(()),
+                None => {
+                    if !is_empty {
+                        self.builder(engine)?;
+                    }
+                    return self.cut(None);
+                }
+            }
+        }
+    }
+
+    fn cut_if_full(&mut self, last: &[u8]) -> Result<(), Error> {
         let size = self.builder.as_ref().map(|builder| builder.size_estimate());
         match size.is_some_and(|size| size >= self.cut_bytes) {
-            true => self.cut(),
+            true => self.cut(Some(&[last, &[0]].concat())),
             false => Ok(()),
         }
     }
@@ -147,9 +196,16 @@ impl RunWriter {
         Ok(self.builder.insert(builder))
     }
 
-    /// Finishes the table under construction.
-    fn cut(&mut self) -> Result<(), Error> {
-        if let Some(builder) = self.builder.take() {
+    /// Finishes the table under construction; all that is in it lies before `to`.
+    fn cut(&mut self, to: Option<&[u8]>) -> Result<(), Error> {
+        if let Some(mut builder) = self.builder.take() {
+            for tombstone in self.ranges.clip(Some(&self.from), to).iter() {
+                builder.add_range_tombstone(&tombstone)?;
+            }
+            if let Some(to) = to {
+                self.from.clear();
+                self.from.extend_from_slice(to);
+            }
             let number = *self.numbers.last().expect("a builder has a number");
             self.done.push((number, builder.finish()?));
         }
@@ -158,7 +214,7 @@ impl RunWriter {
 
     /// Finishes and opens all tables; they are durable now.
     pub(crate) fn finish(&mut self, engine: &Engine) -> Result<Vec<Arc<TableFile>>, Error> {
-        self.cut()?;
+        self.end_slots(engine, None)?;
         self.done
             .iter()
             .map(|(number, meta)| engine.open_table(*number, meta))

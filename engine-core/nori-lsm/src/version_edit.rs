@@ -4,7 +4,8 @@
 //! not.** Numbers only grow. An edit is a list of tagged fields in ascending order of their tags; a
 //! reader refuses a tag that it does not know, since what it would leave out may matter.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use nori_sstable::{KEY_BYTES_MAX, SeqNo, TableMeta};
 use norikv_types::WallMs;
 
 use crate::guards;
+use crate::keyspace::{DEFAULT, ID_MAX};
+use crate::keyspaces::NAME_BYTES_MAX;
 use crate::varint::{self, Reader};
 use crate::{Damage, LANES_MAX, LEVEL_COUNT};
 
@@ -30,6 +33,9 @@ pub(crate) struct VersionEdit {
     pub(crate) guards: Vec<(u8, Bytes)>,
     /// In the manifest of a backup: when it was taken.
     pub(crate) taken: Option<WallMs>,
+    /// New keyspaces with their names.
+    pub(crate) keyspaces: Vec<(u16, Arc<str>)>,
+    pub(crate) dropped_keyspaces: Vec<u16>,
 }
 
 /// A table of the live set.
@@ -55,6 +61,10 @@ pub(crate) struct LiveSet {
     pub(crate) guards: BTreeMap<Bytes, u8>,
     /// When a backup was taken; `None` in a store.
     pub(crate) taken: Option<WallMs>,
+    /// Names by number; the default keyspace is not among them.
+    pub(crate) keyspaces: BTreeMap<u16, Arc<str>>,
+    /// Numbers that are not to be given again.
+    pub(crate) dropped_keyspaces: BTreeSet<u16>,
 }
 
 /// What a field of an edit says. Every part of the store that keeps something in the manifest has
@@ -66,6 +76,8 @@ mod tag {
     pub(super) const REMOVED: u64 = 4;
     pub(super) const ADDED: u64 = 5;
     pub(super) const GUARD: u64 = 6;
+    pub(super) const KEYSPACE: u64 = 7;
+    pub(super) const KEYSPACE_DROPPED: u64 = 8;
     pub(super) const TAKEN: u64 = 15;
 }
 
@@ -94,6 +106,17 @@ impl VersionEdit {
             put_field(&mut out, tag::GUARD, |field| {
                 field.push(*level);
                 field.extend_from_slice(key);
+            });
+        }
+        for (id, name) in &self.keyspaces {
+            put_field(&mut out, tag::KEYSPACE, |field| {
+                field.extend_from_slice(&id.to_le_bytes());
+                field.extend_from_slice(name.as_bytes());
+            });
+        }
+        for id in &self.dropped_keyspaces {
+            put_field(&mut out, tag::KEYSPACE_DROPPED, |field| {
+                field.extend_from_slice(&id.to_le_bytes());
             });
         }
         if let Some(taken) = self.taken {
@@ -137,6 +160,15 @@ impl VersionEdit {
                     let level = field.u8()?;
                     edit.guards.push((level, key_of(field.rest())?));
                 }
+                tag::KEYSPACE => {
+                    let id = u16::from_le_bytes(field.array()?);
+                    let name = core::str::from_utf8(field.rest()).ok()?;
+                    edit.keyspaces.push((id, name.into()));
+                }
+                tag::KEYSPACE_DROPPED => {
+                    let id = u16::from_le_bytes(field.array()?);
+                    edit.dropped_keyspaces.push(id);
+                }
                 tag::TAKEN if edit.taken.is_none() => edit.taken = Some(WallMs(field.varint()?)),
                 _ => return None,
             }
@@ -163,6 +195,22 @@ impl LiveSet {
                 .map(|(key, level)| (*level, key.clone()))
                 .collect(),
             taken: self.taken,
+            keyspaces: self
+                .keyspaces
+                .iter()
+                .map(|(id, name)| (*id, Arc::clone(name)))
+                .collect(),
+            dropped_keyspaces: self.dropped_keyspaces.iter().copied().collect(),
+        }
+    }
+
+    /// The edit that leaves this set as it is.
+    pub(crate) fn no_change(&self) -> VersionEdit {
+        VersionEdit {
+            next_table: self.next_table,
+            last_seqno: self.last_seqno,
+            flushed_seqno: self.flushed_seqno,
+            ..VersionEdit::default()
         }
     }
 
@@ -182,6 +230,24 @@ impl LiveSet {
             }
         }
         guards::apply(&mut self.guards, &edit.guards).ok_or(Damage::Edit)?;
+        for (id, name) in &edit.keyspaces {
+            let is_bad = *id == DEFAULT
+                || *id > ID_MAX
+                || name.is_empty()
+                || name.len() > NAME_BYTES_MAX
+                || self.dropped_keyspaces.contains(id)
+                || self.keyspaces.values().any(|known| known == name);
+            if is_bad || self.keyspaces.insert(*id, Arc::clone(name)).is_some() {
+                return Err(Damage::Edit);
+            }
+        }
+        for id in &edit.dropped_keyspaces {
+            // In a base those that are gone stand alone.
+            self.keyspaces.remove(id);
+            if *id == DEFAULT || *id > ID_MAX || !self.dropped_keyspaces.insert(*id) {
+                return Err(Damage::Edit);
+            }
+        }
         if edit.next_table < self.next_table
             || edit.last_seqno < self.last_seqno
             || edit.flushed_seqno < self.flushed_seqno

@@ -9,15 +9,15 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-use nori_sstable::{Found, IterOptions, SeqNo, ValueKind};
-use norikv_types::{Mutant, breaks};
+use nori_sstable::{Found, IterOptions, SeqNo};
+use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::Error;
-use crate::cursor::Cursor;
 use crate::levels::Levels;
 use crate::memtable::Memtable;
+use crate::resolve::{Base, Resolve, Versioned};
 use crate::rules::Rules;
+use crate::source::Source;
 
 /// The memtables and tables at one moment.
 #[derive(Debug, Clone)]
@@ -27,36 +27,60 @@ pub(crate) struct View {
     pub(crate) waiting: Vec<Arc<Memtable>>,
     pub(crate) levels: Arc<Levels>,
     pub(crate) rules: Arc<Rules>,
+    /// What a transaction has written itself: newer than all else, and numbered from
+    /// [`OWN_SEQNO_MIN`] on.
+    pub(crate) own: Option<Arc<Memtable>>,
 }
 
 impl View {
-    /// The value of `key` as of `at`.
-    pub(crate) fn get(&self, key: &[u8], at: SeqNo) -> Result<Option<Bytes>, Error> {
-        let value = |found: Found| (found.kind == ValueKind::Put).then_some(found.value);
+    /// What `key` (of the tree) reads as at `at`.
+    pub(crate) fn get(
+        &self,
+        key: &[u8],
+        at: SeqNo,
+        now: impl Fn() -> WallMs,
+    ) -> Result<Option<Versioned>, Error> {
         let at = match breaks(Mutant::SnapshotSeesLater) {
             true => SeqNo::MAX,
             false => at,
         };
-        for memtable in self.memtables() {
-            if breaks(Mutant::WaitingMemtablesNotSearched) && memtable.id != self.active.id {
+        let mut resolve = Resolve::default();
+        let own = self.own.iter().map(|own| (own, SeqNo::MAX));
+        for (memtable, at) in own.chain(self.memtables().map(|memtable| (memtable, at))) {
+            if breaks(Mutant::WaitingMemtablesNotSearched) && memtable.id < self.active.id {
                 continue;
             }
-            if let Some(found) = memtable.get(key, at) {
-                return Ok(value(found));
+            resolve.cover(memtable.ranges().covering(key, at));
+            let get = |at| Ok(memtable.get(key, at));
+            if let Some(base) = versions(&mut resolve, at, get, &now)? {
+                return resolve.finish(&self.rules, key, base);
             }
         }
-        Ok(self.levels.get(key, at)?.and_then(value))
+        let mut found = None;
+        self.levels.search(key, |file| {
+            if file.meta().range_tombstones > 0 {
+                resolve.cover(file.table.range_tombstones().covering(key, at));
+            }
+            let get = |at| match file.table.get(key, at) {
+                Err(_) if breaks(Mutant::DamagedReadAsAbsent) => Ok(None),
+                read => Ok(read?),
+            };
+            found = versions(&mut resolve, at, get, &now)?;
+            Ok(found.is_some())
+        })?;
+        resolve.finish(&self.rules, key, found.unwrap_or(Base::Nothing))
     }
 
-    /// A cursor for each source.
-    pub(crate) fn cursors(&self) -> Vec<Cursor> {
+    /// Every source, the newest first.
+    pub(crate) fn sources(&self) -> Vec<Source> {
         let memtables = self
-            .memtables()
-            .filter(|memtable| !memtable.is_empty())
-            .map(|memtable| Cursor::memtable(Arc::clone(memtable)));
+            .own
+            .iter()
+            .chain(self.memtables().filter(|memtable| !memtable.is_empty()))
+            .map(|memtable| Source::memtable(Arc::clone(memtable)));
         let runs = self.levels.runs().filter(|run| !run.tables.is_empty());
         memtables
-            .chain(runs.map(|run| Cursor::run(Arc::clone(run), IterOptions::default())))
+            .chain(runs.map(|run| Source::run(Arc::clone(run), IterOptions::default())))
             .collect()
     }
 
@@ -65,3 +89,24 @@ impl View {
         core::iter::once(&self.active).chain(&self.waiting)
     }
 }
+
+/// Offers the versions of a key in one source, from `at` down, until nothing older says anything.
+fn versions(
+    resolve: &mut Resolve,
+    at: SeqNo,
+    get: impl Fn(SeqNo) -> Result<Option<Found>, Error>,
+    now: &impl Fn() -> WallMs,
+) -> Result<Option<Base>, Error> {
+    let mut from = at;
+    while let Some(found) = get(from)? {
+        if let Some(base) = resolve.offer(found.seqno, found.kind, found.value, now) {
+            return Ok(Some(base));
+        }
+        from = SeqNo(found.seqno.0 - 1);
+    }
+    // Older sources hold nothing newer than a tombstone of this one.
+    Ok(resolve.is_covered().then_some(Base::Nothing))
+}
+
+/// Numbers from here on are those of a transaction's own writes, which nobody else sees.
+pub(crate) const OWN_SEQNO_MIN: SeqNo = SeqNo(1 << 55);

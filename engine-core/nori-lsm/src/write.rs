@@ -20,7 +20,7 @@ use crate::guards::KeyRange;
 use crate::jobs::{self, Helped, JobState, Reserved};
 use crate::picking::Wanted;
 use crate::stats::PressureLevel;
-use crate::view::View;
+use crate::view::{OWN_SEQNO_MIN, View};
 
 /// Numbers batches.
 #[derive(Debug)]
@@ -42,16 +42,31 @@ pub(crate) struct Staged {
 impl Engine {
     /// Writes `batch`; returns the seqno of its last write.
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<SeqNo, Error> {
+        self.write_checked(batch, &|| Ok(()))
+    }
+
+    /// As [`write`](Self::write), if `check` has nothing against it. That is asked when no other
+    /// batch can take a place before this one any more.
+    pub(crate) fn write_checked(
+        &self,
+        mut batch: WriteBatch,
+        check: &dyn Fn() -> Result<(), Error>,
+    ) -> Result<SeqNo, Error> {
         self.check_writable()?;
+        if self.has_ttl {
+            batch = batch.with_ttl(&self.view().rules, self.now());
+        }
         batch.check(self.options.batch_bytes_max)?;
         if batch.is_empty() {
             return Ok(self.visible());
         }
         let bytes = batch.bytes();
         let last = match &self.wal {
-            Some(wal) => self.write_logged(wal, batch)?,
+            Some(wal) => self.write_logged(wal, batch, check)?,
             None => {
                 let mut staging = self.staging.lock();
+                batch.check_keyspaces(|| Arc::clone(&self.view().rules))?;
+                check()?;
                 let (first, last) = staging.numbers(&batch);
                 staging.last = last;
                 self.add(&batch.seal(first), Lsn(0));
@@ -62,13 +77,25 @@ impl Engine {
         Ok(last)
     }
 
-    fn write_logged(&self, wal: &Wal, batch: WriteBatch) -> Result<SeqNo, Error> {
+    fn write_logged(
+        &self,
+        wal: &Wal,
+        batch: WriteBatch,
+        check: &dyn Fn() -> Result<(), Error>,
+    ) -> Result<SeqNo, Error> {
         let (end, last) = {
             let mut staging = self.staging.lock();
             if staging.behind {
                 // Nothing new before what is staged got through.
                 self.add_committed(wal.commit()?);
                 staging.behind = false;
+            }
+            batch.check_keyspaces(|| Arc::clone(&self.view().rules))?;
+            if let Err(error) = check() {
+                drop(staging);
+                // Whoever tries again is to see what it came too late for.
+                self.add_committed(wal.commit()?);
+                return Err(error);
             }
             let (first, last) = staging.numbers(&batch);
             let sealed = batch.seal(first);
@@ -98,12 +125,13 @@ impl Engine {
     pub(crate) fn add_committed(&self, committed: Lsn) {
         let writer = self.writer.lock();
         loop {
-            let next = self
-                .staged
-                .lock()
-                .pop_front_if(|next| next.end <= committed);
-            let Some(next) = next else { break };
-            self.add_as(&writer, &next.sealed, next.end);
+            let next = match self.staged.lock().front() {
+                Some(next) if next.end <= committed => (next.sealed.clone(), next.end),
+                _ => break,
+            };
+            self.add_as(&writer, &next.0, next.1);
+            // Not before: who looks for a conflict looks here first, then in the memtable.
+            self.staged.lock().pop_front();
         }
     }
 
@@ -116,7 +144,7 @@ impl Engine {
         let view = self.view();
         let last = view.active.add(sealed, end);
         self.visible.store(last.0, Ordering::Release);
-        if view.active.bytes() >= self.options.memtable_bytes {
+        if view.active.is_full(self.options.memtable_bytes) {
             self.rotate(writer);
         }
     }
@@ -242,10 +270,10 @@ impl Staging {
     /// The first and the last number of `batch`.
     ///
     /// # Panics
-    /// After 2⁵⁶ writes.
+    /// After 2⁵⁵ writes.
     fn numbers(&self, batch: &WriteBatch) -> (SeqNo, SeqNo) {
         let last = SeqNo(self.last.0 + u64::from(batch.len()));
-        assert!(last < SeqNo::MAX, "seqnos are used up");
+        assert!(last < OWN_SEQNO_MIN, "seqnos are used up");
         (SeqNo(self.last.0 + 1), last)
     }
 }

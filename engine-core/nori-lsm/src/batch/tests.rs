@@ -1,29 +1,63 @@
 use alloc::vec;
+use core::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::BATCH_BYTES_MAX;
+use crate::{BATCH_BYTES_MAX, KeyspaceOptions};
 
 #[test]
 fn the_layout_is_the_documented_one() {
     let mut batch = WriteBatch::new();
-    batch.put(b"ab", b"xyz").delete(b"c");
+    batch
+        .put(b"ab", b"xyz")
+        .delete(b"c")
+        .delete_range(b"d", b"f");
     let sealed = batch.seal(SeqNo(7));
     assert_eq!(
         sealed[..],
         [
-            1, 7, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, // head
-            1, 2, b'a', b'b', 3, b'x', b'y', b'z', // put
-            0, 1, b'c', // delete
+            1, 7, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, // head
+            1, 4, 0, 0, b'a', b'b', 3, b'x', b'y', b'z', // put
+            0, 3, 0, 0, b'c', // delete
+            0x80, 3, 0, 0, b'd', 3, 0, 0, b'f', // delete of a range
         ]
     );
+}
+
+/// The page's example: hex digits, `#` starts a comment.
+fn documented() -> Vec<u8> {
+    const PAGE: &str = include_str!("../../../../docs/formats/batch.md");
+    let block = PAGE.split("```hex\n").nth(1).unwrap();
+    let lines = block.split("```").next().unwrap().lines();
+    let bytes = lines.flat_map(|line| line.split('#').next().unwrap().split_whitespace());
+    bytes
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_worked_example_is_what_is_written() {
+    let mut batch = WriteBatch::new();
+    batch
+        .put(b"a", b"1")
+        .merge(b"a", b"+2")
+        .put_expiring(b"b", b"x", WallMs(1000))
+        .delete(b"c")
+        .range(1, b"d", b"f");
+    assert_eq!(batch.seal(SeqNo(1))[..], documented());
+    assert_eq!(decode(&documented()).unwrap().records.len(), 5);
 }
 
 #[test]
 fn every_truncation_and_every_flip_of_a_batch_is_refused_or_reads_without_panic() {
     let mut batch = WriteBatch::new();
-    batch.put(b"key", b"value").delete(b"other");
+    batch
+        .put(b"key", b"value")
+        .delete(b"other")
+        .delete_range(b"a", b"b")
+        .merge(b"key", b"more")
+        .put_expiring(b"key", b"value", WallMs(9));
     let sealed = batch.seal(SeqNo(1));
     for cut in 0..sealed.len() {
         assert!(decode(&sealed[..cut]).is_none(), "cut at {cut}");
@@ -53,6 +87,43 @@ fn a_batch_with_a_key_over_the_limit_is_refused_whole() {
     );
 }
 
+#[test]
+fn an_empty_range_is_no_write_and_one_that_goes_back_is_not_read() {
+    let mut batch = WriteBatch::new();
+    batch.delete_range(b"b", b"b").delete_range(b"c", b"b");
+    assert!(batch.is_empty());
+    batch.delete_range(b"b", b"c");
+    let mut sealed = batch.seal(SeqNo(1)).to_vec();
+    assert!(decode(&sealed).is_some());
+    *sealed.last_mut().unwrap() = b'b';
+    assert!(decode(&sealed).is_none());
+}
+
+#[test]
+fn a_keyspace_where_values_end_gives_puts_an_end_and_leaves_the_rest() {
+    let options = KeyspaceOptions {
+        ttl: Some(Duration::from_millis(30)),
+        ..KeyspaceOptions::default()
+    };
+    let rules = Rules {
+        keyspaces: [(DEFAULT, options)].into(),
+        ..Rules::default()
+    };
+    let mut batch = WriteBatch::new();
+    batch
+        .put(b"a", b"1")
+        .put_expiring(b"b", b"2", WallMs(9))
+        .delete(b"c")
+        .delete_range(b"d", b"e");
+    let mut expected = WriteBatch::new();
+    expected
+        .put_expiring(b"a", b"1", WallMs(130))
+        .put_expiring(b"b", b"2", WallMs(9))
+        .delete(b"c")
+        .delete_range(b"d", b"e");
+    assert_eq!(batch.with_ttl(&rules, WallMs(100)), expected);
+}
+
 proptest! {
     #[test]
     fn what_was_put_is_decoded(
@@ -73,8 +144,8 @@ proptest! {
         let mut index = 0;
         for_each(&sealed, |seqno, kind, key, value| {
             assert_eq!(seqno.0, first + index as u64);
-            assert_eq!(key[..], writes[index].0[..]);
-            assert_eq!(kind == ValueKind::Put, writes[index].1.is_some());
+            assert_eq!(keyspace::user_key(key), &writes[index].0[..]);
+            assert_eq!(kind == WriteKind::Version(ValueKind::Put), writes[index].1.is_some());
             assert_eq!(value[..], writes[index].1.clone().unwrap_or_default()[..]);
             index += 1;
         });

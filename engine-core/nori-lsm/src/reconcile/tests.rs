@@ -51,6 +51,7 @@ fn rules() -> Arc<Rules> {
     };
     Arc::new(Rules {
         keyspaces: BTreeMap::from([(0, options)]),
+        closing: [7].into(),
         dropped: [7].into(),
     })
 }
@@ -162,7 +163,7 @@ fn what_a_range_tombstone_covers_goes_and_what_is_newer_stays() {
         decide(By::Flush, Some(8), true, &versions),
         [(9, PUT, b"c".to_vec())]
     );
-    assert_eq!(decide(By::Flush, Some(9), true, &versions), []);
+    assert_eq!(decide(By::Flush, Some(10), true, &versions), []);
     assert_eq!(
         decide(By::Flush, Some(6), true, &versions),
         [(9, PUT, b"ac".to_vec())]

@@ -32,6 +32,8 @@ fn example() -> VersionEdit {
         removed: vec![(0, 3), (1, 4)],
         added: vec![table(0, 2, 7, "a", "mm"), table(1, 0, 8, "b", "c")],
         guards: vec![(1, Bytes::from_static(b"m")), (3, Bytes::new())],
+        keyspaces: vec![(2, "users".into())],
+        dropped_keyspaces: vec![1],
     }
 }
 
