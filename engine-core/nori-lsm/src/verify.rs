@@ -2,16 +2,19 @@
 //!
 //! **Invariant: nothing is changed, and after damage to one object the others are still read.**
 
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use nori_env::{BlockStore, ObjectId, ObjectKind};
-use nori_sstable::{BlockCache, IterOptions, Table, TableMeta};
+use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectId, ObjectKind};
+use nori_sstable::{BlockCache, Table, TableMeta, inspect};
 use nori_wal::Wal;
 
 use crate::transfer::Progress;
-use crate::{Error, Lsm, manifest, table_file};
+use crate::version_edit::LiveTable;
+use crate::{Damage, Error, Lsm, manifest, table_file};
 
 /// Bytes that are not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +91,8 @@ impl Lsm {
     }
 }
 
-/// Reads every byte of a store that nobody has open, whether it would open or not: takes no lock.
-/// `log` is where its log lies; `None` when it has none.
+/// Reads every byte of a store, or of a store of backups, that nobody has open, whether it would open
+/// or not: takes no lock. `log` is where its log lies; `None` when it has none.
 ///
 /// # Errors
 /// `NoStore` when there is nothing; else where the host fails. Damage is no error.
@@ -114,22 +117,22 @@ pub fn verify_store(
     for id in manifests {
         walk.read(store, *id)?;
     }
-    let live = match manifest::recover(store, has_log) {
-        Ok(recovered) => Some(recovered.live),
-        Err(error) => {
-            walk.found(ObjectId::manifest(0), error)?;
-            None
+    let Some(named) = walk.named(store, has_log)? else {
+        // Nothing says what they ought to be, so each is checked against itself.
+        for id in tables {
+            walk.lone_table(store, *id)?;
         }
+        if let Some(log) = log.filter(|_| has_log) {
+            walk.log(log)?;
+        }
+        return Ok(walk.verified);
     };
-    if let Some(live) = &live {
-        let named: Vec<_> = live.tables.values().collect();
-        walk.total += live.bytes();
-        for table in &named {
-            walk.table(store, table.number, &table.meta)?;
-        }
-        let is_named = |id: &ObjectId| named.iter().any(|table| table.number == id.number);
-        walk.verified.orphans = tables.filter(|id| !is_named(id)).count() as u64;
+    walk.total += named.iter().map(|table| table.meta.size).sum::<u64>();
+    for table in &named {
+        walk.table(store, table.number, &table.meta)?;
     }
+    let is_named = |id: &ObjectId| named.iter().any(|table| table.number == id.number);
+    walk.verified.orphans = tables.filter(|id| !is_named(id)).count() as u64;
     if let Some(log) = log.filter(|_| has_log) {
         walk.log(log)?;
     }
@@ -161,6 +164,39 @@ impl<'a> Walk<'a> {
         });
     }
 
+    /// The tables that the manifests name; `None` where they are too damaged to tell.
+    fn named(
+        &mut self,
+        store: &dyn BlockStore,
+        has_log: bool,
+    ) -> Result<Option<Vec<LiveTable>>, Error> {
+        let mut generations = BTreeMap::new();
+        let mut damaged = Vec::new();
+        for number in manifest::manifests(store)? {
+            match manifest::read_one(store, number) {
+                Ok(live) if live.taken.is_some() => {
+                    let tables = live.tables.into_values();
+                    generations.extend(tables.map(|table| (table.number, table)));
+                }
+                Ok(_) => {}
+                Err(error) => damaged.push((number, error)),
+            }
+        }
+        if !generations.is_empty() {
+            for (number, error) in damaged {
+                self.found(ObjectId::manifest(number), error)?;
+            }
+            return Ok(Some(generations.into_values().collect()));
+        }
+        match manifest::recover(store, has_log) {
+            Ok(recovered) => Ok(Some(recovered.live.tables.into_values().collect())),
+            Err(error) => {
+                self.found(ObjectId::manifest(0), error)?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Counts an object that was read whole.
     fn read(&mut self, store: &dyn BlockStore, id: ObjectId) -> Result<(), Error> {
         let bytes = store.open(id)?.len()?;
@@ -184,18 +220,45 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn log(&mut self, log: &dyn BlockStore) -> Result<(), Error> {
-        let found = Wal::replay(log, nori_wal::OpenMode::Salvage, &mut |_| ());
-        match found {
-            Ok(found) => {
-                for range in found.corrupt {
-                    self.found(range.object, nori_wal::Error::Corrupt(range).into())?;
-                }
+    fn lone_table(&mut self, store: &dyn BlockStore, id: ObjectId) -> Result<(), Error> {
+        match inspect::meta_of(&store.open(id)?) {
+            Ok(meta) => {
+                self.total += meta.size;
+                self.table(store, id.number, &meta)
             }
-            Err(error) => self.found(ObjectId::log(0), error.into())?,
+            Err(error) => {
+                self.verified.objects += 1;
+                self.found(id, error.into())
+            }
         }
-        for id in log.list()?.iter().filter(|id| id.kind == ObjectKind::Log) {
-            self.read(log, *id)?;
+    }
+
+    fn log(&mut self, log: &dyn BlockStore) -> Result<(), Error> {
+        let found = match Wal::verify(log) {
+            Ok(found) => found,
+            Err(error) => return self.found(ObjectId::log(0), error.into()),
+        };
+        for segment in &found.segments {
+            self.verified.objects += 1;
+            self.total += segment.bytes;
+            self.advance(segment.object, segment.bytes);
+            for range in &segment.unreadable {
+                let unreadable = segment
+                    .object
+                    .error(IoErrorKind::Media, IoOp::Read, range.start);
+                self.found(segment.object, unreadable.into())?;
+            }
+            if segment.bad_records > 0 {
+                let bad = Error::Corrupt {
+                    object: segment.object,
+                    offset: 0,
+                    what: Damage::Batch,
+                };
+                self.found(segment.object, bad)?;
+            }
+        }
+        for range in found.recovery.corrupt {
+            self.found(range.object, nori_wal::Error::Corrupt(range).into())?;
         }
         Ok(())
     }
@@ -224,7 +287,7 @@ impl Finding {
             Error::Unsupported { object, .. }
             | Error::Table(nori_sstable::Error::Unsupported { object, .. })
             | Error::Log(nori_wal::Error::Version { object, .. }) => (*object, 0, None),
-            Error::Io(io) if io.kind == nori_env::IoErrorKind::Media => {
+            Error::Io(io) if io.kind == IoErrorKind::Media => {
                 (io.object.unwrap_or(object), io.offset, None)
             }
             _ => return Err(error),
@@ -236,14 +299,31 @@ impl Finding {
             error,
         })
     }
+
+    /// What is wrong, without the place.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match &self.error {
+            Error::Corrupt { what, .. } => what.to_string(),
+            Error::Table(nori_sstable::Error::Corrupt { what, .. }) => what.to_string(),
+            Error::Log(nori_wal::Error::Corrupt(range)) => match range.damage {
+                nori_wal::Damage::Header => "the header does not verify".into(),
+                nori_wal::Damage::Frame => "groups that were durable do not verify".into(),
+                nori_wal::Damage::Missing => "the segment is missing".into(),
+            },
+            Error::Io(error) => error.kind.to_string(),
+            error => error.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { object, start, .. } = self;
+        let reason = self.reason();
         match self.end {
-            Some(end) => write!(f, "{object}, bytes {start}..{end}: {}", self.error),
-            None => write!(f, "{object}, from byte {start}: {}", self.error),
+            Some(end) => write!(f, "{object}, bytes {start}..{end}: {reason}"),
+            None => write!(f, "{object}, from byte {start}: {reason}"),
         }
     }
 }
@@ -260,22 +340,12 @@ pub(crate) fn table(
 ) -> Result<(), Error> {
     let object = table_file::open_object(store, number)?;
     let table = Table::open(object, meta, BlockCache::new(0))?;
-    let options = IterOptions {
-        fill_cache: false,
-        ..IterOptions::default()
-    };
-    let mut iter = table.iter_with(options);
-    iter.seek_to_first()?;
-    let mut pending = 0;
+    let mut verifier = table.verifier();
     let mut left = meta.size;
-    while iter.is_valid() {
-        pending += (iter.key().user.len() + iter.value_ref().len()) as u64;
-        if pending >= ADVANCE_BYTES {
-            let bytes = pending.min(left);
-            advance(bytes);
-            (left, pending) = (left - bytes, 0);
-        }
-        iter.next()?;
+    while verifier.step(ADVANCE_BYTES)?.is_none() {
+        let bytes = left.min(ADVANCE_BYTES);
+        advance(bytes);
+        left -= bytes;
     }
     advance(left);
     Ok(())

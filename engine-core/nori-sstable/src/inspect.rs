@@ -66,7 +66,8 @@ enum Pass {
 }
 
 /// What a manifest would keep of the table in `object`, from its footer and its entries. Nothing
-/// proves that it is the table that some manifest means; it is checked against itself only.
+/// proves that it is the table that some manifest means; it is checked against itself only. Where the
+/// first or the last block of data is damaged, that end of its range is empty.
 ///
 /// # Errors
 /// `Corrupt`, `Unsupported` or `Io` when the table cannot be read.
@@ -95,10 +96,11 @@ pub fn meta_of(object: &Arc<dyn BlockObject>) -> Result<TableMeta, Error> {
     meta.range_tombstones = properties.range_tombstones;
     (meta.seqno_min, meta.seqno_max) = (properties.seqno_min, properties.seqno_max);
     let mut iter = table.iter();
-    iter.seek_to_first()?;
-    let first = iter.is_valid().then(|| iter.key().to_owned().user);
-    iter.seek_to_last()?;
-    let last = iter.is_valid().then(|| iter.key().to_owned().user);
+    // Damage there is for the walk over the blocks to tell.
+    let first = iter.seek_to_first().is_ok() && iter.is_valid();
+    let first = first.then(|| iter.key().to_owned().user);
+    let last = iter.seek_to_last().is_ok() && iter.is_valid();
+    let last = last.then(|| iter.key().to_owned().user);
     let ranges = table.range_tombstones().bounds();
     meta.smallest = first
         .into_iter()

@@ -99,6 +99,25 @@ pub(crate) enum Command {
     /// About shards.
     #[command(subcommand)]
     Shard(Shard),
+    /// Show what stands in a file of a store, whole or damaged.
+    #[command(subcommand)]
+    Inspect(Inspect),
+    /// Read every byte of a store, a node's data or backups that nobody has open.
+    #[command(after_help = "Examples:
+  norikv verify ./norikv-data/node-1
+  norikv verify /var/backups/norikv --output json
+
+Exit code 1: something is not what was written; each finding names the file and the bytes.")]
+    Verify {
+        /// The directory.
+        dir: PathBuf,
+        /// The same as --output json.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure this machine.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Run the simulator by seed.
     #[command(after_help = "Examples:
   norikv sim --seed 42                          the standard swarm of a seed
@@ -223,6 +242,42 @@ pub(crate) enum Shard {
     Locate { key: String },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Inspect {
+    /// A segment of a log: header, groups, records.
+    #[command(after_help = INSPECT_HELP)]
+    Wal(InspectFile),
+    /// A sorted table: what is known of it, its blocks, its entries.
+    #[command(after_help = INSPECT_HELP)]
+    Sst(InspectFile),
+    /// A manifest: its edits, and the tables that are live behind them.
+    #[command(after_help = INSPECT_HELP)]
+    Manifest(InspectFile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectFile {
+    pub(crate) file: PathBuf,
+    /// Also show each record or entry.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The same as --output json.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// The embedded store.
+    Embedded(norikv_bench::embedded::EmbeddedArgs),
+    /// A part of `embedded`, in a process of its own.
+    #[command(hide = true)]
+    Cell {
+        /// What to do, as JSON.
+        spec: String,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Sim {
     /// One seed.
@@ -341,6 +396,9 @@ fn invariant(text: &str) -> Result<&'static str, String> {
         format!("no promise is broken under that name; there are {known}")
     })
 }
+
+const INSPECT_HELP: &str =
+    "Exit code 1: something in the file fails its checks; it is shown where.";
 
 /// The largest seed that a scenario file can name.
 const SEED_MAX: u64 = u64::MAX >> 1;

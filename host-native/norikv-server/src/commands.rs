@@ -5,10 +5,12 @@ mod cluster;
 mod dev;
 mod export;
 mod import;
+mod inspect;
 mod kv;
 mod shard;
 mod sim;
 mod start;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -16,7 +18,7 @@ use anyhow::Result;
 use clap::CommandFactory;
 use norikv_client::{Client, Config, Consistency};
 
-use crate::cli::{Cli, Command, Freshness, Target};
+use crate::cli::{Bench, Cli, Command, Freshness, Target};
 use crate::config;
 
 /// Carries out a command line.
@@ -45,6 +47,16 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
             cluster::status(&client(&target)?, output).await
         }
         Command::Shard(crate::cli::Shard::Locate { key }) => shard::locate(&key, output),
+        Command::Inspect(what) => inspect::run(&what, output),
+        Command::Verify { dir, json } => verify::run(&dir, output.or_json(json)),
+        Command::Bench(bench) => {
+            let mut out = std::io::stdout().lock();
+            match bench {
+                Bench::Embedded(args) => args.run(&["bench", "cell"], &mut out)?,
+                Bench::Cell { spec } => norikv_bench::embedded::run_cell(&spec, &mut out)?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Sim(args) => sim::run(&args, output),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "norikv", &mut std::io::stdout());

@@ -16,6 +16,13 @@ pub(crate) enum Output {
     Json,
 }
 
+impl Output {
+    /// JSON if `json`, else as it is.
+    pub(crate) const fn or_json(self, json: bool) -> Self {
+        if json { Self::Json } else { self }
+    }
+}
+
 /// Prints `value` as one line of JSON.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(value)?;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectId, ObjectKind};
 use nori_lsm::{
-    Error, Log, Lsm, ManifestContent, Options, Verified, inspect_manifest, verify_store,
+    Backups, Error, Log, Lsm, ManifestContent, Options, Verified, inspect_manifest, verify_store,
 };
-use norikv_testkit::{DiskOptions, FailPoint, SimDisk};
+use norikv_testkit::{DiskOptions, FailPoint, SimDisk, SimEntropy};
 use norikv_types::Prng;
 
 use crate::support::{open, tiny, work};
@@ -141,6 +141,13 @@ fn a_store_that_does_not_open_is_verified_as_far_as_it_goes() {
     for manifest in listed(&store, ObjectKind::Manifest) {
         store.delete(manifest).unwrap();
     }
+    let table = listed(&store, ObjectKind::Table)[0];
+    assert!(sim.flip_bit(table, 8 * 30));
+    let found = offline(&store).findings;
+    assert!(
+        found.iter().any(|it| it.object == table),
+        "each by itself: {found:?}"
+    );
     let found = offline(&store).findings;
     assert!(
         found
@@ -201,5 +208,29 @@ fn a_manifest_is_taken_apart_byte_by_byte_whole_or_damaged() {
             "byte {byte}: {bad:?}"
         );
         assert!(sim.flip_bit(id, byte * 8));
+    }
+}
+
+#[test]
+fn backups_are_verified_all_together() {
+    let (_, _, lsm) = filled();
+    let (sim, store) = {
+        let sim = SimDisk::new(DiskOptions::default());
+        (sim.clone(), Arc::new(sim) as Arc<dyn BlockStore>)
+    };
+    let backups = Backups::open_in(Arc::clone(&store), Arc::new(SimEntropy::new(1)));
+    lsm.backup(&backups, &mut |_| ()).unwrap();
+    lsm.put(b"more", b"of it").unwrap();
+    lsm.backup(&backups, &mut |_| ()).unwrap();
+    let sound = verify_store(&*store, None, &mut |_| ()).unwrap();
+    assert_eq!((&sound.findings[..], sound.orphans), (&[][..], 0));
+    for id in store.list().unwrap() {
+        assert!(sim.flip_bit(id, 17 * 8));
+        let found = verify_store(&*store, None, &mut |_| ()).unwrap().findings;
+        assert!(
+            found.iter().any(|finding| finding.object == id),
+            "{id}: {found:?}"
+        );
+        assert!(sim.flip_bit(id, 17 * 8));
     }
 }

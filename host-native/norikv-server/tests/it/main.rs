@@ -11,6 +11,7 @@ mod failures;
 mod full_disk;
 mod http;
 mod import_export;
+mod inspect;
 mod key_value;
 mod sim;
 mod snapshot;
