@@ -62,9 +62,12 @@ impl<'a> Writer<'a> {
         unsafe { new.publish(target.hint(), &mut writing.before) };
         writing.last_hint = target.hint();
 
-        list.height.fetch_max(narrow(height), Ordering::Release);
-        list.bytes
-            .fetch_add(bytes_of(key, value, height), Ordering::Relaxed);
+        // Nobody else stores these.
+        if height > list.height.load(Ordering::Relaxed) as usize {
+            list.height.store(narrow(height), Ordering::Release);
+        }
+        let bytes = list.bytes.load(Ordering::Relaxed) + bytes_of(key, value, height);
+        list.bytes.store(bytes, Ordering::Relaxed);
         list.len.store(index + 1, Ordering::Release);
     }
 

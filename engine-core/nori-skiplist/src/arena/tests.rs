@@ -21,7 +21,10 @@ fn pieces_of_every_size_are_aligned_and_apart() {
     for (piece, size, byte) in pieces {
         // SAFETY: as above, and written.
         let found = unsafe { core::slice::from_raw_parts(piece.as_ptr(), size) };
-        assert_eq!((found[0], found[size / 2], found[size - 1]), (byte, byte, byte));
+        assert_eq!(
+            (found[0], found[size / 2], found[size - 1]),
+            (byte, byte, byte)
+        );
     }
 }
 
