@@ -14,7 +14,8 @@ use nori_env::{BlockObject, IoError, IoErrorKind};
 use norikv_types::{Mutant, breaks};
 
 use crate::format::{FRAME_HEADER_LEN, FrameBuf, Kind, aligned};
-use crate::wal::{Health, LINK_LEN, State};
+use crate::state::{Health, State};
+use crate::wal::LINK_LEN;
 use crate::{Error, Lsn, Wal};
 
 /// Whoever writes, or syncs beside those who write. Dropped by a panic below, it poisons the log

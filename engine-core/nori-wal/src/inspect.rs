@@ -266,10 +266,14 @@ impl Wal {
     /// nothing. Segments of a log that is written to meanwhile may look torn or be gone.
     ///
     /// # Errors
-    /// `Io` other than `Media`, `Version`. Damage is no error but part of what is returned, unless
-    /// not even a beginning of the log can be told: then `Corrupt`.
+    /// `Io` other than `Media`, `Version`. Damage is no error but part of what is returned.
     pub fn verify(store: &dyn BlockStore) -> Result<Verified, Error> {
-        let recovery = read_all(store, OpenMode::Salvage, &mut |_| {})?;
+        let recovery = match read_all(store, OpenMode::Salvage, &mut |_| {}) {
+            Ok(recovery) => Ok(recovery),
+            // Too little is left to tell where the log begins; its segments can be looked at.
+            Err(Error::Corrupt(range)) => Ok(Recovery::hopeless(range)),
+            Err(error) => Err(error),
+        }?;
         let mut segments = Vec::new();
         for object in logs(store)? {
             let mut segment = VerifiedSegment {

@@ -20,10 +20,13 @@ mod inspect;
 mod iter;
 mod lsn;
 mod options;
+mod prepare;
 mod record;
 mod recovery;
+mod release;
 mod rotate;
 mod segment;
+mod state;
 mod wal;
 mod walker;
 

@@ -25,8 +25,9 @@ use norikv_types::Mono;
 
 use crate::event::{Event, Events};
 use crate::format::{FrameBuf, Kind};
-use crate::rotate::{Spare, free};
-use crate::wal::{Health, State};
+use crate::prepare::Spare;
+use crate::release::free;
+use crate::state::{Health, State};
 use crate::{CorruptRange, Error, LogId, Lsn, LsnRange, OpenMode, Options};
 
 use inventory::Inventory;
@@ -51,6 +52,21 @@ pub struct Recovery {
     pub first: Lsn,
     /// Where the log goes on.
     pub end: Lsn,
+}
+
+impl Recovery {
+    /// Of a log that opens in no mode.
+    pub(crate) fn hopeless(range: CorruptRange) -> Self {
+        Self {
+            uncertain: None,
+            corrupt: Vec::from([range]),
+            clean: false,
+            records: 0,
+            rewritten: 0,
+            first: range.lsns.start,
+            end: range.lsns.start,
+        }
+    }
 }
 
 /// What opening hands out.

@@ -12,8 +12,10 @@ use norikv_types::{Mutant, breaks};
 use crate::commit::append;
 use crate::event::Event;
 use crate::format::{FRAME_HEADER_LEN, FrameBuf, HEADER_LEN, Kind, Name, SegmentHeader, aligned};
+use crate::prepare::Spare;
 use crate::segment::Segment;
-use crate::wal::{Health, LINK_LEN, State, frame_align, tail_reserve};
+use crate::state::{Health, State};
+use crate::wal::{LINK_LEN, frame_align, tail_reserve};
 use crate::{Error, Lsn, Options, Wal};
 
 /// What stands at the head of a new segment.
@@ -27,14 +29,6 @@ pub(crate) struct Head<'a> {
     pub table: &'a [u8],
 }
 
-/// An object that waits to become a segment.
-#[derive(Debug)]
-pub(crate) struct Spare {
-    pub object: Arc<dyn BlockObject>,
-    /// It holds bytes of an earlier life.
-    pub stale: bool,
-}
-
 /// An object for a new segment.
 #[derive(Debug)]
 pub(crate) struct Blank {
@@ -46,63 +40,6 @@ pub(crate) struct Blank {
 }
 
 impl Wal {
-    /// From which position on [`wants_segment`](Self::wants_segment) should be asked again; `None`
-    /// where segments are not set aside.
-    pub fn wants_segment_at(&self) -> Option<Lsn> {
-        let state = self.state.lock();
-        self.sets_aside().then(|| {
-            let active = state.active();
-            let half_way = active.base + active.capacity / 2;
-            let next_half = active.capacity / 2 + self.options.segment_bytes / 2;
-            Lsn(half_way + if state.is_ready() { next_half } else { 0 })
-        })
-    }
-
-    /// Whether the active segment is half full and no other is ready to follow it:
-    /// [`prepare`](Self::prepare) then spares the next rotation the wait for a new one.
-    pub fn wants_segment(&self) -> bool {
-        let state = self.state.lock();
-        let active = state.active();
-        let is_half_full = state.written >= active.base + active.capacity / 2;
-        self.sets_aside() && is_half_full && !state.is_ready() && state.check().is_ok()
-    }
-
-    /// Sets the next segment aside, with zeros written over it, if it is wanted; says whether it did.
-    /// Takes long; appends go on meanwhile.
-    ///
-    /// # Errors
-    /// `Io`: the log is as it was, and asks for a segment again after the next rotation.
-    pub fn prepare(&self) -> Result<bool, Error> {
-        if !self.wants_segment() {
-            return Ok(false);
-        }
-        let number = {
-            let mut state = self.state.lock();
-            if core::mem::replace(&mut state.preparing, true) {
-                return Ok(false);
-            }
-            state.next_number += 1;
-            state.next_number - 1
-        };
-        let bytes = segment_size(self.store.as_ref(), &self.options);
-        let created = self.store.create(ObjectId::log(number), Some(bytes));
-        let mut state = self.state.lock();
-        state.preparing = false;
-        if let Err(error) = &created {
-            state.unprepared = true;
-            state.events.push(Event::Unprepared(error.clone()));
-        }
-        let (object, stale) = (created?, false);
-        state.spares.push_back(Spare { object, stale });
-        state.events.push(Event::Prepared(ObjectId::log(number)));
-        Ok(true)
-    }
-
-    /// Whether what a commit waits for is quicker in a segment that was set aside.
-    fn sets_aside(&self) -> bool {
-        self.options.sync.is_durable() && self.store.geometry().recycle
-    }
-
     /// Ends the active segment and begins the next, unless `add` more bytes turn out to fit.
     pub(crate) fn roll(&self, table: &[u8], add: Option<u64>) -> Result<(), Error> {
         let mut state = self.stop_staging()?;
@@ -203,52 +140,6 @@ impl Wal {
         }
     }
 
-    /// Frees segments that nobody needs, oldest first.
-    pub(crate) fn release(&self, is_free: impl Fn(&Segment) -> bool) -> Result<(), Error> {
-        let _one = self.releasing.lock();
-        loop {
-            let mut state = self.state.lock();
-            state.check()?;
-            let oldest = match state.segments.front() {
-                Some(oldest) if state.segments.len() > 1 && is_free(oldest) => Arc::clone(oldest),
-                _ => return Ok(()),
-            };
-            if !state.rooted {
-                // The active segment must stand on its own when the one that names it is gone.
-                drop(state);
-                self.prove()?;
-                continue;
-            }
-            let keep = self.store.geometry().recycle
-                && oldest.capacity >= self.options.segment_bytes
-                && state.spares.len() < self.options.spares_max as usize;
-            let spare = keep.then_some(state.next_number);
-            state.next_number += u64::from(keep);
-            drop(state);
-            let spare = free(self.store.as_ref(), oldest.number, spare)?;
-            // Before anything fails: a spare that nobody knows of would stand before what is
-            // released later.
-            let from = ObjectId::log(oldest.number);
-            let mut state = self.state.lock();
-            state.events.push(match &spare {
-                Some(object) => Event::Recycled {
-                    from,
-                    to: object.id(),
-                },
-                None => Event::Deleted(from),
-            });
-            let stale = true;
-            let spare = spare.map(|object| Spare { object, stale });
-            state.spares.extend(spare);
-            drop(state);
-            // Each before the next: a gap in the middle means loss.
-            if !breaks(Mutant::ReleaseWithoutBarrier) {
-                self.store.barrier()?;
-            }
-            self.state.lock().segments.pop_front();
-        }
-    }
-
     /// Puts a frame behind everything that was committed.
     pub(crate) fn prove(&self) -> Result<(), Error> {
         let state = self.stop_staging()?;
@@ -339,11 +230,6 @@ pub(crate) fn blank(
     })
 }
 
-/// Bytes of a segment with an ordinary table.
-fn segment_size(store: &dyn BlockStore, options: &Options) -> u64 {
-    aligned(options.segment_bytes, frame_align(store))
-}
-
 /// Writes and syncs the head of a new segment.
 pub(crate) fn begin(
     store: &dyn BlockStore,
@@ -399,27 +285,6 @@ pub(crate) fn begin(
         segment.advance(head.base, end);
     }
     Ok(segment)
-}
-
-/// Sets the object aside as `spare`, or deletes it.
-pub(crate) fn free(
-    store: &dyn BlockStore,
-    number: u64,
-    spare: Option<u64>,
-) -> Result<Option<Arc<dyn BlockObject>>, IoError> {
-    let old = ObjectId::log(number);
-    if let Some(spare) = spare {
-        match store.recycle(old, ObjectId::log(spare)) {
-            Ok(object) => return Ok(Some(object)),
-            Err(error) if error.kind == IoErrorKind::Unsupported => {}
-            Err(error) if error.kind == IoErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        }
-    }
-    match store.delete(old) {
-        Err(error) if error.kind != IoErrorKind::NotFound => Err(error),
-        _ => Ok(None),
-    }
 }
 
 /// Where the first frame of a segment starts.

@@ -5,7 +5,7 @@
 //! it writes carries `durable` as its watermark, so a later frame proves the ones that were synced
 //! before it. `written` runs ahead of `durable` where the policy does not wait for syncs.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
@@ -14,14 +14,12 @@ use nori_env::sync::{Mutex, Park};
 use nori_env::{BlockStore, Entropy};
 use norikv_types::Mono;
 
-use crate::event::{Event, Events};
-use crate::format::{
-    FRAME_HEADER_LEN, FrameBuf, Kind, LINK_BODY_LEN, RECORD_HEADER_LEN, STEP, aligned,
-};
+use crate::event::Event;
+use crate::format::{FRAME_HEADER_LEN, Kind, LINK_BODY_LEN, RECORD_HEADER_LEN, STEP, aligned};
 use crate::record::{LogId, Outgoing};
 use crate::recovery::{Recovery, Replayed};
-use crate::rotate::Spare;
 use crate::segment::{Segment, SegmentInfo};
+use crate::state::State;
 use crate::{Error, Limit, Lsn, LsnRange, OpenMode, Options, SyncPolicy};
 
 /// A write-ahead log. `&self` everywhere: share it among threads as it is.
@@ -38,52 +36,6 @@ pub struct Wal {
     pub(crate) released: Mutex<BTreeMap<LogId, u64>>,
     /// One release at a time.
     pub(crate) releasing: Mutex<()>,
-}
-
-/// What opening hands to the running log.
-#[derive(Debug)]
-pub(crate) struct State {
-    /// Oldest first; the last one is written to.
-    pub segments: VecDeque<Arc<Segment>>,
-    /// The group that is being staged.
-    pub open: FrameBuf,
-    /// A finished frame that found no space; goes before `open`.
-    pub refused: Option<FrameBuf>,
-    /// The buffer of the last frame, for the next.
-    pub idle: Vec<u8>,
-    /// Everything below was handed to the store.
-    pub written: u64,
-    /// Everything below was synced.
-    pub durable: u64,
-    /// When that was last so because time was up.
-    pub synced_at: Mono,
-    /// The last frame proves everything before it, or there is nothing to prove.
-    pub sealed: bool,
-    /// The active segment holds a frame that was written after its predecessor named it.
-    pub rooted: bool,
-    /// As `rooted`, but that frame may not be synced yet.
-    pub grown: bool,
-    /// A leader writes.
-    pub busy: bool,
-    /// Somebody syncs what leaders have written.
-    pub syncing: bool,
-    /// The active segment is about to change; staging waits.
-    pub rolling: bool,
-    pub health: Health,
-    pub next_number: u64,
-    pub spares: VecDeque<Spare>,
-    /// Somebody sets the next segment aside.
-    pub preparing: bool,
-    /// That failed since the last rotation.
-    pub unprepared: bool,
-    pub events: Events,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Health {
-    Live,
-    Poisoned,
-    Closed,
 }
 
 impl Wal {
@@ -303,35 +255,6 @@ impl Wal {
         self.mark_and_reopen(state, Kind::Close)
     }
 
-    /// Frees the segments that lie wholly below `lsn`, oldest first: they are set aside for reuse
-    /// or deleted. The active one stays. Durable when this returns.
-    ///
-    /// # Errors
-    /// As [`commit`](Self::commit); those freed before the failure stay freed.
-    pub fn release_before(&self, lsn: Lsn) -> Result<(), Error> {
-        self.release(|oldest| oldest.end() <= lsn.0)
-    }
-
-    /// `log` needs none of its records below `lsn` any more. Frees the oldest segments as long as
-    /// every log that has records in them has said so; those that have none are not asked. This is
-    /// not remembered over an opening: each log says it again.
-    ///
-    /// # Errors
-    /// As [`release_before`](Self::release_before).
-    pub fn release_log(&self, log: LogId, lsn: Lsn) -> Result<(), Error> {
-        let released = {
-            let mut released = self.released.lock();
-            let known = released.entry(log).or_default();
-            *known = lsn.0.max(*known);
-            released.clone()
-        };
-        self.release(|oldest| {
-            let done = |log, end| released.get(&log).is_some_and(|below| end <= *below);
-            let tenants = oldest.tenants();
-            (tenants.into_iter()).all(|(log, end)| end == 0 || done(log, end))
-        })
-    }
-
     /// Everything below is durable.
     pub fn durable_lsn(&self) -> Lsn {
         Lsn(self.state.lock().durable)
@@ -430,57 +353,6 @@ impl Wal {
 
     fn tail_reserve(&self) -> u64 {
         tail_reserve(self.align)
-    }
-}
-
-impl State {
-    /// The segment that is written to.
-    pub(crate) fn active(&self) -> &Arc<Segment> {
-        self.segments
-            .back()
-            .expect("there is always an active segment")
-    }
-
-    /// Whether nothing can be done for the next rotation.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.spares.is_empty() || self.preparing || self.unprepared
-    }
-
-    /// Where what was staged ends.
-    pub(crate) fn staged_end(&self) -> u64 {
-        let room = if self.open.is_empty() {
-            0
-        } else {
-            self.open.len()
-        };
-        self.open.lsn + room
-    }
-
-    fn next_sync(&self, policy: SyncPolicy) -> Option<Mono> {
-        let waiting = self.written - self.durable;
-        match policy {
-            _ if waiting == 0 || self.syncing || self.check_sound().is_err() => None,
-            _ if waiting >= Wal::UNSYNCED_BYTES_MAX => Some(Mono::ZERO),
-            SyncPolicy::Interval(interval) => Some(self.synced_at + interval),
-            SyncPolicy::Always | SyncPolicy::Group | SyncPolicy::Never => None,
-        }
-    }
-
-    /// Whether no append and no sync has failed.
-    const fn check_sound(&self) -> Result<(), Error> {
-        match self.health {
-            Health::Live | Health::Closed => Ok(()),
-            Health::Poisoned => Err(Error::Poisoned),
-        }
-    }
-
-    /// Whether anything may still be written.
-    pub(crate) const fn check(&self) -> Result<(), Error> {
-        match self.health {
-            Health::Live => Ok(()),
-            Health::Poisoned => Err(Error::Poisoned),
-            Health::Closed => Err(Error::Closed),
-        }
     }
 }
 

@@ -207,6 +207,17 @@ impl Walker {
         Ok(())
     }
 
+    /// Whether something between the offsets begins like a group.
+    pub(crate) fn names_group(&mut self, from: u64, to: u64) -> Result<bool, IoError> {
+        let to = to.min(self.extent);
+        if from >= to {
+            return Ok(false);
+        }
+        let bytes = self.bytes(from, to - from)?;
+        let mut chunks = bytes.chunks_exact(STEP as usize);
+        Ok(chunks.any(|chunk| Kind::of(chunk) == Some(Kind::Group)))
+    }
+
     /// The offset behind the last byte from `from` on that is not zero.
     pub(crate) fn content_end(&mut self, from: u64) -> Result<u64, IoError> {
         let (mut at, mut end) = (from, from);

@@ -102,7 +102,8 @@ impl Inventory {
                 let mut walker = Walker::new(&item.object, 0, None, 0, self.unit)?;
                 let head = u64::from(crate::rotate::data_start(self.unit.max(8)));
                 let end = walker.content_end(head)?;
-                if end > head {
+                // What a first opening writes lies in the first unit, but it writes no group.
+                if end > head || walker.names_group(HEADER_LEN as u64, head)? {
                     return Err(Error::Corrupt(CorruptRange {
                         object: item.id,
                         start: 0,

@@ -143,6 +143,28 @@ fn verify_finds_what_the_device_cannot_give_back_even_where_no_frame_stands() {
 }
 
 #[test]
+fn verify_tells_of_a_log_of_which_no_header_is_left() {
+    let (_, bytes) = written();
+    let disk = changed(&bytes, &[9]);
+    assert!(open(Arc::new(disk.clone()), &Seeded::new(2), &small()).is_err());
+    let verified = Wal::verify(&disk).unwrap();
+    assert!(!verified.is_sound() && !verified.segments[0].has_header);
+    assert_eq!(verified.recovery.corrupt.len(), 1);
+}
+
+#[test]
+fn a_damaged_header_of_the_only_small_segment_left_never_makes_the_log_new() {
+    let (_, bytes) = written();
+    for bit in 0..96 * 8 {
+        let mut image = bytes.clone();
+        image[bit / 8] ^= 1 << (bit % 8);
+        let disk = changed(&image, &[]);
+        let opened = open(Arc::new(disk), &Seeded::new(2), &small());
+        assert!(opened.is_err(), "bit {bit}");
+    }
+}
+
+#[test]
 fn a_torn_tail_is_no_damage() {
     let (_, bytes) = written();
     let disk = MemStore::new();

@@ -239,6 +239,7 @@ fn a_prefix_that_holds_all_that_was_called_durable_survives_every_crash_point() 
                 burst(&disk, policy, &mut told).unwrap_err();
                 for _ in 0..60 {
                     let after = disk.crash(|choices| prng.below(choices));
+                    let again = after.clone();
                     let context =
                         format!("seed {seed} {policy:?} unit {unit} cut at {op}: {told:?}");
                     let opened = open(Arc::new(after), &Seeded::new(7), &options(policy));
@@ -255,6 +256,10 @@ fn a_prefix_that_holds_all_that_was_called_durable_survives_every_crash_point() 
                     let fits =
                         from <= told.released && (told.durable..=told.handed_in).contains(&to);
                     assert!(fits, "{context}: {firsts:?}");
+                    // What opening returned is durable, and opening once more finds the same.
+                    let again = Arc::new(again.crash(|_| 0));
+                    let (_, _, same) = open(again, &Seeded::new(8), &options(policy)).unwrap();
+                    assert_eq!(same.records, seen.records, "{context}");
                 }
             }
             assert!(holes > 10, "torn tails were met: {holes}");
