@@ -17,6 +17,8 @@ pub mod conformance;
 mod device;
 mod error;
 mod extent;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod mem;
 mod object;
 #[cfg(feature = "std")]

@@ -128,6 +128,9 @@ pub enum Advice {
 }
 
 impl ObjectId {
+    /// No engine gives a higher number to an object; who finds one counts no further.
+    pub const NUMBER_MAX: u64 = 1 << 62;
+
     /// Segment `number` of a log.
     #[must_use]
     pub const fn log(number: u64) -> Self {

@@ -26,6 +26,8 @@ mod engine;
 mod error;
 mod expiry;
 mod flush;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod guards;
 mod heat;
 mod ingest;

@@ -9,6 +9,8 @@
 //! and sync N+1; append and sync `superseded by N+1` to N (the commit point); barrier; delete N.
 //! What an open read back is thereby made durable before anything is built on it.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod inspect;
 mod record;
 mod recovery;
@@ -20,8 +22,8 @@ use nori_env::{BlockObject, BlockStore, Entropy, IoError, IoErrorKind, ObjectId,
 use norikv_types::{Mutant, breaks};
 
 use self::record::{HEAD_BYTES, Head, Kind, Successor, align_up};
-use crate::Error;
 use crate::version_edit::{LiveSet, VersionEdit};
+use crate::{Damage, Error};
 
 pub use self::inspect::{EditInfo, ManifestContent, ManifestPart, TableInfo, inspect_manifest};
 pub(crate) use self::recovery::{Recovered, read_one, recover};
@@ -43,6 +45,8 @@ pub(crate) struct Manifest {
     rollover_bytes: u64,
     /// The highest number that was tried.
     number_max: u64,
+    /// Those that lead here, the oldest first, until they are deleted.
+    superseded: Vec<u64>,
     /// A sync failed: nothing can be appended any more.
     failed: bool,
 }
@@ -95,6 +99,7 @@ impl Manifest {
             live: recovered.live,
             rollover_bytes: u64::MAX,
             number_max: recovered.number_max,
+            superseded: Vec::new(),
             failed: true,
         })
     }
@@ -133,6 +138,7 @@ impl Manifest {
             live,
             rollover_bytes,
             number_max: number,
+            superseded: Vec::new(),
             failed: false,
         };
         manifest.seal()?;
@@ -199,15 +205,21 @@ impl Manifest {
                 return Err(error);
             }
         };
-        let old = self.head.number;
+        let mut superseded = core::mem::take(&mut self.superseded);
+        superseded.push(self.head.number);
         let rollover_bytes = self.rollover_bytes.max(2 * next.base_end);
         *self = Self {
             rollover_bytes,
+            superseded,
             ..next
         };
-        // Failing to delete the old one takes nothing away; the next open does it.
-        if self.store.barrier().is_ok() {
-            let _ = self.forget(old);
+        // Failing to delete one takes nothing away as long as those that it leads to stay; the next
+        // rollover or open tries again.
+        while let Some(oldest) = self.superseded.first().copied() {
+            if self.store.barrier().is_err() || self.forget(oldest).is_err() {
+                break;
+            }
+            self.superseded.remove(0);
         }
         Ok(())
     }
@@ -306,10 +318,20 @@ fn append(object: &dyn BlockObject, at: u64, bytes: &[u8]) -> Result<(), IoError
 /// The manifests of a store, sorted by number.
 pub(crate) fn manifests(store: &dyn BlockStore) -> Result<Vec<u64>, Error> {
     let listed = store.list()?.into_iter();
-    Ok(listed
-        .filter(|id| id.kind == ObjectKind::Manifest)
-        .map(|id| id.number)
-        .collect())
+    let manifests = listed.filter(|id| id.kind == ObjectKind::Manifest);
+    manifests.map(number_of).collect()
+}
+
+/// The number of an object, if another may follow it.
+pub(crate) fn number_of(id: ObjectId) -> Result<u64, Error> {
+    match id.number <= ObjectId::NUMBER_MAX {
+        true => Ok(id.number),
+        false => Err(Error::Corrupt {
+            object: id,
+            offset: 0,
+            what: Damage::Malformed,
+        }),
+    }
 }
 
 fn narrow(bytes: u64) -> usize {

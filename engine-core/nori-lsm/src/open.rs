@@ -228,8 +228,6 @@ fn open_log(
 /// The numbers of all tables in `store`.
 fn stored_tables(store: &dyn BlockStore) -> Result<Vec<u64>, Error> {
     let listed = store.list()?.into_iter();
-    Ok(listed
-        .filter(|id| id.kind == ObjectKind::Table)
-        .map(|id| id.number)
-        .collect())
+    let tables = listed.filter(|id| id.kind == ObjectKind::Table);
+    tables.map(manifest::number_of).collect()
 }

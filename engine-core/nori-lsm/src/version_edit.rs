@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use nori_env::ObjectId;
 use nori_sstable::{KEY_BYTES_MAX, SeqNo, TableMeta};
 use norikv_types::WallMs;
 
@@ -224,6 +225,7 @@ impl LiveSet {
             if table.meta.smallest > table.meta.largest
                 || (table.meta.largest_is_exclusive && table.meta.smallest == table.meta.largest)
                 || (table.level > 0 && table.run >= LANES_MAX)
+                || !is_countable(table)
                 || self.tables.insert(key, table.clone()).is_some()
             {
                 return Err(Damage::Edit);
@@ -249,6 +251,7 @@ impl LiveSet {
             }
         }
         if edit.next_table < self.next_table
+            || edit.next_table > ObjectId::NUMBER_MAX
             || edit.last_seqno < self.last_seqno
             || edit.flushed_seqno < self.flushed_seqno
         {
@@ -272,6 +275,20 @@ impl LiveSet {
         let newest = fresh.max();
         newest.unwrap_or(0) + 1
     }
+}
+
+/// Whether what is added up over tables, or counted on from one, cannot overflow.
+fn is_countable(table: &LiveTable) -> bool {
+    let meta = &table.meta;
+    let figures = [
+        meta.size,
+        meta.entries,
+        meta.tombstones,
+        meta.range_tombstones,
+    ];
+    table.number < ObjectId::NUMBER_MAX
+        && table.run < ObjectId::NUMBER_MAX
+        && figures.into_iter().all(|figure| figure <= FIGURE_MAX)
 }
 
 /// Appends `tag ‖ length ‖ what put gives`.
@@ -337,6 +354,9 @@ fn level(reader: &mut Reader<'_>) -> Option<u8> {
     let level = reader.u8()?;
     (usize::from(level) < LEVEL_COUNT).then_some(level)
 }
+
+/// Beyond any table.
+const FIGURE_MAX: u64 = 1 << 48;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -21,6 +21,8 @@ mod error;
 mod filter;
 mod footer;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod handle;
 pub mod inspect;
 mod iter;

@@ -16,6 +16,8 @@ mod commit;
 mod error;
 mod event;
 mod format;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod inspect;
 mod iter;
 mod lsn;

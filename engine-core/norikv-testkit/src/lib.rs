@@ -7,7 +7,7 @@
 #![doc = include_str!("../README.md")]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 mod clock;
@@ -17,6 +17,8 @@ mod disk;
 mod drawing;
 mod entropy;
 mod format;
+#[cfg(feature = "std")]
+mod fuzzing;
 mod history;
 mod linearizability;
 mod model;
@@ -35,6 +37,8 @@ pub use entropy::SimEntropy;
 pub use format::{
     FormatError, RegisterHistory, TextHistory, read_edn_register, read_edn_text, read_jepsen_log,
 };
+#[cfg(feature = "std")]
+pub use fuzzing::fuzz;
 pub use history::{History, Moment, Operation, OperationId, Outcome};
 pub use linearizability::{Limit, Verdict, Violation, linearizable, linearizable_within};
 pub use model::{

@@ -2,3 +2,4 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod extents;
+mod fuzz;

@@ -86,7 +86,7 @@ impl Head {
         if version != FORMAT_VERSION {
             return Err(HeadError::Version(version));
         }
-        if !head.align.is_power_of_two() {
+        if !head.align.is_power_of_two() || head.align > ALIGN_MAX {
             return Err(HeadError::Damaged);
         }
         Ok(head)
@@ -211,6 +211,8 @@ fn u64_at<const N: usize>(bytes: &[u8; N], at: usize) -> u64 {
 /// Bytes of the head.
 pub(super) const HEAD_BYTES: u64 = HEAD_LEN as u64;
 const HEAD_LEN: usize = 32;
+/// No device has larger units.
+const ALIGN_MAX: u32 = 1 << 20;
 const HEAD_MAGIC: &[u8; 8] = b"NORIMNFT";
 const RECORD_MAGIC: &[u8; 4] = b"NMRC";
 const RECORD_HEAD_LEN: usize = 24;

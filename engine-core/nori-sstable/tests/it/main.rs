@@ -9,6 +9,7 @@ mod common;
 mod damage;
 mod faults;
 mod format;
+mod fuzz;
 mod model;
 mod ranges;
 mod shared;

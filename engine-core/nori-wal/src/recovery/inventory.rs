@@ -45,6 +45,16 @@ impl Inventory {
     pub(super) fn take(store: &dyn BlockStore) -> Result<Self, Error> {
         let mut items = Vec::new();
         for id in super::logs(store)? {
+            if id.number > ObjectId::NUMBER_MAX {
+                // Not one of ours, and there would be no number behind it.
+                return Err(Error::Corrupt(CorruptRange {
+                    object: id,
+                    start: 0,
+                    end: 0,
+                    lsns: LsnRange::new(0, 0),
+                    damage: Damage::Header,
+                }));
+            }
             let object = store.open(id)?;
             let header = read_header(object.as_ref(), id)?;
             items.push(Item {

@@ -312,7 +312,7 @@ impl<'a> Replay<'a> {
         let reserve = item.header.map_or(0, |header| header.reserve);
         if walker.extent() < reserve {
             // Its length was durable before it was named: something else cut it.
-            let end = self.at + (reserve - offset);
+            let end = self.at + reserve.saturating_sub(offset);
             self.report(item.id, walker.extent(), reserve, end, Damage::Frame)?;
         } else if headless && offset == 0 {
             // A segment that was named, and nothing of it verifies.

@@ -1,11 +1,10 @@
 //! The log as its users see it.
 
 mod crash;
-mod support;
-
 mod damage;
 mod faults;
 mod format_page;
+mod fuzz;
 mod golden;
 mod inspect;
 mod logs;
@@ -15,5 +14,6 @@ mod prepare;
 mod read_only;
 mod released;
 mod roundtrip;
+mod support;
 mod threads;
 mod watch;
