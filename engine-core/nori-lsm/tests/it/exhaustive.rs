@@ -1,0 +1,400 @@
+//! Every crash point of small runs of the whole store, and every way in which what was not synced
+//! survives: all subsets of up to ten units and names, beyond that every prefix, single and
+//! complement, and seeded draws ([`fates`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use nori_env::BlockStore;
+use nori_lsm::{Error, Log, Lsm, Options, WriteBatch};
+use norikv_testkit::{CrashDisk, CrashFault, UnitFate, fates};
+use norikv_types::Prng;
+
+use crate::support::{dump, open, tiny, work};
+
+type State = BTreeMap<Bytes, Bytes>;
+
+/// One step of a run.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A batch: keys, and values or deletions.
+    Write(Vec<(&'static str, Option<String>)>),
+    Ingest(Vec<(&'static str, String)>),
+    Rotate,
+    /// All background work that there is.
+    Work,
+    Flush,
+    Reopen,
+    Close,
+}
+
+/// What a run told its caller.
+#[derive(Debug, Default, Clone, Copy)]
+struct Told {
+    /// Changes that were acknowledged, and that were begun.
+    acknowledged: usize,
+    begun: usize,
+}
+
+/// A run, and the state after each of its changes.
+struct Script {
+    steps: Vec<Step>,
+    states: Vec<State>,
+}
+
+impl Script {
+    fn new(steps: Vec<Step>) -> Self {
+        let mut states = vec![State::new()];
+        for step in &steps {
+            let mut state = states.last().unwrap().clone();
+            let mut set = |key: &str, value: Option<&String>| match value {
+                Some(value) => {
+                    drop(state.insert(Bytes::from(key.to_owned()), value.clone().into()));
+                }
+                None => drop(state.remove(key.as_bytes())),
+            };
+            match step {
+                Step::Write(batch) => batch
+                    .iter()
+                    .for_each(|(key, value)| set(key, value.as_ref())),
+                Step::Ingest(pairs) => pairs.iter().for_each(|(key, value)| set(key, Some(value))),
+                _ => continue,
+            }
+            states.push(state);
+        }
+        Self { steps, states }
+    }
+
+    /// Runs it, asking again `patience` times where a change fails.
+    fn run(
+        &self,
+        disk: &CrashDisk,
+        seed: u64,
+        told: &mut Told,
+        patience: u32,
+    ) -> Result<(), Error> {
+        let store: Arc<dyn BlockStore> = Arc::new(disk.clone());
+        let again = |action: &mut dyn FnMut() -> Result<(), Error>| {
+            let mut left = patience;
+            loop {
+                match action() {
+                    Err(_) if left > 0 => left -= 1,
+                    other => return other,
+                }
+            }
+        };
+        let mut lsm = None;
+        again(&mut || open(&store, options(), seed).map(|opened| lsm = Some(opened)))?;
+        for (number, step) in (0..).zip(&self.steps) {
+            let open_now = lsm.as_ref().unwrap();
+            match step {
+                Step::Write(_) | Step::Ingest(_) => {
+                    told.begun += 1;
+                    again(&mut || change(open_now, step))?;
+                    told.acknowledged = told.begun;
+                }
+                Step::Rotate => open_now.rotate(),
+                // A job that fails takes nothing with it.
+                Step::Work => drop(work(open_now)),
+                Step::Flush => again(&mut || open_now.flush())?,
+                Step::Close => again(&mut || open_now.close())?,
+                Step::Reopen => {
+                    lsm = None;
+                    let seed = seed + number;
+                    again(&mut || open(&store, options(), seed).map(|opened| lsm = Some(opened)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Which of the states that the caller may expect `lsm` is in.
+    fn state_of(&self, lsm: &Lsm, told: Told, context: &str) -> State {
+        let found: State = (dump(lsm, &lsm.snapshot()).unwrap()).into_iter().collect();
+        let expected = &self.states[told.acknowledged..=told.begun];
+        assert!(
+            expected.contains(&found),
+            "{context}: {found:?} where {expected:?} was told"
+        );
+        for (key, value) in &found {
+            assert_eq!(lsm.get(key).unwrap().as_ref(), Some(value), "{context}");
+        }
+        found
+    }
+}
+
+fn change(lsm: &Lsm, step: &Step) -> Result<(), Error> {
+    match step {
+        Step::Write(batch) => {
+            let mut writes = WriteBatch::new();
+            for (key, value) in batch {
+                match value {
+                    Some(value) => writes.put(key.as_bytes(), value.as_bytes()),
+                    None => writes.delete(key.as_bytes()),
+                };
+            }
+            lsm.write(writes).map(drop)
+        }
+        Step::Ingest(pairs) => {
+            let mut ingestion = lsm.ingest()?;
+            for (key, value) in pairs {
+                ingestion.put(key.as_bytes(), value.as_bytes())?;
+            }
+            ingestion.finish().map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn options() -> Options {
+    Options {
+        memtable_bytes: 400,
+        manifest_bytes: 400,
+        log_segment_bytes: 1 << 10,
+        batch_bytes_max: 256,
+        ..tiny(Log::Inside)
+    }
+}
+
+fn put(pairs: &[(&'static str, &str)]) -> Step {
+    Step::Write(
+        (pairs.iter())
+            .map(|(key, value)| (*key, Some((*value).to_owned())))
+            .collect(),
+    )
+}
+
+fn delete(key: &'static str) -> Step {
+    Step::Write(vec![(key, None)])
+}
+
+/// A few batches, a flush, a reopening, a clean close.
+fn short() -> Script {
+    Script::new(vec![
+        put(&[("a", "1")]),
+        put(&[("b", "1"), ("c", "1")]),
+        delete("a"),
+        Step::Flush,
+        put(&[("a", "2"), ("d", "1")]),
+        Step::Reopen,
+        put(&[("b", "2")]),
+        Step::Close,
+        Step::Reopen,
+        delete("c"),
+        Step::Work,
+    ])
+}
+
+/// Flushes and compactions over several levels, with manifests that roll over and segments that go.
+fn long() -> Script {
+    let keys = ["k0", "k1", "k2", "k3", "k4", "k5"];
+    let mut steps = Vec::new();
+    for round in 0..7_usize {
+        for number in 0..3 {
+            let key = keys[(round * 3 + number * 5) % keys.len()];
+            steps.push(match (round + number) % 4 {
+                0 => delete(key),
+                _ => Step::Write(vec![
+                    (key, Some(format!("{round}.{number} {}", "x".repeat(30)))),
+                    ("count", Some(format!("{round}.{number}"))),
+                ]),
+            });
+        }
+        steps.push(Step::Rotate);
+        steps.push(Step::Work);
+        if round == 4 {
+            steps.push(Step::Reopen);
+        }
+    }
+    Script::new(steps)
+}
+
+/// Sorted entries that go past the log, between writes of the same keys.
+fn ingesting() -> Script {
+    let pairs = |word: &str| {
+        let keys = ["a", "b", "c", "d"];
+        keys.map(|key| (key, format!("{word} of {key}"))).to_vec()
+    };
+    Script::new(vec![
+        put(&[("b", "1"), ("x", "1")]),
+        Step::Ingest(pairs("first")),
+        put(&[("c", "2")]),
+        Step::Flush,
+        Step::Ingest(pairs("second")),
+        delete("d"),
+        Step::Work,
+    ])
+}
+
+/// Cuts the power at every operation of `script`; how many outcomes were checked.
+fn every_crash_point(script: &Script, unit: u32, psow: bool, recycle: bool) -> u64 {
+    let whole = CrashDisk::new(unit, psow, recycle);
+    script.run(&whole, SEED, &mut Told::default(), 0).unwrap();
+    let mut checked = 0;
+    for op in 0..whole.ops() {
+        let disk = CrashDisk::new(unit, psow, recycle);
+        disk.arm(op, CrashFault::PowerCut);
+        let mut told = Told::default();
+        // What fails in a job may stay unnoticed until the end of the run.
+        let _ = script.run(&disk, SEED, &mut told, 0);
+        assert!(!disk.armed(), "a run repeats");
+        let mut prng = Prng::new(op);
+        for fates in fates(disk.undecided(), DRAWS, &mut prng) {
+            checked += 1;
+            let deep = prng.below(24) == 0;
+            let context =
+                format!("unit {unit} psow {psow} recycle {recycle} cut at {op} {fates:?}");
+            recover(script, &disk, &fates, told, deep, &context);
+        }
+    }
+    checked
+}
+
+/// Opens what a crash left, goes on, and with `deep` crashes the opening everywhere too.
+fn recover(
+    script: &Script,
+    disk: &CrashDisk,
+    fates: &[UnitFate],
+    told: Told,
+    deep: bool,
+    context: &str,
+) {
+    let reopen = |disk: &CrashDisk, seed: u64| {
+        let store: Arc<dyn BlockStore> = Arc::new(disk.clone());
+        open(&store, options(), seed)
+    };
+    let after = disk.crash_as(fates);
+    let calm = after.fork();
+    let lsm = reopen(&calm, 100).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let state = script.state_of(&lsm, told, context);
+    let opened = calm.ops();
+    // What was read is durable from here on, and life goes on.
+    lsm.put(b"after", b"the crash").unwrap();
+    drop(lsm);
+    let lost = vec![UnitFate::Lost; calm.undecided()];
+    let lsm =
+        reopen(&calm.crash_as(&lost), 101).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let mut expected = state.clone();
+    expected.insert("after".into(), "the crash".into());
+    let found: State = dump(&lsm, &lsm.snapshot()).unwrap().into_iter().collect();
+    assert_eq!(found, expected, "{context}: and again");
+    drop(lsm);
+    if !deep {
+        return;
+    }
+    for again in after.ops()..opened {
+        let second = after.fork();
+        second.arm(again, CrashFault::PowerCut);
+        let _ = reopen(&second, 100);
+        let mut prng = Prng::new(again);
+        let mut all = self::fates(second.undecided(), 3, &mut prng);
+        prng.shuffle(&mut all);
+        for fates in all.iter().take(8) {
+            let context = format!("{context}, opening cut at {again} {fates:?}");
+            let lsm = reopen(&second.crash_as(fates), 102);
+            let lsm = lsm.unwrap_or_else(|error| panic!("{context}: {error}"));
+            let found: State = dump(&lsm, &lsm.snapshot()).unwrap().into_iter().collect();
+            assert_eq!(found, state, "{context}");
+        }
+    }
+}
+
+fn everywhere(script: &Script) {
+    let mut checked = 0;
+    for (unit, psow, recycle) in [(512, true, true), (256, false, false), (64, true, false)] {
+        checked += every_crash_point(script, unit, psow, recycle);
+    }
+    assert!(checked > 2_000, "{checked}");
+}
+
+#[test]
+fn a_short_run_survives_every_crash_point() {
+    everywhere(&short());
+}
+
+#[test]
+fn a_run_with_compactions_and_manifests_survives_every_crash_point() {
+    everywhere(&long());
+}
+
+#[test]
+fn an_ingestion_survives_every_crash_point_whole_or_not_at_all() {
+    everywhere(&ingesting());
+}
+
+#[test]
+fn no_space_at_any_operation_loses_nothing_and_the_store_goes_on() {
+    for (script, recycle) in [
+        (short(), true),
+        (long(), false),
+        (long(), true),
+        (ingesting(), true),
+    ] {
+        let whole = CrashDisk::new(512, true, recycle);
+        script.run(&whole, SEED, &mut Told::default(), 0).unwrap();
+        let mut met = 0;
+        for op in 0..whole.ops() {
+            let context = format!("recycle {recycle}, no space at {op}");
+            let disk = CrashDisk::new(512, true, recycle);
+            disk.arm(op, CrashFault::NoSpace);
+            let mut told = Told::default();
+            let result = script.run(&disk, SEED, &mut told, 3);
+            result.unwrap_or_else(|error| panic!("{context}: {error}"));
+            met += u32::from(!disk.armed());
+            let told = Told {
+                acknowledged: script.states.len() - 1,
+                begun: script.states.len() - 1,
+            };
+            let lost = vec![UnitFate::Lost; disk.undecided()];
+            recover(&script, &disk, &lost, told, false, &context);
+        }
+        assert!(met > 5, "{met}");
+    }
+}
+
+#[test]
+fn a_failed_sync_at_any_operation_loses_nothing_acknowledged_and_what_opening_shows_is_durable() {
+    for (script, recycle) in [
+        (short(), true),
+        (long(), false),
+        (long(), true),
+        (ingesting(), true),
+    ] {
+        let whole = CrashDisk::new(512, true, recycle);
+        script.run(&whole, SEED, &mut Told::default(), 0).unwrap();
+        let mut met = 0;
+        for op in 0..whole.ops() {
+            let context = format!("recycle {recycle}, failed sync at {op}");
+            let disk = CrashDisk::new(512, true, recycle);
+            disk.arm(op, CrashFault::SyncFailed);
+            let mut told = Told::default();
+            let _ = script.run(&disk, SEED, &mut told, 0);
+            if disk.armed() {
+                continue;
+            }
+            met += 1;
+            for lost in [UnitFate::Lost, UnitFate::Kept] {
+                let fates = vec![lost; disk.undecided()];
+                recover(&script, &disk, &fates, told, false, &context);
+            }
+            // The process alone died: caches show what the disk does not hold.
+            let cached = disk.restart();
+            let store: Arc<dyn BlockStore> = Arc::new(cached.clone());
+            let lsm = open(&store, options(), 100);
+            let lsm = lsm.unwrap_or_else(|error| panic!("{context}: {error}"));
+            let state = script.state_of(&lsm, told, &context);
+            drop(lsm);
+            let lost = vec![UnitFate::Lost; cached.undecided()];
+            let store: Arc<dyn BlockStore> = Arc::new(cached.crash_as(&lost));
+            let lsm = open(&store, options(), 101);
+            let lsm = lsm.unwrap_or_else(|error| panic!("{context}, then a crash: {error}"));
+            let found: State = dump(&lsm, &lsm.snapshot()).unwrap().into_iter().collect();
+            assert_eq!(found, state, "{context}, then a crash");
+        }
+        assert!(met > 5, "{met}");
+    }
+}
+
+const SEED: u64 = 40;
+const DRAWS: usize = 24;
