@@ -97,8 +97,9 @@ impl<'a> Record<'a> {
             return Some(Cow::Borrowed(self.data));
         };
         let raw_len = raw_len as usize;
-        // No LZ4 block holds more, so a forged length asks for no memory.
-        if raw_len > self.data.len().saturating_mul(LZ4_RATIO_MAX) {
+        // No LZ4 block holds more and no batch is longer, so a forged length asks for no memory.
+        let most = self.data.len().saturating_mul(LZ4_RATIO_MAX);
+        if raw_len > most.min(LEN_MASK as usize) {
             return None;
         }
         let mut payload = vec![0; raw_len];

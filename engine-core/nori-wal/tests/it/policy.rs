@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nori_env::IoErrorKind;
+use nori_env::{BlockStore, IoErrorKind, MemStore};
 use nori_wal::{Error, Options, SyncPolicy, Wal};
 use norikv_types::{Mono, Prng};
 
-use crate::support::{Seeded, open};
+use crate::support::{Seeded, Seen, open};
 use norikv_testkit::{CrashDisk, CrashFault as Fault};
 
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -184,6 +184,7 @@ fn burst(disk: &CrashDisk, policy: SyncPolicy, told: &mut Burst) -> Result<(), E
     for number in 0..14u8 {
         told.handed_in = number + 1;
         wal.append(&[&[number; 70], &[number]])?;
+        told.returned = told.handed_in;
         told.note(&wal);
         match number {
             3 | 7 => {
@@ -207,6 +208,8 @@ fn burst(disk: &CrashDisk, policy: SyncPolicy, told: &mut Burst) -> Result<(), E
 #[derive(Debug, Default)]
 struct Burst {
     handed_in: u8,
+    /// Those whose append returned.
+    returned: u8,
     /// Batches that the log called durable.
     durable: u8,
     released: u8,
@@ -246,16 +249,11 @@ fn a_prefix_that_holds_all_that_was_called_durable_survives_every_crash_point() 
                     let (_, recovery, seen) =
                         opened.unwrap_or_else(|error| panic!("{context}: {error}"));
                     holes += u32::from(recovery.uncertain.is_some());
-                    let payloads = seen.payloads();
-                    let firsts: Vec<u8> = payloads.chunks(2).map(|pair| pair[0][0]).collect();
-                    let whole = payloads.chunks(2).all(|pair| pair.len() == 2);
-                    assert!(whole, "{context}: a batch in halves");
-                    let from = firsts.first().copied().unwrap_or(told.durable);
-                    let to = from + u8::try_from(firsts.len()).unwrap();
-                    assert!(firsts.iter().copied().eq(from..to), "{context}: {firsts:?}");
-                    let fits =
-                        from <= told.released && (told.durable..=told.handed_in).contains(&to);
-                    assert!(fits, "{context}: {firsts:?}");
+                    let to = prefix(&seen, &told, &context);
+                    assert!(
+                        (told.durable..=told.handed_in).contains(&to),
+                        "{context}: {to}"
+                    );
                     // What opening returned is durable, and opening once more finds the same.
                     let again = Arc::new(again.crash(|_| 0));
                     let (_, _, same) = open(again, &Seeded::new(8), &options(policy)).unwrap();
@@ -263,6 +261,65 @@ fn a_prefix_that_holds_all_that_was_called_durable_survives_every_crash_point() 
                 }
             }
             assert!(holes > 10, "torn tails were met: {holes}");
+        }
+    }
+}
+
+/// What was replayed is a run of whole batches that begins at or below what was released; its end.
+fn prefix(seen: &Seen, told: &Burst, context: &str) -> u8 {
+    let payloads = seen.payloads();
+    assert!(
+        payloads.len().is_multiple_of(2),
+        "{context}: a batch in halves"
+    );
+    let firsts: Vec<u8> = payloads.chunks(2).map(|pair| pair[0][0]).collect();
+    let from = firsts.first().copied().unwrap_or(told.durable);
+    let to = from + u8::try_from(firsts.len()).unwrap();
+    assert!(firsts.iter().copied().eq(from..to), "{context}: {firsts:?}");
+    assert!(from <= told.released, "{context}: {firsts:?}");
+    to
+}
+
+#[test]
+fn no_space_and_failed_syncs_at_every_operation_lose_nothing_that_was_promised() {
+    for policy in [
+        SyncPolicy::Interval(INTERVAL),
+        SyncPolicy::Never,
+        SyncPolicy::Always,
+    ] {
+        let whole = CrashDisk::new(64, true, false);
+        burst(&whole, policy, &mut Burst::default()).unwrap();
+        for fault in [Fault::NoSpace, Fault::SyncFailed] {
+            let mut happened = 0;
+            for op in 0..whole.ops() {
+                let disk = CrashDisk::new(64, true, false);
+                disk.arm(op, fault);
+                let mut told = Burst::default();
+                let result = burst(&disk, policy, &mut told);
+                let context = format!("{policy:?} {fault:?} at {op}: {told:?}");
+                if disk.armed() {
+                    assert_eq!(result, Ok(()), "{context}");
+                    continue;
+                }
+                happened += 1;
+                assert!(matches!(result, Err(Error::Io(_))), "{context}: {result:?}");
+                // Batches whose append returned. After a failed sync caches promise nothing.
+                let returned = match fault {
+                    Fault::NoSpace => told.returned,
+                    _ => told.durable,
+                };
+                for (after, least) in [
+                    (disk.restart(), returned),
+                    (disk.crash(|_| 0), told.durable),
+                    (disk.crash(|_| 1), told.durable),
+                ] {
+                    let opened = open(Arc::new(after), &Seeded::new(9), &options(policy));
+                    let (_, _, seen) = opened.unwrap_or_else(|error| panic!("{context}: {error}"));
+                    let end = prefix(&seen, &told, &context);
+                    assert!((least..=told.handed_in).contains(&end), "{context}: {end}");
+                }
+            }
+            assert!(happened > 3, "{policy:?} {fault:?}: {happened}");
         }
     }
 }
@@ -285,4 +342,69 @@ fn appends_go_on_while_a_sync_is_under_way() {
     });
     wal.sync().unwrap();
     assert_eq!(after_power_cut(&disk).len(), 200);
+}
+
+#[test]
+fn a_flipped_bit_below_what_was_synced_is_corruption_and_above_it_a_torn_tail() {
+    let disk = MemStore::new();
+    let options = Options {
+        sync: SyncPolicy::Interval(INTERVAL),
+        ..Options {
+            segment_bytes: 4096,
+            first_segment_bytes: 4096,
+            ..options(SyncPolicy::Group)
+        }
+    };
+    let (wal, ..) = open(Arc::new(disk.clone()), &Seeded::new(1), &options).unwrap();
+    for number in 0..5_u8 {
+        wal.append(&[&[number; 30]]).unwrap();
+    }
+    assert!(wal.sync_due(at(50)).unwrap());
+    let synced = wal.durable_lsn();
+    for number in 5..10_u8 {
+        wal.append(&[&[number; 30]]).unwrap();
+    }
+    let active = *wal.segments().last().unwrap();
+    let end = usize::try_from(96 + wal.written_lsn().0 - active.base.0).unwrap();
+    let proven = usize::try_from(96 + synced.0 - active.base.0).unwrap();
+    drop(wal);
+    let mut image = Vec::new();
+    for id in disk.list().unwrap() {
+        let object = disk.open(id).unwrap();
+        let mut bytes = vec![0; usize::try_from(object.len().unwrap()).unwrap()];
+        object.read_at(0, &mut bytes).unwrap();
+        image.push((id, bytes));
+    }
+    let mut uncertain = 0;
+    for bit in 0..end * 8 {
+        let damaged = MemStore::new();
+        for (id, bytes) in &image {
+            let mut bytes = bytes.clone();
+            if id.number == active.number {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            let object = damaged.create(*id, None).unwrap();
+            object.append(0, &[&bytes]).unwrap();
+        }
+        let opened = open(Arc::new(damaged), &Seeded::new(2), &options);
+        if bit / 8 < proven {
+            assert!(matches!(opened, Err(Error::Corrupt(_))), "bit {bit}");
+            continue;
+        }
+        let (_, recovery, seen) = opened.unwrap();
+        let numbers: Vec<u8> = seen.payloads().iter().map(|record| record[0]).collect();
+        assert!(
+            numbers
+                .iter()
+                .copied()
+                .eq(0..u8::try_from(numbers.len()).unwrap())
+        );
+        assert!((5..10).contains(&numbers.len()), "bit {bit}: {numbers:?}");
+        uncertain += u32::from(recovery.uncertain.is_some());
+    }
+    assert_eq!(
+        uncertain,
+        u32::try_from((end - proven) * 8).unwrap(),
+        "each is told"
+    );
 }
