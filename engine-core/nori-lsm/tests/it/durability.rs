@@ -146,3 +146,35 @@ fn the_threads_of_a_store_sync_what_nobody_waits_for() {
         }
     }
 }
+
+#[test]
+fn the_threads_of_a_store_set_the_next_segment_of_its_log_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        owner: None,
+        memtable_bytes: 8 << 20,
+        batch_bytes_max: 16 << 10,
+        log_segment_bytes: 256 << 10,
+        ..small(Log::Inside)
+    };
+    let lsm = Lsm::open(dir.path(), options).unwrap();
+    let segments = || {
+        let names = std::fs::read_dir(dir.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().path());
+        names
+            .filter(|path| path.extension().is_some_and(|word| word == "log"))
+            .count()
+    };
+    let before = segments();
+    // A little more than half of the first one.
+    for number in 0..140_u32 {
+        lsm.put(&number.to_le_bytes(), &[7; 1000]).unwrap();
+    }
+    let clock = SystemClock;
+    let begun = clock.now();
+    while segments() == before {
+        assert!(clock.now().since(begun) < Duration::from_secs(20));
+        thread::yield_now();
+    }
+    assert_eq!(segments(), before + 1);
+}
