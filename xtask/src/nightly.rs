@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Seeds of the cluster world; the storage and the gossip world get ten times as many.
     #[arg(long, default_value_t = 3_000)]
     seeds: u64,
+    /// Cases of each property test of the storage crates.
+    #[arg(long, default_value_t = 2_000)]
+    cases: u64,
     /// The first seed; else one that nobody ran before.
     #[arg(long)]
     from: Option<u64>,
@@ -56,7 +59,8 @@ pub(crate) fn run(shell: &Shell, options: &Options) -> Result<()> {
         let name = format!("{world} world: seeds {} to {}", range.0, range.1 - 1);
         steps.add(name, move || simulate(shell, world, range));
     }
-    steps.add("storage models, more cases", || models(shell));
+    let name = format!("storage models: {} cases", options.cases);
+    steps.add(name, || models(shell, options.cases));
     if let Some(part) = &options.only {
         steps.keep(part);
     }
@@ -139,8 +143,8 @@ fn simulate(shell: &Shell, world: &str, (from, to): (u64, u64)) -> Result<()> {
 }
 
 /// The models of the storage crates, with cases of their own each night.
-fn models(shell: &Shell) -> Result<()> {
-    let _cases = shell.push_env("PROPTEST_CASES", "2000");
+fn models(shell: &Shell, cases: u64) -> Result<()> {
+    let _cases = shell.push_env("PROPTEST_CASES", cases.to_string());
     Ok(cmd!(
         shell,
         "cargo test --quiet --profile ci -p nori-skiplist -p nori-lsm -p nori-sstable -p nori-wal"

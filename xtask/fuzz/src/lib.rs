@@ -6,7 +6,12 @@
 pub type Body = fn(&[u8]);
 
 /// The crates, each with its bodies by name.
-pub const CRATES: &[(&str, &[(&str, Body)])] = &[];
+pub const CRATES: &[(&str, &[(&str, Body)])] = &[
+    ("nori-env", nori_env::fuzzing::BODIES),
+    ("nori-wal", nori_wal::fuzz::BODIES),
+    ("nori-sstable", nori_sstable::fuzz::BODIES),
+    ("nori-lsm", nori_lsm::fuzz::BODIES),
+];
 
 /// The body called `CRATE/NAME`.
 #[must_use]
