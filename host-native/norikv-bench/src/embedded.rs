@@ -83,14 +83,14 @@ pub struct Report {
 }
 
 impl Default for Settings {
-    /// Everything, three rounds of half a million keys: about ten minutes with five engines.
+    /// Everything, three rounds of 300,000 keys: about ten minutes with five engines.
     fn default() -> Self {
         Self {
             engines: Vec::new(),
             workloads: Vec::new(),
             rounds: 3,
-            keys: 500_000,
-            seconds: 1.0,
+            keys: 300_000,
+            seconds: 0.6,
             sizes: Sizes::default(),
             counts_syncs: true,
             cell_command: vec!["cell".to_owned()],

@@ -24,10 +24,10 @@ pub struct EmbeddedArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Keys of a store.
-    #[arg(long, default_value_t = 500_000)]
+    #[arg(long, default_value_t = 300_000)]
     keys: u64,
     /// Seconds for which each timed workload is measured.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 0.6)]
     seconds: f64,
     /// MiB of writes held in memory.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..4096))]

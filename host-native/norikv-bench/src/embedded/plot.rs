@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
 use super::Report;
-use super::tables::named;
+use super::tables::{measures_an_engine, named};
 
 impl Report {
     /// The ratios of throughput as a picture.
@@ -16,7 +16,8 @@ impl Report {
     /// When there is nothing to compare, or nothing to compare with.
     pub fn svg(&self) -> Result<String> {
         let others: Vec<&str> = self.others().collect();
-        let workloads: Vec<_> = self.workloads().into_iter().filter(is_compared).collect();
+        let workloads = self.workloads().into_iter();
+        let workloads: Vec<_> = workloads.filter(measures_an_engine).collect();
         let bars = others.len() + 1;
         let rows = u32::try_from(workloads.len() * bars)?;
         let height = rows * BAR + 90;
@@ -87,11 +88,6 @@ fn draw<'a>(
         .position(SeriesLabelPosition::UpperRight)
         .draw()?;
     area.present()
-}
-
-/// What measures the machine and not an engine is left out.
-fn is_compared(workload: &(&str, u32)) -> bool {
-    !["nothing", "rawsync"].contains(&workload.0)
 }
 
 /// Powers of two to each side.

@@ -137,19 +137,39 @@ fn can_count_syncs() -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Lets `perf` count the syncs of a process that opens a store, puts and ends.
+/// How often an engine syncs for puts: what a process syncs that puts, without what one syncs that
+/// only opens a store.
 fn count_syncs(
     settings: &Settings,
     scratch: &Scratch,
     engine: EngineKind,
     threads: u32,
 ) -> Result<SyncCount> {
+    let commits = COUNTED_PUTS;
+    let opening = syncs_of(settings, scratch, engine, 0, threads)?;
+    let syncs = syncs_of(settings, scratch, engine, commits, threads)?.saturating_sub(opening);
+    Ok(SyncCount {
+        engine: engine.name.to_owned(),
+        threads,
+        commits,
+        syncs,
+        per_commit: syncs as f64 / commits as f64,
+    })
+}
+
+/// Lets `perf` count the syncs of a process that opens a store, puts and ends.
+fn syncs_of(
+    settings: &Settings,
+    scratch: &Scratch,
+    engine: EngineKind,
+    count: u64,
+    threads: u32,
+) -> Result<u64> {
     let counted = scratch.join("counted");
     let calls = SYNC_CALLS.join(",");
     let output = counted.display().to_string();
     let wrapper = ["perf", "stat", "-x", ",", "-e", &calls, "-o", &output, "--"];
     let wrapper = wrapper.map(str::to_owned);
-    let count = COUNTED_PUTS;
     cell(
         settings,
         scratch,
@@ -157,14 +177,7 @@ fn count_syncs(
         Work::Puts { count, threads },
         &wrapper,
     )?;
-    let syncs = sum_of_counts(&fs::read_to_string(&counted)?);
-    Ok(SyncCount {
-        engine: engine.name.to_owned(),
-        threads,
-        commits: count,
-        syncs,
-        per_commit: syncs as f64 / count as f64,
-    })
+    Ok(sum_of_counts(&fs::read_to_string(&counted)?))
 }
 
 /// The sum of the first fields of the lines of `perf stat -x ,`.
@@ -180,7 +193,7 @@ fn load_of_machine() -> f64 {
 
 const POLL: Duration = Duration::from_millis(5);
 /// Puts among which syncs are counted.
-const COUNTED_PUTS: u64 = 2_000;
+const COUNTED_PUTS: u64 = 640;
 /// What an engine may sync with. A file opened for synchronous writes is not seen.
 const SYNC_CALLS: [&str; 4] = [
     "syscalls:sys_enter_fdatasync",

@@ -40,7 +40,7 @@ pub struct SyncCount {
     pub threads: u32,
     /// Puts, each synced before it returned.
     pub commits: u64,
-    /// Calls that sync a file, those of opening and closing the store among them.
+    /// Calls that sync a file, without those of opening and closing a store.
     pub syncs: u64,
     /// One divided by the other.
     pub per_commit: f64,

@@ -67,6 +67,10 @@ impl Report {
             }),
         );
         section("Syncs a commit", self.sync_table());
+        section(
+            "A synced put of one thread / a bare overwrite of 4 KiB and fdatasync in the same process, p50 µs",
+            self.against_disk(),
+        );
         section("Peak memory of the process, MiB", self.memory_table());
         if !self.failures.is_empty() {
             text.push_str("\nFailures\n\n");
@@ -163,7 +167,8 @@ impl Report {
         if header.len() == 1 {
             return None;
         }
-        let lines = self.workloads().into_iter().map(|workload| {
+        let workloads = self.workloads().into_iter();
+        let lines = workloads.filter(measures_an_engine).map(|workload| {
             let ours = self.row(workload, self.ours());
             let mut line = vec![named(workload)];
             line.extend(self.others().map(|other| {
@@ -204,6 +209,19 @@ impl Report {
         table(header, lines)
     }
 
+    fn against_disk(&self) -> Option<Table> {
+        let lines = self.engines.iter().map(|(engine, _)| {
+            let p50 = |workload| Some(self.row((workload, 1), engine)?.p50_us);
+            let line = p50("fillsync")
+                .zip(p50("rawsync"))
+                .map(|(put, raw)| vec![short(put), short(raw), format!("{:.2}", put / raw)]);
+            let mut cells = vec![engine.clone()];
+            cells.extend(line.unwrap_or_default());
+            cells
+        });
+        table(vec!["engine", "fillsync", "rawsync", "ratio"], lines)
+    }
+
     fn memory_table(&self) -> Option<Table> {
         let mut groups: Vec<&str> = Vec::new();
         for memory in &self.memory {
@@ -234,6 +252,11 @@ pub(super) fn named((workload, threads): (&str, u32)) -> String {
         1 => workload.to_owned(),
         threads => format!("{workload} × {threads}"),
     }
+}
+
+/// Whether it measures an engine, and not the machine.
+pub(super) fn measures_an_engine((workload, _): &(&str, u32)) -> bool {
+    !["nothing", "rawsync"].contains(workload)
 }
 
 /// `None` when every cell right of the first column is empty.
