@@ -25,6 +25,8 @@ pub(in crate::embedded) fn open(
         cache_bytes: sizes.cache_bytes,
         table_bytes: sizes.table_bytes,
         level_base_bytes: 4 * sizes.table_bytes,
+        // As others begin a log with each memtable: what is flushed can go soon.
+        log_segment_bytes: sizes.memtable_bytes,
         threads: BACKGROUND_THREADS,
         ..Options::default()
     };
