@@ -291,11 +291,13 @@ impl Cursor {
 
     /// Goes forward to the next key that is there; versions of `key` are passed over.
     fn find_next(&mut self) -> Result<Option<Value>, Error> {
+        let mut passed = 0;
         while let Some(source) = self.merge().current() {
             let key = source.key();
             let (seqno, kind) = (key.seqno, key.kind);
             if *key.user == *self.key {
-                self.merge_mut().next()?;
+                passed += 1;
+                self.pass_version(passed > PASSED_STEPS_MAX)?;
                 continue;
             }
             if *key.user >= *self.upper {
@@ -330,6 +332,20 @@ impl Cursor {
             }
         }
         Ok(None)
+    }
+
+    /// Passes a version of `key`, or all that its source has where `all` is true: a key that is
+    /// written often has thousands in a memtable.
+    fn pass_version(&mut self, all: bool) -> Result<(), Error> {
+        let merge = self.merge.as_mut().expect("the cursor was positioned");
+        if !all {
+            return merge.next();
+        }
+        // No key lies between this one and itself with a zero behind it.
+        self.key.push(0);
+        let passed = merge.jump(&self.key);
+        self.key.pop();
+        passed
     }
 
     /// Reads `key`, on whose newest visible version, an operand, the merge stands.
@@ -483,6 +499,9 @@ impl fmt::Debug for Cursor {
     }
 }
 
+/// Versions of a key that was given to step over one by one before it is worth to search for the
+/// next key.
+const PASSED_STEPS_MAX: u32 = 8;
 /// Covered entries to step over one by one before it is worth to search for the end.
 const COVERED_STEPS_MAX: u32 = 4;
 

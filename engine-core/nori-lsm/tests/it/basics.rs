@@ -162,3 +162,36 @@ fn ranges_and_prefixes_have_exact_bounds() {
     assert_eq!(ends, [0, 5, 1, 4, 2, 3], "the ends stop where they meet");
     assert_eq!(iter.prev().unwrap(), None);
 }
+
+#[test]
+fn a_scan_passes_the_many_versions_of_a_key_in_every_snapshot() {
+    let data = mem();
+    let lsm = open(&data, small(Log::External), 1).unwrap();
+    let write = |number: u32, version: u32| {
+        let value = version.to_string();
+        lsm.put(&key(number), value.as_bytes()).unwrap();
+    };
+    for number in 0..5 {
+        write(number, 0);
+    }
+    lsm.flush().unwrap();
+    let mut snapshots = vec![(0, lsm.snapshot())];
+    for version in 1..=100 {
+        // Keys 1 and 3 are hot; one of them is also the last that is written.
+        write(1, version);
+        write(3, version);
+        if [1, 7, 8, 9, 10, 50, 100].contains(&version) {
+            snapshots.push((version, lsm.snapshot()));
+        }
+    }
+    for (version, snapshot) in &snapshots {
+        let expected: Vec<_> = (0..5)
+            .map(|number| {
+                let version = if number % 2 == 1 { *version } else { 0 };
+                (Bytes::from(key(number)), Bytes::from(version.to_string()))
+            })
+            .collect();
+        assert_eq!(forward(lsm.iter(.., snapshot)).unwrap(), expected);
+        assert_eq!(backward(lsm.iter(.., snapshot)).unwrap(), expected);
+    }
+}
