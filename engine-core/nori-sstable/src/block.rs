@@ -38,8 +38,18 @@ pub(crate) struct Block {
     common: u32,
     /// Of each restart point the eight bytes of its key behind those, as a number: they order
     /// most keys without a look at the entries.
-    heads: Vec<u64>,
+    heads: Heads,
 }
+
+/// The heads of the restart points. Those of a data block of the usual size stand in the block
+/// itself, with the offsets of the entries: a look-up goes from there straight to the entry.
+#[derive(Debug)]
+enum Heads {
+    Few([(u64, u32); FEW]),
+    Many(Vec<u64>),
+}
+
+const FEW: usize = 4;
 
 /// One entry, located.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +98,7 @@ impl Block {
             restart_count,
             bucket_count,
             common: 0,
-            heads: Vec::new(),
+            heads: Heads::Many(Vec::new()),
             data,
         };
         block.read_heads()?;
@@ -112,7 +122,16 @@ impl Block {
             heads.push(head(self.restart_key(index)?, common));
         }
         self.common = u32::try_from(common).unwrap_or(u32::MAX);
-        self.heads = heads;
+        self.heads = match heads.len() {
+            1..=FEW => {
+                let mut few = [(u64::MAX, 0); FEW];
+                for ((place, head), index) in few.iter_mut().zip(heads).zip(0..) {
+                    *place = (head, self.restart(index)?);
+                }
+                Heads::Few(few)
+            }
+            _ => Heads::Many(heads),
+        };
         Ok(())
     }
 
@@ -138,7 +157,7 @@ impl Block {
 
     /// Bytes that it takes in memory: the payload and the heads.
     pub(crate) fn weight(&self) -> u64 {
-        (self.data.len() + 8 * self.heads.len()) as u64
+        self.data.len() as u64 + 8 * u64::from(self.restart_count)
     }
 
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
@@ -198,10 +217,10 @@ impl Block {
     pub(crate) fn find(&self, user: &[u8], hash: u64, bound: u64) -> Result<Option<Entry>, Damage> {
         let restart = match self.bucket(hash) {
             BUCKET_EMPTY => return Ok(None),
-            BUCKET_COLLISION => self.last_restart_before(user, bound)?,
+            BUCKET_COLLISION => self.guess_restarts_before(user, bound)?.saturating_sub(1),
             restart => u32::from(restart),
         };
-        self.find_from(restart, user, bound)
+        self.find_from(self.restart_offset(restart)?, user, bound)
     }
 
     #[inline]
@@ -214,9 +233,20 @@ impl Block {
         self.data.get(at).copied().unwrap_or(BUCKET_COLLISION)
     }
 
-    /// The first entry of `user` at or behind restart point `restart` that is not before `bound`.
-    fn find_from(&self, restart: u32, user: &[u8], bound: u64) -> Result<Option<Entry>, Damage> {
-        let mut at = self.restart(restart)? as usize;
+    #[inline]
+    fn restart_offset(&self, index: u32) -> Result<usize, Damage> {
+        match &self.heads {
+            Heads::Few(few) if index < self.restart_count => few
+                .get(index as usize)
+                .map(|(_, offset)| *offset as usize)
+                .ok_or(Damage::Restarts),
+            _ => self.restart(index).map(|offset| offset as usize),
+        }
+    }
+
+    /// The first entry of `user` at or behind the restart point at byte `at` that is not before
+    /// `bound`.
+    fn find_from(&self, mut at: usize, user: &[u8], bound: u64) -> Result<Option<Entry>, Damage> {
         // Bytes that the target shares with the entry before, which is smaller than the target.
         let mut matched = 0;
         while at < self.entries_end as usize {
@@ -265,11 +295,33 @@ impl Block {
                 return Ok(self.restart_count);
             }
         }
-        let wanted = head(user, common);
-        let low = self.heads.partition_point(|head| *head < wanted);
-        let equal = self.heads.get(low..).unwrap_or(&[]);
-        let equal = equal.partition_point(|head| *head <= wanted);
-        let (mut low, mut high) = (narrow(low), narrow(low + equal));
+        self.guess_restarts_before(user, bound)
+    }
+
+    /// As [`restarts_before`](Self::restarts_before), if `user` begins as all restart points do. If
+    /// not, it is before them all or behind them all, and this is anything: then a search from there
+    /// on finds no entry of `user`, or finds it later.
+    fn guess_restarts_before(&self, user: &[u8], bound: u64) -> Result<u32, Damage> {
+        let wanted = head(user, self.common as usize);
+        let (mut low, mut high) = match &self.heads {
+            Heads::Few(few) => {
+                let (mut before, mut up_to) = (0, 0);
+                for (head, _) in few {
+                    before += u32::from(*head < wanted);
+                    up_to += u32::from(*head <= wanted);
+                }
+                (
+                    before.min(self.restart_count),
+                    up_to.min(self.restart_count),
+                )
+            }
+            Heads::Many(heads) => {
+                let low = heads.partition_point(|head| *head < wanted);
+                let equal = heads.get(low..).unwrap_or(&[]);
+                let equal = equal.partition_point(|head| *head <= wanted);
+                (narrow(low), narrow(low + equal))
+            }
+        };
         while low < high {
             let middle = low + (high - low) / 2;
             let entry = self.restart_entry(middle)?;

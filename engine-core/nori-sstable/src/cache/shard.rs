@@ -14,8 +14,8 @@ use crate::cache::{CacheKey, CacheStats, Cached};
 #[derive(Debug)]
 pub(super) struct Shard {
     capacity: u64,
-    /// Resident blocks by name; holds slot numbers.
-    resident: HashTable<u32>,
+    /// Blocks by name.
+    resident: HashTable<Resident>,
     slots: Vec<Slot>,
     free: Vec<u32>,
     small: Queue,
@@ -26,14 +26,21 @@ pub(super) struct Shard {
     evicted: u64,
 }
 
+/// A block that is here: all that a look-up needs, in one place.
 #[derive(Debug)]
-struct Slot {
+struct Resident {
     key: CacheKey,
-    hash: u64,
-    cached: Option<Cached>,
-    weight: u64,
+    cached: Cached,
+    slot: u32,
     /// Look-ups since it entered its queue, up to [`FREQUENCY_MAX`].
     frequency: AtomicU32,
+}
+
+/// What the queues know of a block.
+#[derive(Debug)]
+struct Slot {
+    hash: u64,
+    weight: u64,
 }
 
 #[derive(Debug, Default)]
@@ -75,25 +82,18 @@ impl Shard {
 
     #[inline]
     pub(super) fn find(&self, key: CacheKey, hash: u64) -> Option<Cached> {
-        let slots = &self.slots;
-        let found = self
-            .resident
-            .find(hash, |slot| {
-                slots.get(*slot as usize).is_some_and(|s| s.key == key)
-            })
-            .copied();
-        let slot = found.and_then(|slot| slots.get(slot as usize));
-        let Some(slot) = slot else {
+        let found = self.resident.find(hash, |resident| resident.key == key);
+        let Some(resident) = found else {
             self.misses.fetch_add(1, Ordering::Relaxed);
             return None;
         };
         self.hits.fetch_add(1, Ordering::Relaxed);
         // Two at once may count as one: it is an estimate.
-        let frequency = slot.frequency.load(Ordering::Relaxed);
+        let frequency = resident.frequency.load(Ordering::Relaxed);
         if frequency < FREQUENCY_MAX {
-            slot.frequency.store(frequency + 1, Ordering::Relaxed);
+            resident.frequency.store(frequency + 1, Ordering::Relaxed);
         }
-        slot.cached.clone()
+        Some(resident.cached.clone())
     }
 
     pub(super) fn insert(&mut self, key: CacheKey, hash: u64, cached: Cached) {
@@ -102,14 +102,7 @@ impl Shard {
             return;
         }
         self.make_room(weight);
-        let slot = Slot {
-            key,
-            hash,
-            cached: Some(cached),
-            weight,
-            frequency: AtomicU32::new(0),
-        };
-        let number = self.place(slot);
+        let number = self.place(Slot { hash, weight });
         let queue = if self.ghost.remove(hash) {
             &mut self.main
         } else {
@@ -117,8 +110,14 @@ impl Shard {
         };
         queue.push(number, weight);
         let slots = &self.slots;
-        self.resident.insert_unique(hash, number, |slot| {
-            slots.get(*slot as usize).map_or(0, |s| s.hash)
+        let resident = Resident {
+            key,
+            cached,
+            slot: number,
+            frequency: AtomicU32::new(0),
+        };
+        self.resident.insert_unique(hash, resident, |resident| {
+            slots.get(resident.slot as usize).map_or(0, |s| s.hash)
         });
         debug_assert!(self.small.weight + self.main.weight <= self.capacity);
     }
@@ -150,9 +149,7 @@ impl Shard {
 
     fn contains(&self, key: CacheKey, hash: u64) -> bool {
         self.resident
-            .find(hash, |slot| {
-                self.slots.get(*slot as usize).is_some_and(|s| s.key == key)
-            })
+            .find(hash, |resident| resident.key == key)
             .is_some()
     }
 
@@ -181,17 +178,18 @@ impl Shard {
         let Some((number, weight)) = self.small.pop(&self.slots) else {
             return false;
         };
-        let Some(slot) = self.slots.get_mut(number as usize) else {
+        let Some(hash) = self.slots.get(number as usize).map(|slot| slot.hash) else {
             return true;
         };
-        let frequency = slot.frequency.get_mut();
-        if *frequency > 0 {
-            *frequency = 0;
-            self.main.push(number, weight);
-        } else {
-            let hash = slot.hash;
-            self.drop_slot(number);
-            self.ghost.insert(hash, weight, self.capacity);
+        match self.frequency_of(number) {
+            Some(frequency) if *frequency > 0 => {
+                *frequency = 0;
+                self.main.push(number, weight);
+            }
+            _ => {
+                self.drop_slot(number);
+                self.ghost.insert(hash, weight, self.capacity);
+            }
         }
         true
     }
@@ -200,8 +198,7 @@ impl Shard {
         let Some((number, weight)) = self.main.pop(&self.slots) else {
             return false;
         };
-        let slot = self.slots.get_mut(number as usize);
-        match slot.map(|slot| slot.frequency.get_mut()) {
+        match self.frequency_of(number) {
             Some(frequency) if *frequency > 0 => {
                 *frequency -= 1;
                 self.main.push(number, weight);
@@ -211,12 +208,22 @@ impl Shard {
         true
     }
 
+    fn frequency_of(&mut self, number: u32) -> Option<&mut u32> {
+        let hash = self.slots.get(number as usize)?.hash;
+        let resident = self
+            .resident
+            .find_mut(hash, |resident| resident.slot == number)?;
+        Some(resident.frequency.get_mut())
+    }
+
     fn drop_slot(&mut self, number: u32) {
-        let Some(slot) = self.slots.get_mut(number as usize) else {
+        let Some(hash) = self.slots.get(number as usize).map(|slot| slot.hash) else {
             return;
         };
-        slot.cached = None;
-        if let Ok(entry) = self.resident.find_entry(slot.hash, |slot| *slot == number) {
+        if let Ok(entry) = self
+            .resident
+            .find_entry(hash, |resident| resident.slot == number)
+        {
             entry.remove();
         }
         self.free.push(number);

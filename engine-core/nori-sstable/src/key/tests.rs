@@ -14,7 +14,7 @@ fn a_prefix_sorts_before_the_longer_key_whatever_their_sequence_numbers() {
 
 #[test]
 fn an_unknown_kind_does_not_decode() {
-    assert_eq!(InternalKeyRef::decode(b"k\x02\0\0\0\0\0\0\0"), None);
+    assert_eq!(InternalKeyRef::decode(b"k\xc8\0\0\0\0\0\0\0"), None);
     assert_eq!(InternalKeyRef::decode(b"\x01\0\0\0\0\0\0"), None);
 }
 
