@@ -203,6 +203,8 @@ impl WriteBatch {
     pub(crate) fn delete_keyspace(&mut self, keyspace: u16) {
         self.start(keyspace, RANGE_DELETE, &[]);
         varint::put_slice(&mut self.encoded, &(keyspace + 1).to_be_bytes());
+        // Nothing else may be written to it by then.
+        self.keyspaces.clear();
     }
 
     /// Adds the writes of `other` behind its own.

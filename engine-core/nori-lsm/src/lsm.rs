@@ -1,7 +1,7 @@
 //! The store that callers hold.
 
 use alloc::sync::Arc;
-use core::ops::Range;
+use core::ops::{Bound, Range};
 
 use bytes::Bytes;
 use nori_env::sync::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use crate::options::Options;
 use crate::pool::Pool;
 use crate::stats::{LevelStats, Pressure, PressureLevel, Stats};
 use crate::write::count;
-use crate::{Error, LEVEL_MAX};
+use crate::{Error, LEVEL_MAX, keyspace};
 
 /// An ordered key-value store. Clones are handles on the same store; any thread may use any.
 #[derive(Debug, Clone)]
@@ -151,17 +151,19 @@ impl Lsm {
         self.engine.flush_all()
     }
 
-    /// Brings everything between `from`, included, and `to`, excluded, that was written before the
+    /// Brings everything of the default keyspace between `from`, included, and `to`, excluded, that was written before the
     /// call to the last level: what is deleted or expired is gone then, and each key takes one look
     /// to find. Does the work, or waits for those who do.
     ///
     /// # Errors
     /// Whatever failed; nothing is lost.
     pub fn compact_range(&self, from: &[u8], to: Option<&[u8]>) -> Result<(), Error> {
-        self.engine.compact(KeyRange {
-            from: Bytes::copy_from_slice(from),
-            to: to.map(Bytes::copy_from_slice),
-        })
+        let to = to.map_or(Bound::Unbounded, |to| {
+            Bound::Excluded(Bytes::copy_from_slice(to))
+        });
+        let from = Bound::Included(Bytes::copy_from_slice(from));
+        let (from, to) = keyspace::tree_range(keyspace::DEFAULT, &(from, to));
+        self.engine.compact(KeyRange { from, to: Some(to) })
     }
 
     /// Everything at or below is in tables and survives a crash without any log.

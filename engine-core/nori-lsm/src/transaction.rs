@@ -206,9 +206,16 @@ impl Transaction {
 
     /// Whether what `key` reads as comes from the transaction alone.
     fn has_set(&self, key: &[u8]) -> bool {
-        let is_set = self.own.get(key, SeqNo::MAX);
-        is_set.is_some_and(|found| found.kind != ValueKind::Merge)
-            || self.own.ranges().covering(key, SeqNo::MAX).is_some()
+        let covering = self.own.ranges().covering(key, SeqNo::MAX);
+        let mut at = SeqNo::MAX;
+        while let Some(found) = self.own.get(key, at) {
+            let is_covered = covering.is_some_and(|covering| found.seqno < covering);
+            if is_covered || found.kind != ValueKind::Merge {
+                return true;
+            }
+            at = SeqNo(found.seqno.0 - 1);
+        }
+        covering.is_some()
     }
 
     fn read_range(&mut self, range: (Bytes, Bytes)) -> Iter {
