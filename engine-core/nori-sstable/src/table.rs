@@ -245,6 +245,29 @@ impl Table {
         Ok(false)
     }
 
+    /// About how many bytes of data, as stored, lie before `user_key`: where the block begins in
+    /// which it is or would be. Reads one index partition at most.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`; nothing changed.
+    pub fn offset_of(&self, user_key: &[u8]) -> Result<u64, Error> {
+        let Some(top) = &self.top else {
+            return Ok(0);
+        };
+        let number = top
+            .search(user_key, u64::MAX)
+            .map_err(|what| self.corrupt(top.offset(), what))?;
+        let Some(partition) = top.partition(number) else {
+            return Ok(top.data_end());
+        };
+        let index = self.partition_block(partition, true)?;
+        let handle = index
+            .search_index(user_key, u64::MAX)
+            .and_then(|slot| self.child(&index, slot))
+            .map_err(|what| self.corrupt(partition.index.offset, what))?;
+        Ok(handle.map_or_else(|| top.data_end(), |handle| handle.offset))
+    }
+
     /// An iterator of its own lifetime, not yet positioned.
     #[must_use]
     pub fn iter(self: &Arc<Self>) -> TableIter {

@@ -126,6 +126,23 @@ fn cached_blocks_are_not_read_again() {
     );
 }
 
+#[test]
+fn offsets_of_keys_ascend_from_nothing_to_all_data() {
+    let (bytes, meta) = built(1, "the");
+    let table = open(&bytes, &meta).unwrap();
+    let offsets: Vec<u64> = (0..60)
+        .map(|n| table.offset_of(format!("k{n:03}").as_bytes()).unwrap())
+        .collect();
+    assert!(offsets.is_sorted());
+    assert_eq!(table.offset_of(b"a"), Ok(0));
+    assert_eq!(table.offset_of(b"z"), Ok(table.properties().data_bytes));
+    let handles = data_blocks(&table);
+    let mut distinct = offsets;
+    distinct.dedup();
+    let begins: Vec<u64> = handles.iter().map(|handle| handle.offset).collect();
+    assert_eq!(distinct, begins);
+}
+
 /// Fails every read from a given offset on with a given kind.
 #[derive(Debug)]
 struct Failing {
