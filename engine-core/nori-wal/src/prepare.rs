@@ -56,18 +56,29 @@ impl Wal {
             if core::mem::replace(&mut state.preparing, true) {
                 return Ok(false);
             }
-            state.next_number += 1;
-            state.next_number - 1
+            // What rotates or is released meanwhile gets a lower number.
+            let number = state.next_number + RESERVED;
+            state.reserved = state.next_number..number;
+            state.next_number = number + 1;
+            number
         };
         let bytes = segment_size(self.store.as_ref(), &self.options);
         let created = self.store.create(ObjectId::log(number), Some(bytes));
         let mut state = self.state.lock();
         state.preparing = false;
+        state.reserved = 0..0;
         if let Err(error) = &created {
             state.unprepared = true;
             state.events.push(Event::Unprepared(error.clone()));
         }
         let (object, stale) = (created?, false);
+        if number < state.active().number {
+            // More rotations than there were numbers.
+            drop(state);
+            self.store.delete(ObjectId::log(number))?;
+            self.store.barrier()?;
+            return Ok(false);
+        }
         state.spares.push_back(Spare { object, stale });
         state.events.push(Event::Prepared(ObjectId::log(number)));
         Ok(true)
@@ -78,6 +89,9 @@ impl Wal {
         self.options.sync.is_durable() && self.store.geometry().recycle
     }
 }
+
+/// Numbers for what happens while a segment is set aside, which takes less than a rotation.
+const RESERVED: u64 = 16;
 
 /// Bytes of a segment with an ordinary table.
 fn segment_size(store: &dyn BlockStore, options: &Options) -> u64 {

@@ -173,6 +173,7 @@ pub(crate) fn open(
         rolling: false,
         health: Health::Live,
         next_number,
+        reserved: 0..0,
         spares,
         preparing: false,
         unprepared: false,

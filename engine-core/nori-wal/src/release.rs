@@ -62,8 +62,7 @@ impl Wal {
             let keep = self.store.geometry().recycle
                 && oldest.capacity >= self.options.segment_bytes
                 && state.spares.len() < self.options.spares_max as usize;
-            let spare = keep.then_some(state.next_number);
-            state.next_number += u64::from(keep);
+            let spare = keep.then(|| state.allot());
             drop(state);
             let spare = free(self.store.as_ref(), oldest.number, spare)?;
             // Before anything fails: a spare that nobody knows of would stand before what is

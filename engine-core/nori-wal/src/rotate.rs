@@ -56,8 +56,7 @@ impl Wal {
             .as_ref()
             .map(|spare| spare.object.id().number)
             .filter(|number| *number > old.number);
-        let number = kept.unwrap_or(state.next_number);
-        state.next_number += u64::from(kept.is_none());
+        let number = kept.unwrap_or_else(|| state.allot());
         let leader = self.lead(&mut state);
         drop(state);
 

@@ -6,6 +6,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use norikv_types::Mono;
 
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub rolling: bool,
     pub health: Health,
     pub next_number: u64,
+    /// Numbers that go first: those below that of the segment which is being set aside.
+    pub reserved: Range<u64>,
     pub spares: VecDeque<Spare>,
     /// Somebody sets the next segment aside.
     pub preparing: bool,
@@ -67,6 +70,15 @@ impl State {
         self.segments
             .back()
             .expect("there is always an active segment")
+    }
+
+    /// A number for an object of the log. Objects that wait have higher ones than all that were ever
+    /// part of it: opening takes what is missing behind the lowest for lost.
+    pub(crate) fn allot(&mut self) -> u64 {
+        self.reserved.next().unwrap_or_else(|| {
+            self.next_number += 1;
+            self.next_number - 1
+        })
     }
 
     /// Whether nothing can be done for the next rotation.

@@ -79,11 +79,11 @@ fn a_log_tells_what_happened_to_it() {
     }
     wal.drain_events();
     wal.prepare().unwrap();
-    assert_eq!(wal.drain_events(), [Event::Prepared(ObjectId::log(3))]);
+    assert_eq!(wal.drain_events(), [Event::Prepared(ObjectId::log(19))]);
     wal.rotate(b"").unwrap();
     let rotated = Event::Rotated {
         from: ObjectId::log(2),
-        to: ObjectId::log(3),
+        to: ObjectId::log(19),
         base: wal.segments().last().unwrap().base,
         ready: true,
     };
@@ -95,7 +95,7 @@ fn a_log_tells_what_happened_to_it() {
         Event::Deleted(ObjectId::log(1)),
         Event::Recycled {
             from: ObjectId::log(2),
-            to: ObjectId::log(4),
+            to: ObjectId::log(20),
         },
     ];
     assert_eq!(wal.drain_events(), freed);
