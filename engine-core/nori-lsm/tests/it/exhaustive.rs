@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nori_env::BlockStore;
-use nori_lsm::{Error, Log, Lsm, Options, WriteBatch};
-use norikv_testkit::{CrashDisk, CrashFault, UnitFate, fates};
-use norikv_types::Prng;
+use nori_lsm::{
+    DEFAULT_KEYSPACE, Error, KeyspaceOptions, Log, Lsm, MergeOperator, MergeRefused, Options,
+    WriteBatch,
+};
+use norikv_testkit::{CrashDisk, CrashFault, SimEntropy, UnitFate, VirtualClock, fates};
+use norikv_types::{Prng, WallMs};
 
-use crate::support::{dump, open, tiny, work};
+use crate::support::{dump, tiny, work};
 
 type State = BTreeMap<Bytes, Bytes>;
 
@@ -20,6 +23,10 @@ type State = BTreeMap<Bytes, Bytes>;
 enum Step {
     /// A batch: keys, and values or deletions.
     Write(Vec<(&'static str, Option<String>)>),
+    /// A batch of everything that there is, in two keyspaces.
+    Batch(Vec<Op>),
+    DropSide,
+    Compact,
     Ingest(Vec<(&'static str, String)>),
     Rotate,
     /// All background work that there is.
@@ -27,6 +34,51 @@ enum Step {
     Flush,
     Reopen,
     Close,
+}
+
+/// One write of a batch; the first field says whether it goes to the other keyspace.
+#[derive(Debug, Clone)]
+enum Op {
+    Put(bool, &'static str, &'static str),
+    Delete(bool, &'static str),
+    Range(bool, &'static str, &'static str),
+    Merge(bool, &'static str, &'static str),
+    /// A value that ends; whether it has ended already.
+    Expiring(bool, &'static str, &'static str, bool),
+}
+
+/// Appends.
+#[derive(Debug)]
+struct Append;
+
+impl MergeOperator for Append {
+    fn merge(&self, _: &[u8], older: Option<&[u8]>, newer: &[u8]) -> Result<Vec<u8>, MergeRefused> {
+        Ok([older.unwrap_or_default(), newer].concat())
+    }
+}
+
+/// A key of the model.
+fn name(side: bool, key: &str) -> Bytes {
+    Bytes::from(format!("{}{key}", if side { "side:" } else { "" }))
+}
+
+fn apply(state: &mut State, op: &Op) {
+    match *op {
+        Op::Put(side, key, value) | Op::Expiring(side, key, value, false) => {
+            state.insert(name(side, key), value.into());
+        }
+        Op::Delete(side, key) | Op::Expiring(side, key, _, true) => {
+            state.remove(&name(side, key));
+        }
+        Op::Range(side, from, to) => {
+            let range = name(side, from)..name(side, to);
+            state.retain(|key, _| key.starts_with(b"side:") != side || !range.contains(key));
+        }
+        Op::Merge(side, key, operand) => {
+            let value = state.entry(name(side, key)).or_default();
+            *value = [value, operand.as_bytes()].concat().into();
+        }
+    }
 }
 
 /// What a run told its caller.
@@ -59,6 +111,8 @@ impl Script {
                     .iter()
                     .for_each(|(key, value)| set(key, value.as_ref())),
                 Step::Ingest(pairs) => pairs.iter().for_each(|(key, value)| set(key, Some(value))),
+                Step::Batch(ops) => ops.iter().for_each(|op| apply(&mut state, op)),
+                Step::DropSide => state.retain(|key, _| !key.starts_with(b"side:")),
                 _ => continue,
             }
             states.push(state);
@@ -89,7 +143,7 @@ impl Script {
         for (number, step) in (0..).zip(&self.steps) {
             let open_now = lsm.as_ref().unwrap();
             match step {
-                Step::Write(_) | Step::Ingest(_) => {
+                Step::Write(_) | Step::Ingest(_) | Step::Batch(_) | Step::DropSide => {
                     told.begun += 1;
                     again(&mut || change(open_now, step))?;
                     told.acknowledged = told.begun;
@@ -97,6 +151,7 @@ impl Script {
                 Step::Rotate => open_now.rotate(),
                 // A job that fails takes nothing with it.
                 Step::Work => drop(work(open_now)),
+                Step::Compact => drop(open_now.compact_range(b"", None)),
                 Step::Flush => again(&mut || open_now.flush())?,
                 Step::Close => again(&mut || open_now.close())?,
                 Step::Reopen => {
@@ -111,21 +166,63 @@ impl Script {
 
     /// Which of the states that the caller may expect `lsm` is in.
     fn state_of(&self, lsm: &Lsm, told: Told, context: &str) -> State {
-        let found: State = (dump(lsm, &lsm.snapshot()).unwrap()).into_iter().collect();
+        let found = everything_of(lsm).unwrap();
         let expected = &self.states[told.acknowledged..=told.begun];
         assert!(
             expected.contains(&found),
             "{context}: {found:?} where {expected:?} was told"
         );
         for (key, value) in &found {
-            assert_eq!(lsm.get(key).unwrap().as_ref(), Some(value), "{context}");
+            let got = match key.strip_prefix(b"side:") {
+                Some(key) => lsm.keyspace("side").unwrap().get(key),
+                None => lsm.get(key),
+            };
+            assert_eq!(got.unwrap().as_ref(), Some(value), "{context}");
         }
         found
     }
 }
 
+/// Both keyspaces in one snapshot.
+fn everything_of(lsm: &Lsm) -> Result<State, Error> {
+    let snapshot = lsm.snapshot();
+    let mut all: State = dump(lsm, &snapshot)?.into_iter().collect();
+    if lsm.keyspaces().iter().any(|name| **name == *"side") {
+        let mut iter = lsm.keyspace("side")?.iter(.., &snapshot);
+        while let Some((key, value)) = iter.next()? {
+            all.insert([&b"side:"[..], &key].concat().into(), value);
+        }
+    }
+    Ok(all)
+}
+
 fn change(lsm: &Lsm, step: &Step) -> Result<(), Error> {
     match step {
+        Step::Batch(ops) => {
+            let spaces = [lsm.keyspace(DEFAULT_KEYSPACE)?, lsm.keyspace("side")?];
+            let of = |side: bool| &spaces[usize::from(side)];
+            let mut batch = WriteBatch::new();
+            for op in ops {
+                match *op {
+                    Op::Put(side, key, value) => {
+                        batch.put_in(of(side), key.as_bytes(), value.as_bytes())
+                    }
+                    Op::Delete(side, key) => batch.delete_in(of(side), key.as_bytes()),
+                    Op::Range(side, from, to) => {
+                        batch.delete_range_in(of(side), from.as_bytes(), to.as_bytes())
+                    }
+                    Op::Merge(side, key, operand) => {
+                        batch.merge_in(of(side), key.as_bytes(), operand.as_bytes())
+                    }
+                    Op::Expiring(side, key, value, ended) => {
+                        let at = WallMs(if ended { 1 } else { 1_000_000 });
+                        batch.put_expiring_in(of(side), key.as_bytes(), value.as_bytes(), at)
+                    }
+                };
+            }
+            lsm.write(batch).map(drop)
+        }
+        Step::DropSide => lsm.drop_keyspace("side").map(drop),
         Step::Write(batch) => {
             let mut writes = WriteBatch::new();
             for (key, value) in batch {
@@ -147,8 +244,23 @@ fn change(lsm: &Lsm, step: &Step) -> Result<(), Error> {
     }
 }
 
+fn open(store: &Arc<dyn BlockStore>, options: Options, seed: u64) -> Result<Lsm, Error> {
+    Lsm::open_in(
+        Arc::clone(store),
+        Arc::new(VirtualClock::new(WallMs(10))),
+        Arc::new(SimEntropy::new(seed)),
+        options,
+    )
+}
+
 fn options() -> Options {
+    let appending = KeyspaceOptions {
+        merge_operator: Some(Arc::new(Append)),
+        ..KeyspaceOptions::default()
+    };
+    let keyspaces = [DEFAULT_KEYSPACE, "side"].map(|name| (name.to_owned(), appending.clone()));
     Options {
+        keyspaces: keyspaces.into(),
         memtable_bytes: 400,
         manifest_bytes: 400,
         log_segment_bytes: 1 << 10,
@@ -227,10 +339,61 @@ fn ingesting() -> Script {
     ])
 }
 
+/// Deleted ranges, operands, values that end and batches across keyspaces, through flushes,
+/// compactions and openings.
+fn everything() -> Script {
+    use Op::{Delete, Expiring, Merge, Put, Range};
+    Script::new(vec![
+        Step::Batch(vec![
+            Put(false, "a", "1"),
+            Put(true, "a", "s1"),
+            Put(true, "b", "s2"),
+        ]),
+        Step::Batch(vec![
+            Merge(false, "a", "+2"),
+            Put(false, "b", "old"),
+            Put(false, "c", "x"),
+        ]),
+        Step::Flush,
+        Step::Batch(vec![
+            Expiring(false, "b", "new", true),
+            Expiring(true, "c", "s3", false),
+        ]),
+        Step::Batch(vec![
+            Range(false, "b", "d"),
+            Merge(true, "b", "+s"),
+            Put(false, "d", "4"),
+        ]),
+        Step::Rotate,
+        Step::Work,
+        Step::Batch(vec![
+            Merge(false, "c", "m1"),
+            Merge(false, "c", "m2"),
+            Delete(true, "a"),
+        ]),
+        Step::Reopen,
+        Step::Batch(vec![
+            Merge(false, "a", "+3"),
+            Range(true, "a", "c"),
+            Put(true, "b", "s4"),
+        ]),
+        Step::Flush,
+        Step::Compact,
+        Step::DropSide,
+        Step::Batch(vec![Put(true, "a", "again"), Merge(false, "e", "only")]),
+        Step::Flush,
+        Step::Work,
+        Step::Reopen,
+        Step::Batch(vec![Range(false, "a", "z"), Put(false, "a", "last")]),
+    ])
+}
+
 /// Cuts the power at every operation of `script`; how many outcomes were checked.
 fn every_crash_point(script: &Script, unit: u32, psow: bool, recycle: bool) -> u64 {
     let whole = CrashDisk::new(unit, psow, recycle);
-    script.run(&whole, SEED, &mut Told::default(), 0).unwrap();
+    let mut told = Told::default();
+    let result = script.run(&whole, SEED, &mut told, 0);
+    result.unwrap_or_else(|error| panic!("after change {}: {error}", told.acknowledged));
     let mut checked = 0;
     for op in 0..whole.ops() {
         let disk = CrashDisk::new(unit, psow, recycle);
@@ -277,7 +440,7 @@ fn recover(
         reopen(&calm.crash_as(&lost), 101).unwrap_or_else(|error| panic!("{context}: {error}"));
     let mut expected = state.clone();
     expected.insert("after".into(), "the crash".into());
-    let found: State = dump(&lsm, &lsm.snapshot()).unwrap().into_iter().collect();
+    let found = everything_of(&lsm).unwrap();
     assert_eq!(found, expected, "{context}: and again");
     drop(lsm);
     if !deep {
@@ -294,7 +457,7 @@ fn recover(
             let context = format!("{context}, opening cut at {again} {fates:?}");
             let lsm = reopen(&second.crash_as(fates), 102);
             let lsm = lsm.unwrap_or_else(|error| panic!("{context}: {error}"));
-            let found: State = dump(&lsm, &lsm.snapshot()).unwrap().into_iter().collect();
+            let found = everything_of(&lsm).unwrap();
             assert_eq!(found, state, "{context}");
         }
     }
@@ -319,6 +482,11 @@ fn a_run_with_compactions_and_manifests_survives_every_crash_point() {
 }
 
 #[test]
+fn deleted_ranges_operands_values_that_end_and_keyspaces_survive_every_crash_point() {
+    everywhere(&everything());
+}
+
+#[test]
 fn an_ingestion_survives_every_crash_point_whole_or_not_at_all() {
     everywhere(&ingesting());
 }
@@ -330,6 +498,7 @@ fn no_space_at_any_operation_loses_nothing_and_the_store_goes_on() {
         (long(), false),
         (long(), true),
         (ingesting(), true),
+        (everything(), true),
     ] {
         let whole = CrashDisk::new(512, true, recycle);
         script.run(&whole, SEED, &mut Told::default(), 0).unwrap();
@@ -360,6 +529,7 @@ fn a_failed_sync_at_any_operation_loses_nothing_acknowledged_and_what_opening_sh
         (long(), false),
         (long(), true),
         (ingesting(), true),
+        (everything(), true),
     ] {
         let whole = CrashDisk::new(512, true, recycle);
         script.run(&whole, SEED, &mut Told::default(), 0).unwrap();
@@ -389,7 +559,7 @@ fn a_failed_sync_at_any_operation_loses_nothing_acknowledged_and_what_opening_sh
             let store: Arc<dyn BlockStore> = Arc::new(cached.crash_as(&lost));
             let lsm = open(&store, options(), 101);
             let lsm = lsm.unwrap_or_else(|error| panic!("{context}, then a crash: {error}"));
-            let found: State = dump(&lsm, &lsm.snapshot()).unwrap().into_iter().collect();
+            let found = everything_of(&lsm).unwrap();
             assert_eq!(found, state, "{context}, then a crash");
         }
         assert!(met > 5, "{met}");
