@@ -23,6 +23,7 @@ use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::options::{OpenMode, Options};
 use crate::reconcile::{By, Reconcile};
+use crate::scrub::Scrub;
 use crate::stats::Counters;
 use crate::table_file::{Garbage, TableFile};
 use crate::version_edit::VersionEdit;
@@ -66,6 +67,7 @@ pub(crate) struct Engine {
     pub(crate) work: Arc<Park>,
     pub(crate) waiting: AtomicU64,
     pub(crate) counters: Counters,
+    pub(crate) scrub: Scrub,
 }
 
 /// A change of the live tables.

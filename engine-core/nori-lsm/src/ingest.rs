@@ -111,6 +111,8 @@ impl Ingestion {
             if tables.is_empty()
                 || engine.install_if(install, |now| is_newest(now, &tables, seqno))?
             {
+                // What reads one state and writes because of it sees by the seqno that there is another.
+                let _later = engine.reserve_seqno();
                 // They are the store's now.
                 self.out = RunWriter::new(0);
                 return Ok(seqno);

@@ -48,6 +48,8 @@ pub enum JobKind {
     /// Syncs the log, as the timer behind [`SyncPolicy::Interval`](crate::SyncPolicy::Interval), or
     /// sets the next segment of it aside.
     Sync,
+    /// Reads a piece of a table to see whether it is whole.
+    Scrub,
 }
 
 /// Jobs under way and what they have reserved.
@@ -58,6 +60,7 @@ pub(crate) struct Jobs {
     flushing: bool,
     collecting: bool,
     syncing: bool,
+    scrubbing: bool,
     /// A job failed: what it left behind is deleted before anything is tried again, or one that
     /// fails again and again would fill the disk, and a full disk would stay full.
     collect_first: bool,
@@ -88,6 +91,7 @@ enum Work {
     Compaction(Compaction),
     Collect(Collect),
     Sync,
+    Scrub,
 }
 
 /// What came of looking for work.
@@ -165,6 +169,7 @@ impl Slot {
             Work::Compaction(compaction) => compaction.step(engine, budget),
             Work::Collect(collect) => collect.step(engine),
             Work::Sync => engine.do_log_work().map(|()| true),
+            Work::Scrub => engine.scrub_piece().map(|()| true),
         };
         match stepped {
             Ok(false) => Ok(JobState::More),
@@ -195,6 +200,11 @@ impl Slot {
             // The log knows by itself what a failed sync means.
             Work::Sync => {
                 jobs.syncing = false;
+                return;
+            }
+            // It goes on with what comes next.
+            Work::Scrub => {
+                jobs.scrubbing = false;
                 return;
             }
         }
@@ -243,7 +253,7 @@ impl Work {
             Self::Flush(flush) => flush.outputs(),
             Self::Compaction(compaction) => compaction.outputs(),
             Self::Collect(collect) => collect.rest(),
-            Self::Sync => return,
+            Self::Sync | Self::Scrub => return,
         };
         if !engine.is_failed() {
             engine.garbage.add(&numbers);
@@ -255,7 +265,9 @@ impl Work {
 pub(crate) fn next_due(engine: &Engine) -> Option<Mono> {
     let jobs = engine.jobs.lock();
     let retry = (jobs.failures > 0 && !engine.is_failed()).then_some(jobs.retry_at);
-    retry.into_iter().chain(engine.next_log_work()).min()
+    let scrub = engine.next_scrub().filter(|_| !jobs.scrubbing);
+    let due = retry.into_iter().chain(engine.next_log_work());
+    due.chain(scrub).min()
 }
 
 /// The next job, as a handle for the caller.
@@ -295,11 +307,19 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
         _ => match jobs.picking.pick(&view.levels, &engine.options) {
             Some(compaction) => (JobKind::Compaction, Work::Compaction(compaction)),
             None if can_collect => jobs.collect(engine),
+            None if !urgent && !jobs.scrubbing && is_due(engine.next_scrub(), engine) => {
+                jobs.scrubbing = true;
+                (JobKind::Scrub, Work::Scrub)
+            }
             None if jobs.running.is_empty() => return Reserved::Nothing,
             None => return Reserved::ByOthers,
         },
     };
     Reserved::Work(jobs.slot(kind, work))
+}
+
+fn is_due(at: Option<Mono>, engine: &Engine) -> bool {
+    at.is_some_and(|at| at <= engine.clock.now())
 }
 
 /// Asks for `wanted` to be compacted.

@@ -22,6 +22,7 @@ use crate::levels::Levels;
 use crate::manifest::{self, Manifest};
 use crate::memtable::Memtable;
 use crate::options::{Log, OpenMode, Options};
+use crate::scrub::Scrub;
 use crate::stats::Counters;
 use crate::table_file::{Garbage, TableFile};
 use crate::view::View;
@@ -154,6 +155,7 @@ pub(crate) fn open(
         work,
         waiting: AtomicU64::new(0),
         counters: Counters::default(),
+        scrub: Scrub::default(),
     }))
 }
 

@@ -65,6 +65,8 @@ pub struct Options {
     /// Threads for background work, where the store starts its own: with `Lsm::open`. With none,
     /// writers do it when they have to.
     pub threads: u32,
+    /// Bytes of live tables that a job of the lowest priority reads a second to find damage; 0: none.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// What a store is opened for.
@@ -161,6 +163,7 @@ impl Default for Options {
             expiry: Expiry::Wall,
             owner: None,
             threads: 2,
+            scrub_bytes_per_second: 0,
         }
     }
 }

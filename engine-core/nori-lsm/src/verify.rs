@@ -275,7 +275,7 @@ impl<'a> Walk<'a> {
 
 impl Finding {
     /// The damage that `error` tells of, on `object` unless it names another.
-    fn of(object: ObjectId, error: Error) -> Result<Self, Error> {
+    pub(crate) fn of(object: ObjectId, error: Error) -> Result<Self, Error> {
         let (object, start, end) = match &error {
             Error::Corrupt { object, offset, .. }
             | Error::Table(nori_sstable::Error::Corrupt { object, offset, .. }) => {

@@ -1,13 +1,15 @@
 //! Looking whether everything is what was written.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectId, ObjectKind};
+use nori_env::{BlockStore, Clock, IoErrorKind, IoOp, ObjectId, ObjectKind};
 use nori_lsm::{
-    Backups, Error, Log, Lsm, ManifestContent, Options, Verified, inspect_manifest, verify_store,
+    Backups, Error, JobKind, JobState, Log, Lsm, ManifestContent, Options, Verified,
+    inspect_manifest, verify_store,
 };
-use norikv_testkit::{DiskOptions, FailPoint, SimDisk, SimEntropy};
-use norikv_types::Prng;
+use norikv_testkit::{DiskOptions, FailPoint, SimDisk, SimEntropy, VirtualClock};
+use norikv_types::{Prng, WallMs};
 
 use crate::support::{open, tiny, work};
 
@@ -209,6 +211,65 @@ fn a_manifest_is_taken_apart_byte_by_byte_whole_or_damaged() {
         );
         assert!(sim.flip_bit(id, byte * 8));
     }
+}
+
+#[test]
+fn the_scrub_finds_damage_keeps_to_its_rate_and_yields_to_other_work() {
+    let sim = SimDisk::new(DiskOptions {
+        recycle: false,
+        ..DiskOptions::default()
+    });
+    let store: Arc<dyn BlockStore> = Arc::new(sim.clone());
+    let clock = Arc::new(VirtualClock::new(WallMs(0)));
+    let options = Options {
+        scrub_bytes_per_second: 256 << 10,
+        ..own(&store)
+    };
+    let entropy = Arc::new(SimEntropy::new(1));
+    let lsm = Lsm::open_in(Arc::clone(&store), clock.clone(), entropy, options).unwrap();
+    assert_eq!(lsm.next_due(), None, "there is nothing to read");
+    for number in 0..80_u32 {
+        lsm.put(&number.to_be_bytes(), &[7; 30]).unwrap();
+    }
+    lsm.flush().unwrap();
+    // Other work first; then one piece, here a whole table, a second.
+    let mut kinds = Vec::new();
+    while let Some(mut job) = lsm.next_job() {
+        kinds.push(job.kind());
+        while job.step(1 << 20).unwrap() == JobState::More {}
+    }
+    let scrubs = kinds.iter().filter(|kind| **kind == JobKind::Scrub).count();
+    assert_eq!(
+        (kinds.last(), scrubs),
+        (Some(&JobKind::Scrub), 1),
+        "{kinds:?}"
+    );
+    let levels = lsm.stats().levels;
+    let tables: u32 = levels.iter().map(|level| level.tables).sum();
+    assert_eq!(lsm.scrubbed().tables, 1);
+    let due = lsm.next_due().unwrap();
+    let pass = |passes| {
+        while lsm.scrubbed().passes < passes {
+            assert!(lsm.next_job().is_none(), "not before it is due");
+            clock.advance(Duration::from_secs(1));
+            let mut job = lsm.next_job().unwrap();
+            assert_eq!(job.kind(), JobKind::Scrub);
+            assert_eq!(job.step(1).unwrap(), JobState::Done);
+        }
+    };
+    assert_eq!(due.since(clock.now()), Duration::from_secs(1));
+    pass(1);
+    assert_eq!(lsm.scrubbed().findings, []);
+    assert!(lsm.scrubbed().tables > u64::from(tables));
+
+    let live = listed(&store, ObjectKind::Table);
+    let damaged = live[live.len() / 2];
+    assert!(sim.flip_bit(damaged, 8 * 20));
+    pass(4);
+    let findings = lsm.scrubbed().findings;
+    let objects: Vec<_> = findings.iter().map(|finding| finding.object).collect();
+    assert_eq!(objects, [damaged], "told once");
+    assert!(lsm.settle().is_ok(), "it is nobody's failure");
 }
 
 #[test]

@@ -307,7 +307,9 @@ impl World<'_> {
                 match job.kind() {
                     nori_lsm::JobKind::Flush => self.counters.flushes += 1,
                     nori_lsm::JobKind::Compaction => self.counters.compactions += 1,
-                    nori_lsm::JobKind::Collect | nori_lsm::JobKind::Sync => {}
+                    nori_lsm::JobKind::Collect
+                    | nori_lsm::JobKind::Sync
+                    | nori_lsm::JobKind::Scrub => {}
                 }
                 Ok(())
             }
