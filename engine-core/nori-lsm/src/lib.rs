@@ -54,6 +54,7 @@ mod rules;
 mod run_writer;
 mod scrub;
 mod shape;
+mod size;
 mod snapshot;
 mod source;
 mod space;

@@ -10,7 +10,7 @@ use nori_lsm::{Error, KEY_BYTES_MAX, Log, Lsm, Options};
 use norikv_testkit::{DiskOptions, FailPoint, SimDisk};
 use norikv_types::Prng;
 
-use crate::support::{dump, mem, open, tiny, work};
+use crate::support::{dump, mem, open, small, tiny, work};
 
 fn own(store: &Arc<dyn BlockStore>) -> Options {
     tiny(Log::Own(Arc::clone(store)))
@@ -275,4 +275,29 @@ fn an_ingestion_without_room_or_whose_sync_fails_changes_nothing_else() {
         }
     }
     assert!(failed > 20, "{failed} ingestions failed");
+}
+
+#[test]
+fn the_size_of_a_range_is_about_that_of_its_tables_share() {
+    let lsm = open(&mem(), small(Log::External), 1).unwrap();
+    let key = |number| Bytes::from(key(number));
+    let mut ingestion = lsm.ingest().unwrap();
+    for number in 0..2_000_u32 {
+        let value = number.to_be_bytes().repeat(10);
+        ingestion.put(&key(number), &value).unwrap();
+    }
+    assert_eq!(lsm.approximate_size(..).unwrap(), 0);
+    ingestion.finish().unwrap();
+    work(&lsm).unwrap();
+    let all = lsm.approximate_size(..).unwrap();
+    let levels = lsm.stats().levels;
+    assert_eq!(all, levels.iter().map(|level| level.bytes).sum::<u64>());
+    let share = |from, to| {
+        let range = key(from)..key(to);
+        lsm.approximate_size(range).unwrap() * 100 / all
+    };
+    assert!((20..=30).contains(&share(500, 1_000)));
+    assert!((45..=55).contains(&share(0, 1_000)));
+    assert!(share(700, 701) <= 5);
+    assert_eq!((share(3_000, 4_000), share(1_000, 1_000)), (0, 0));
 }
