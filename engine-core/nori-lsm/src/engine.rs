@@ -68,6 +68,8 @@ pub(crate) struct Engine {
     pub(crate) waiting: AtomicU64,
     pub(crate) counters: Counters,
     pub(crate) scrub: Scrub,
+    /// What writers owe for being fast, and have not paid.
+    pub(crate) owed_nanos: AtomicU64,
 }
 
 /// A change of the live tables.

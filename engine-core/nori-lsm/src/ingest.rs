@@ -96,7 +96,7 @@ impl Ingestion {
     /// failed. Nothing is ingested, unless the kind is `SyncFailed`; then the next open tells.
     pub fn finish(mut self) -> Result<SeqNo, Error> {
         let engine = Arc::clone(&self.lsm.engine);
-        engine.make_room()?;
+        engine.make_room(0)?;
         let mut tables = self.out.finish(&engine)?;
         for _ in 0..TRIES {
             let Place { seqno, newest } = self.place;

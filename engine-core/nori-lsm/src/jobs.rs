@@ -110,6 +110,8 @@ pub(crate) enum Helped {
     Stepped(Result<(), Error>),
     /// All are being stepped right now, or have ended.
     Busy,
+    /// There is none.
+    Nothing,
 }
 
 impl Job {
@@ -331,6 +333,7 @@ pub(crate) fn want(engine: &Engine, wanted: Wanted) {
 /// Steps the oldest job that its holder is not stepping.
 pub(crate) fn step_any(engine: &Engine, budget: u64) -> Helped {
     let slots: Vec<_> = engine.jobs.lock().running.values().cloned().collect();
+    let is_empty = slots.is_empty();
     for slot in slots {
         if let Some(mut state) = slot.state.try_lock() {
             let stepped = slot.step_locked(engine, &mut state, budget);
@@ -339,5 +342,8 @@ pub(crate) fn step_any(engine: &Engine, budget: u64) -> Helped {
             return Helped::Stepped(stepped.map(|_| ()));
         }
     }
-    Helped::Busy
+    match is_empty {
+        true => Helped::Nothing,
+        false => Helped::Busy,
+    }
 }

@@ -16,6 +16,7 @@ use norikv_types::{Mutant, breaks};
 
 use crate::guards::{self, KeyRange, Slots};
 use crate::heat::HeatMap;
+use crate::shape;
 use crate::table_file::TableFile;
 use crate::version_edit::{LiveSet, LiveTable, VersionEdit};
 use crate::{Damage, Error, LANES_MAX, LEVEL_COUNT, LEVEL_MAX};
@@ -27,6 +28,8 @@ pub(crate) struct Levels {
     pub(crate) generation: u64,
     /// Level 0, the newest run first.
     pub(crate) fresh: Vec<Arc<Run>>,
+    /// The most runs of level 0 that lie over one slot of the last level.
+    pub(crate) fresh_depth: u32,
     /// Levels 1 and up, each with lane 0 first.
     sorted: [Vec<Arc<Run>>; LEVEL_COUNT - 1],
     guards: Arc<BTreeMap<Bytes, u8>>,
@@ -111,6 +114,7 @@ impl Levels {
         Self {
             generation: 0,
             fresh: Vec::new(),
+            fresh_depth: 0,
             sorted: core::array::from_fn(|_| Vec::new()),
             guards: Arc::default(),
             slots,
@@ -192,6 +196,8 @@ impl Levels {
                 .collect();
         }
         next.set_guards(&edit.guards);
+        let fresh = shape::cells(&next, 0, next.slots(LEVEL_MAX));
+        next.fresh_depth = count(fresh.iter().map(|cell| cell.runs).max().unwrap_or(0));
         next
     }
 
@@ -343,6 +349,10 @@ impl Levels {
                 table.is_some_and(|table| !inputs.contains(&table.number))
             })
     }
+}
+
+fn count(runs: u64) -> u32 {
+    u32::try_from(runs).unwrap_or(u32::MAX)
 }
 
 fn lane_index(lane: u64) -> usize {

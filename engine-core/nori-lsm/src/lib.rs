@@ -46,6 +46,7 @@ mod options;
 mod picking;
 #[cfg(feature = "std")]
 mod pool;
+mod pressure;
 mod range_set;
 mod reconcile;
 mod replace;
@@ -88,7 +89,8 @@ pub use resolve::Versioned;
 pub use rules::KeyspaceOptions;
 pub use scrub::Scrubbed;
 pub use snapshot::Snapshot;
-pub use stats::{LevelStats, Pressure, PressureLevel, Stats};
+pub use pressure::{Pressure, PressureLevel};
+pub use stats::{LevelStats, Stats};
 pub use transaction::Transaction;
 pub use transfer::Progress;
 pub use verify::{Finding, Verified, verify_store};

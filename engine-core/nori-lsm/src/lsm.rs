@@ -21,7 +21,8 @@ use crate::options::OpenMode;
 use crate::options::Options;
 #[cfg(feature = "std")]
 use crate::pool::Pool;
-use crate::stats::{LevelStats, Pressure, PressureLevel, Stats};
+use crate::pressure::{Pressure, PressureLevel};
+use crate::stats::{LevelStats, Stats};
 use crate::write::count;
 use crate::{Error, LEVEL_MAX, keyspace};
 
@@ -96,7 +97,7 @@ impl Lsm {
     /// or may not be written; after `NoSpace` the store goes on once there is room. Any other: background
     /// work that had to come first failed, and nothing was written.
     pub fn write(&self, batch: WriteBatch) -> Result<SeqNo, Error> {
-        self.engine.make_room()?;
+        self.engine.make_room(batch.bytes())?;
         self.engine.write(batch)
     }
 
@@ -218,12 +219,7 @@ impl Lsm {
     /// How far the store is behind with its background work.
     #[must_use]
     pub fn pressure(&self) -> Pressure {
-        let view = self.engine.view();
-        Pressure {
-            level: self.engine.pressure_of(&view),
-            memtables_waiting: count(view.waiting.len()),
-            fresh_runs: count(view.levels.fresh.len()),
-        }
+        self.engine.pressure_of(&self.engine.view())
     }
 
     /// Figures about the store.
@@ -252,6 +248,7 @@ impl Lsm {
             compaction_bytes: load(&counters.compaction_bytes),
             failures: load(&counters.failures),
             stalls: load(&counters.stalls),
+            delays: load(&counters.delays),
         }
     }
 

@@ -156,6 +156,7 @@ pub(crate) fn open(
         waiting: AtomicU64::new(0),
         counters: Counters::default(),
         scrub: Scrub::default(),
+        owed_nanos: AtomicU64::new(0),
     }))
 }
 

@@ -32,8 +32,10 @@ pub struct Stats {
     pub compaction_bytes: u64,
     /// Jobs that failed and were or will be tried again.
     pub failures: u64,
-    /// Writes that had to wait for background work.
+    /// Writes that had to wait for background work, or do it.
     pub stalls: u64,
+    /// Times that writes were slowed down, so as not to stall.
+    pub delays: u64,
 }
 
 /// Figures about one level.
@@ -47,28 +49,6 @@ pub struct LevelStats {
     pub bytes: u64,
 }
 
-/// How far the store is behind with its background work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pressure {
-    /// What it means for writes.
-    pub level: PressureLevel,
-    /// Rotated memtables that wait for their flush.
-    pub memtables_waiting: u32,
-    /// Runs of level 0.
-    pub fresh_runs: u32,
-}
-
-/// What background work that is behind means for writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PressureLevel {
-    /// Nothing.
-    Free,
-    /// They should slow down, or they will stall.
-    High,
-    /// They stall.
-    Stalled,
-}
-
 /// What is counted as it happens.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -80,6 +60,7 @@ pub(crate) struct Counters {
     pub(crate) compaction_bytes: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) stalls: AtomicU64,
+    pub(crate) delays: AtomicU64,
 }
 
 impl Counters {

@@ -19,7 +19,6 @@ use crate::engine::Engine;
 use crate::guards::KeyRange;
 use crate::jobs::{self, Helped, JobState, Reserved};
 use crate::picking::Wanted;
-use crate::stats::PressureLevel;
 use crate::view::{OWN_SEQNO_MIN, View};
 
 /// Numbers batches.
@@ -177,32 +176,6 @@ impl Engine {
         Ok(staging.last)
     }
 
-    /// How far `view` is behind.
-    pub(crate) fn pressure_of(&self, view: &View) -> PressureLevel {
-        let waiting = count(view.waiting.len());
-        let runs = count(view.levels.fresh.len());
-        let options = &self.options;
-        let runs_high = options.fresh_runs_min.midpoint(options.fresh_runs_max);
-        if waiting >= options.memtables_waiting_max || runs >= options.fresh_runs_max {
-            PressureLevel::Stalled
-        } else if runs > runs_high || waiting + 1 >= options.memtables_waiting_max.max(2) {
-            PressureLevel::High
-        } else {
-            PressureLevel::Free
-        }
-    }
-
-    /// Waits until writes need not stall.
-    pub(crate) fn make_room(self: &Arc<Self>) -> Result<(), Error> {
-        self.check_writable()?;
-        let has_room = |view: &View| self.pressure_of(view) < PressureLevel::Stalled;
-        if has_room(&self.view()) {
-            return Ok(());
-        }
-        self.counters.stalls.fetch_add(1, Ordering::Relaxed);
-        self.work_until(has_room)
-    }
-
     /// Does background work, or waits for others who do it, until there is none.
     pub(crate) fn settle(self: &Arc<Self>) -> Result<(), Error> {
         match self.work_until(|_| false) {
@@ -257,7 +230,7 @@ impl Engine {
             match help() {
                 Helped::Stepped(stepped) => stepped?,
                 // Where there is no other thread there is nothing to wait for: look again.
-                Helped::Busy => {
+                Helped::Busy | Helped::Nothing => {
                     let step = &mut || matches!(help(), Helped::Stepped(Ok(())));
                     self.park.wait(ticket, None, step);
                 }
@@ -279,10 +252,10 @@ impl Staging {
 }
 
 /// Someone waits for jobs.
-struct Waiting<'a>(&'a Engine);
+pub(crate) struct Waiting<'a>(&'a Engine);
 
 impl<'a> Waiting<'a> {
-    fn new(engine: &'a Engine) -> Self {
+    pub(crate) fn new(engine: &'a Engine) -> Self {
         engine.waiting.fetch_add(1, Ordering::SeqCst);
         Self(engine)
     }
