@@ -200,7 +200,7 @@ impl Lsm {
             return self.write(batch);
         }
         let engine = &self.engine;
-        engine.make_room()?;
+        engine.make_room(batch.bytes())?;
         // Whatever needs tables is looked at here, where it holds up nobody.
         let now = Snapshot {
             now: snapshot.now,

@@ -103,7 +103,10 @@ impl Compaction {
             written: Some((level, self.plan.range.clone())),
             flushed: None,
         })?;
-        engine.counters.compacted(bytes, is_move);
+        engine.counters.compacted(level, bytes, is_move);
+        for (from, table) in self.plan.inputs.iter().filter(|_| !is_move) {
+            engine.counters.merged(*from, table.meta().size);
+        }
         Ok(true)
     }
 

@@ -45,6 +45,9 @@ struct Counted {
 #[derive(Debug, Default)]
 struct Sampler {
     reads: AtomicU64,
+    /// Look-ups that were chosen, and the runs over their keys.
+    gets: AtomicU64,
+    runs: AtomicU64,
 }
 
 impl HeatMap {
@@ -76,8 +79,12 @@ impl HeatMap {
     }
 
     /// A look-up of `key` got as far as the tables.
-    pub(crate) fn note_get(&self, key: &[u8]) {
+    pub(crate) fn note_get(&self, key: &[u8], runs: impl FnOnce() -> usize) {
         if self.is_chosen() {
+            self.sampler.gets.fetch_add(1, Ordering::Relaxed);
+            self.sampler
+                .runs
+                .fetch_add(runs() as u64, Ordering::Relaxed);
             let counted = &self.heat[self.slots.of(key)];
             counted.gets.fetch_add(SAMPLED_ONE_IN, Ordering::Relaxed);
         }
@@ -89,6 +96,12 @@ impl HeatMap {
             let counted = &self.heat[self.slots.of(key)];
             counted.scans.fetch_add(SAMPLED_ONE_IN, Ordering::Relaxed);
         }
+    }
+
+    /// Look-ups that were counted, and the runs over their keys.
+    pub(crate) fn sampled(&self) -> (u64, u64) {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (load(&self.sampler.gets), load(&self.sampler.runs))
     }
 
     fn is_chosen(&self) -> bool {

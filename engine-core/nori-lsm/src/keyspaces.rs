@@ -106,7 +106,7 @@ impl Engine {
     fn write_drop(self: &Arc<Self>, id: u16) -> Result<(), Error> {
         let mut batch = WriteBatch::new();
         batch.delete_keyspace(id);
-        self.make_room()?;
+        self.make_room(0)?;
         self.write(batch)?;
         let mut manifest = self.manifest.lock();
         if !manifest.live().keyspaces.contains_key(&id) {

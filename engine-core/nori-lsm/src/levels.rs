@@ -306,7 +306,12 @@ impl Levels {
         key: &[u8],
         mut visit: impl FnMut(&TableFile) -> Result<bool, Error>,
     ) -> Result<(), Error> {
-        self.heat.note_get(key);
+        let over = || {
+            self.runs()
+                .filter(|run| run.table_of(key).is_some())
+                .count()
+        };
+        self.heat.note_get(key, over);
         let searched = match breaks(Mutant::LowerLevelsNotSearched) {
             true => self.fresh.len() + 1,
             false => usize::MAX,

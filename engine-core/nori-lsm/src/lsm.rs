@@ -227,13 +227,20 @@ impl Lsm {
     pub fn stats(&self) -> Stats {
         let flushed_seqno = self.flushed_seqno();
         let view = self.engine.view();
+        let counters = &self.engine.counters;
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let levels = (0..=LEVEL_MAX).map(|level| LevelStats {
             runs: count(view.levels.lanes(level).len()),
             tables: count(view.levels.tables(level).count()),
             bytes: view.levels.bytes(level),
+            slots: match level {
+                0 => 1,
+                _ => count(view.levels.slots(level).len()),
+            },
+            written_bytes: load(&counters.written_bytes[usize::from(level)]),
+            read_bytes: load(&counters.read_bytes[usize::from(level)]),
         });
-        let counters = &self.engine.counters;
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (sampled_gets, sampled_runs) = view.levels.heat.sampled();
         Stats {
             levels: levels.collect(),
             memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
@@ -246,6 +253,8 @@ impl Lsm {
             user_bytes: load(&counters.user_bytes),
             flush_bytes: load(&counters.flush_bytes),
             compaction_bytes: load(&counters.compaction_bytes),
+            sampled_gets,
+            sampled_runs,
             failures: load(&counters.failures),
             stalls: load(&counters.stalls),
             delays: load(&counters.delays),

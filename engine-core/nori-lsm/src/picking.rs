@@ -198,11 +198,17 @@ impl Picking {
             let slots = levels.slots(output);
             for slot in slots.of_range(&range) {
                 let slot = slots.range(slot..slot + 1);
-                let comes = above.iter().any(|table| slot.touches(table.meta()));
-                let lanes = levels.lanes(output);
-                let lanes = lanes.iter().filter(|lane| !lane.touching(&slot).is_empty());
-                if comes && lanes.count() as u64 >= shape::lanes_max(levels, options, output, &slot)
-                {
+                let bytes = |tables: &[Arc<TableFile>]| -> u64 {
+                    let touching = tables.iter().filter(|table| slot.touches(table.meta()));
+                    touching.map(|table| table.meta().size).sum()
+                };
+                let comes = bytes(&above);
+                let lanes = levels.lanes(output).iter();
+                let lanes: Vec<_> = lanes.map(|lane| bytes(lane.touching(&slot))).collect();
+                let filled = lanes.iter().filter(|bytes| **bytes > 0).count() as u64;
+                let there = lanes.into_iter().sum();
+                let most = shape::lanes_max(levels, options, output, &slot, comes, there);
+                if comes > 0 && filled >= most {
                     merged.extend(levels.touching(output, &slot).cloned());
                 }
             }
@@ -344,16 +350,16 @@ fn level_due(
         range: slots.range(slot..slot + 1),
         folds,
     };
-    let ratio = u64::from(options.level_ratio);
     for (slot, cell) in above.iter().enumerate().filter(|(_, cell)| cell.runs > 1) {
         let range = slots.range(slot..slot + 1);
-        let most = shape::lanes_max(levels, options, level, &range);
-        let tiered = matches!(options.compaction, Style::Tiered { .. });
-        let is_much = tiered || cell.bytes.saturating_mul(ratio) >= below[slot].bytes;
-        if cell.runs >= most && most > 1 && is_much && !is_last {
-            due.push(candidate(slot, DUE + cell.runs, false));
-        } else if cell.runs > most || (is_last && cell.runs >= most) {
-            due.push(candidate(slot, DUE, true));
+        let most = shape::lanes_max(levels, options, level, &range, 0, 0);
+        match options.compaction {
+            Style::Tiered { .. } if cell.runs >= most => {
+                due.push(candidate(slot, DUE + cell.runs, is_last));
+            }
+            Style::Adaptive if !is_last && !shape::is_worth_folding(levels, &range, *cell) => {}
+            Style::Tiered { .. } => {}
+            _ => due.push(candidate(slot, DUE, true)),
         }
     }
     if is_last {

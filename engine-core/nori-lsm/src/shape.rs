@@ -4,12 +4,13 @@
 //! below, times its lanes. Levels that would be smaller than `level_base_bytes` stay empty: level 0
 //! goes straight to the first that is not, the *base*.
 //!
-//! **The cost model.** With K lanes in a slot every byte that comes to it is rewritten about F / K
-//! times on its way down, where F is the fan: how many bytes below meet one from above. And every
-//! read has K places to look. So the cost of K is `written × F / K + K × (gets × GET + scans ×
-//! SCAN)`, all in bytes, and the least is at `K = √(written × F / (gets × GET + scans × SCAN))`.
-//! GET is what one more place costs a look-up: its filter, and in one of a hundred cases a block.
-//! SCAN is a block.
+//! **The cost model.** If a slot is merged whenever it has K runs, each byte that comes to it is
+//! rewritten about F / K times on its way down, where F is the fan: how many bytes below meet one
+//! of a run. And a read finds (K - 1) / 2 runs more on average than if there were one. So K costs
+//! `written × F / K + (gets × GET + scans × SCAN) × (K - 1) / 2`, all in bytes, which is least at
+//! `K = √(2 × written × F / (gets × GET + scans × SCAN))`. GET is what a run more costs a look-up:
+//! its filter, and in one of a hundred cases a block. SCAN is the search for a first block, most of
+//! which are in the cache.
 
 use alloc::vec::Vec;
 
@@ -69,6 +70,7 @@ impl Shape {
 
 /// `target` for each lane, weighted by what lies below.
 fn budget(levels: &Levels, options: &Options, level: u8, target: u64, last: u64) -> u64 {
+    let ratio = u64::from(options.level_ratio);
     if !matches!(options.compaction, Compaction::Adaptive) {
         return match options.compaction {
             Compaction::Tiered { .. } => target.saturating_mul(LANES_MAX),
@@ -80,29 +82,42 @@ fn budget(levels: &Levels, options: &Options, level: u8, target: u64, last: u64)
     let mut sum = 0_u128;
     for (slot, cell) in below.iter().enumerate() {
         let range = slots.range(slot..slot + 1);
-        let lanes = lanes_max(levels, options, level, &range);
+        let lanes = lanes(
+            &heat(levels, &range),
+            ratio,
+            (ratio * SPACE_PERCENT / 100).max(1),
+        );
         sum += u128::from(lanes) * u128::from(cell.bytes);
     }
     let budget = u128::from(target) * sum / u128::from(last.max(1));
     u64::try_from(budget).unwrap_or(u64::MAX).max(target)
 }
 
-/// Lanes that `range` of `level`, which is not level 0, may have.
-pub(crate) fn lanes_max(levels: &Levels, options: &Options, level: u8, range: &KeyRange) -> u64 {
+/// Lanes that `range` of `level`, which is not level 0, may have when `comes` bytes come to it and
+/// `there` bytes are there.
+pub(crate) fn lanes_max(
+    levels: &Levels,
+    options: &Options,
+    level: u8,
+    range: &KeyRange,
+    comes: u64,
+    there: u64,
+) -> u64 {
     let ratio = u64::from(options.level_ratio);
     match options.compaction {
         Compaction::Leveled | Compaction::Fifo { .. } => 1,
         Compaction::Tiered { last } if level < LEVEL_MAX || last => ratio.clamp(2, LANES_MAX),
         Compaction::Adaptive if level < LEVEL_MAX => {
-            let space = match level + 1 == LEVEL_MAX {
-                // The lanes above the last level are what space is lost to.
-                true => (ratio * SPACE_PERCENT / 100).max(1),
-                false => LANES_MAX,
-            };
-            lanes(&heat(levels, range), ratio, space.min(LANES_MAX))
+            lanes(&heat(levels, range), there / comes.max(1), LANES_MAX)
         }
         Compaction::Tiered { .. } | Compaction::Adaptive => 1,
     }
+}
+
+/// Whether the lanes of `cell` in `range` cost readers more than it takes to merge them.
+pub(crate) fn is_worth_folding(levels: &Levels, range: &KeyRange, cell: Cell) -> bool {
+    let runs = cell.runs.saturating_sub(1);
+    reading(&heat(levels, range)).saturating_mul(runs) > cell.bytes.saturating_mul(FOLDING_PAYS)
 }
 
 /// Runs of level 0 at which a slot below it, of `range`, takes them in: `fresh` meets `below`.
@@ -123,17 +138,21 @@ pub(crate) fn fresh_max(
     let most = most
         .min(below.saturating_mul(SPACE_PERCENT) / 100 / run)
         .max(least);
-    lanes(&heat(levels, range), below / run, most)
+    lanes(&heat(levels, range), below / run, most).max(least.div_ceil(2))
 }
 
 /// The K of the cost model.
 fn lanes(heat: &Heat, fan: u64, most: u64) -> u64 {
-    let reading = heat
-        .gets
-        .saturating_mul(GET_BYTES)
-        .saturating_add(heat.scans.saturating_mul(SCAN_BYTES));
     let rewriting = heat.written.saturating_mul(fan.max(1));
-    (rewriting / reading.max(1)).isqrt().clamp(1, most)
+    // Rounded: half of the root of four times as much.
+    let root = (rewriting.saturating_mul(8) / reading(heat).max(1)).isqrt();
+    root.div_ceil(2).clamp(1, most)
+}
+
+/// What a run more costs the reads of `heat`.
+fn reading(heat: &Heat) -> u64 {
+    let gets = heat.gets.saturating_mul(GET_BYTES);
+    gets.saturating_add(heat.scans.saturating_mul(SCAN_BYTES))
 }
 
 fn heat(levels: &Levels, range: &KeyRange) -> Heat {
@@ -160,5 +179,7 @@ pub(crate) fn cells(levels: &Levels, level: u8, slots: &Slots) -> Vec<Cell> {
 
 /// Bytes that may lie above the last level, for a hundred in it, to save rewriting.
 const SPACE_PERCENT: u64 = 30;
-const GET_BYTES: u64 = 64;
-const SCAN_BYTES: u64 = 4096;
+const GET_BYTES: u64 = 16;
+const SCAN_BYTES: u64 = 256;
+/// What is read in the time that heat remembers is this many times what is read before more comes.
+const FOLDING_PAYS: u64 = 8;

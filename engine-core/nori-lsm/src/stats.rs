@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use nori_env::sync::{AtomicU64, Ordering};
 use nori_sstable::SeqNo;
 
+use crate::LEVEL_COUNT;
+
 /// Figures about a store at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stats {
@@ -30,6 +32,10 @@ pub struct Stats {
     pub flush_bytes: u64,
     /// Bytes of tables written by compactions.
     pub compaction_bytes: u64,
+    /// Look-ups in the tables that were counted, one in 64.
+    pub sampled_gets: u64,
+    /// Runs that these found over their keys.
+    pub sampled_runs: u64,
     /// Jobs that failed and were or will be tried again.
     pub failures: u64,
     /// Writes that had to wait for background work, or do it.
@@ -47,6 +53,36 @@ pub struct LevelStats {
     pub tables: u32,
     /// Bytes of the tables.
     pub bytes: u64,
+    /// Parts of the key space that are compacted each for itself; 1 in level 0.
+    pub slots: u32,
+    /// Bytes of tables of this level that flushes and compactions wrote since the store was opened.
+    pub written_bytes: u64,
+    /// Bytes of tables of this level that compactions read since then.
+    pub read_bytes: u64,
+}
+
+impl Stats {
+    /// Bytes of tables written for a hundred bytes of batches, since the store was opened.
+    #[must_use]
+    pub fn write_amplification_percent(&self) -> u64 {
+        (self.flush_bytes + self.compaction_bytes) * 100 / self.user_bytes.max(1)
+    }
+
+    /// Runs that a look-up in the tables finds over its key, in hundredths: of those that were
+    /// counted, one in 64.
+    #[must_use]
+    pub fn read_amplification_percent(&self) -> u64 {
+        self.sampled_runs * 100 / self.sampled_gets.max(1)
+    }
+
+    /// Bytes of all tables for a hundred in the last level: what space is lost to versions and
+    /// tombstones that are not merged yet, at most.
+    #[must_use]
+    pub fn space_amplification_percent(&self) -> u64 {
+        let all: u64 = self.levels.iter().map(|level| level.bytes).sum();
+        let last = self.levels.last().map_or(0, |level| level.bytes);
+        all * 100 / last.max(1)
+    }
 }
 
 /// What is counted as it happens.
@@ -61,17 +97,28 @@ pub(crate) struct Counters {
     pub(crate) failures: AtomicU64,
     pub(crate) stalls: AtomicU64,
     pub(crate) delays: AtomicU64,
+    /// By level.
+    pub(crate) written_bytes: [AtomicU64; LEVEL_COUNT],
+    pub(crate) read_bytes: [AtomicU64; LEVEL_COUNT],
 }
 
 impl Counters {
     pub(crate) fn flushed(&self, bytes: u64) {
         self.flushes.fetch_add(1, Ordering::Relaxed);
         self.flush_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.written_bytes[0].fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn compacted(&self, bytes: u64, is_move: bool) {
+    /// Tables of `bytes` were written to `level`.
+    pub(crate) fn compacted(&self, level: u8, bytes: u64, is_move: bool) {
         self.compactions.fetch_add(1, Ordering::Relaxed);
         self.moves.fetch_add(u64::from(is_move), Ordering::Relaxed);
         self.compaction_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.written_bytes[usize::from(level)].fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A table of `bytes` of `level` was merged.
+    pub(crate) fn merged(&self, level: u8, bytes: u64) {
+        self.read_bytes[usize::from(level)].fetch_add(bytes, Ordering::Relaxed);
     }
 }

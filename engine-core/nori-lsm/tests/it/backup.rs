@@ -363,7 +363,7 @@ fn two_cannot_write_backups_at_once() {
 #[test]
 fn pruning_that_a_crash_cuts_off_keeps_what_is_to_be_kept() {
     let mut outcomes = [0, 0];
-    for cut in 0..24 {
+    for cut in 0..30 {
         let (_, lsm) = filled(60);
         let (sim, store) = disk();
         let all = backups(&store, 1);
