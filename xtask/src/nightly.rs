@@ -78,6 +78,8 @@ pub(crate) fn run(shell: &Shell, options: &Options) -> Result<()> {
 fn miri(shell: &Shell, package: &[&str], filter: &str) -> Result<()> {
     // Miri takes a thousand times as long: the models get few cases.
     let _cases = shell.push_env("PROPTEST_CASES", "4");
+    // proptest asks for the current folder.
+    let _flags = shell.push_env("MIRIFLAGS", "-Zmiri-disable-isolation");
     let _target = shell.push_env("CARGO_TARGET_DIR", tools::target_dir(shell).join("miri"));
     let filter: &[&str] = if filter.is_empty() { &[] } else { &[filter] };
     Ok(cmd!(
