@@ -456,7 +456,7 @@ fn run(steps: Vec<Step>, own_log: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
 
     #[test]
     fn all_that_can_be_done_to_keys_agrees_with_a_btree_map(steps in steps()) {

@@ -4,13 +4,23 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use nori_lsm::{Error, JobState, Lsm, WriteBatch};
-use norikv_types::Prng;
+use norikv_types::{Prng, WallMs};
 
 pub(crate) type State = BTreeMap<Bytes, Bytes>;
 
+/// One write.
+#[derive(Debug, Clone)]
+enum Change {
+    Put(Bytes, Bytes),
+    /// A put with an end that does not come.
+    Expiring(Bytes, Bytes),
+    Delete(Bytes),
+    DeleteRange(Bytes, Bytes),
+}
+
 /// Batches, and the state after each.
 pub(crate) struct Workload {
-    batches: Vec<Vec<(Bytes, Option<Bytes>)>>,
+    batches: Vec<Vec<Change>>,
     /// `states[n]` is what `n` batches leave.
     pub(crate) states: Vec<State>,
     work: Prng,
@@ -22,24 +32,35 @@ impl Workload {
         let mut batches = Vec::new();
         let mut states = vec![State::new()];
         for number in 0..count {
-            let mut batch = vec![(Bytes::from("count"), Some(Bytes::from(format!("{number}"))))];
+            let count = Bytes::from(format!("{number}"));
+            let mut batch = vec![Change::Put(Bytes::from("count"), count)];
             for _ in 0..=prng.below(2) {
-                let key = Bytes::from(format!("key{:02}", prng.below(12)));
-                let value = match prng.below(4) {
-                    0 => None,
-                    _ => Some(Bytes::from(format!(
-                        "{number:0width$}",
-                        width = usize::try_from(prng.below(40)).expect("small")
-                    ))),
+                let at = prng.below(12);
+                let key = Bytes::from(format!("key{at:02}"));
+                let mut value = || {
+                    let width = usize::try_from(prng.below(40)).expect("small");
+                    Bytes::from(format!("{number:0width$}"))
                 };
-                batch.push((key, value));
+                batch.push(match value().len() % 8 {
+                    0 | 1 => Change::Delete(key),
+                    2 => Change::DeleteRange(key, Bytes::from(format!("key{:02}", at + 4))),
+                    3 => Change::Expiring(key, value()),
+                    _ => Change::Put(key, value()),
+                });
             }
             let mut state = states.last().expect("there is a first").clone();
-            for (key, value) in &batch {
-                match value {
-                    Some(value) => state.insert(key.clone(), value.clone()),
-                    None => state.remove(key),
-                };
+            for change in &batch {
+                match change.clone() {
+                    Change::Put(key, value) | Change::Expiring(key, value) => {
+                        state.insert(key, value);
+                    }
+                    Change::Delete(key) => {
+                        state.remove(&key);
+                    }
+                    Change::DeleteRange(from, to) => {
+                        state.retain(|key, _| *key < from || *key >= to);
+                    }
+                }
             }
             batches.push(batch);
             states.push(state);
@@ -58,10 +79,12 @@ impl Workload {
 
     fn batch(&self, number: usize) -> WriteBatch {
         let mut batch = WriteBatch::new();
-        for (key, value) in &self.batches[number] {
-            match value {
-                Some(value) => batch.put(key, value),
-                None => batch.delete(key),
+        for change in &self.batches[number] {
+            match change {
+                Change::Put(key, value) => batch.put(key, value),
+                Change::Expiring(key, value) => batch.put_expiring(key, value, WallMs(u64::MAX)),
+                Change::Delete(key) => batch.delete(key),
+                Change::DeleteRange(from, to) => batch.delete_range(from, to),
             };
         }
         batch
