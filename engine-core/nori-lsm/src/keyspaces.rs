@@ -63,7 +63,8 @@ impl Engine {
         self.failed
             .store(manifest.is_failed(), nori_env::sync::Ordering::Release);
         committed?;
-        self.set_rules(|_| rules(manifest.live(), &self.options.keyspaces));
+        let rules = rules(manifest.live(), &self.options.keyspaces);
+        self.set_rules(|old| rules.closing_too(old, None));
         Ok(id)
     }
 
@@ -99,7 +100,9 @@ impl Engine {
             });
         }
         let dropped = self.write_drop(id);
-        self.set_rules(|_| rules(self.manifest.lock().live(), &self.options.keyspaces));
+        let manifest = self.manifest.lock();
+        let rules = rules(manifest.live(), &self.options.keyspaces);
+        self.set_rules(|old| rules.closing_too(old, Some(id)));
         dropped.map(|()| true)
     }
 
@@ -123,15 +126,23 @@ impl Engine {
         committed
     }
 
-    fn set_rules(&self, rules: impl FnOnce(&Rules) -> Rules) {
-        // Rules of the manifest are made before the view is held: installs take them in that order.
-        let current = Arc::clone(&self.view().rules);
-        let rules = Arc::new(rules(&current));
+    /// Whoever takes the rules from the manifest holds its lock, as installs do.
+    fn set_rules(&self, change: impl FnOnce(&Rules) -> Rules) {
         let mut view = self.view.write();
+        let rules = Arc::new(change(&view.rules));
         *view = Arc::new(View {
             rules,
             ..View::clone(&view)
         });
+    }
+}
+
+impl Rules {
+    /// Keyspaces that others are dropping stay closed; `done` is not one of them any more.
+    fn closing_too(mut self, old: &Self, done: Option<u16>) -> Self {
+        let others = old.closing.iter().filter(|id| Some(**id) != done);
+        self.closing.extend(others);
+        self
     }
 }
 

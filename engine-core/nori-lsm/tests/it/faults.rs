@@ -446,3 +446,25 @@ fn a_dropped_keyspace_stays_gone_over_restarts_and_its_number_is_not_given_again
         "nothing of a keyspace shows in another"
     );
 }
+
+#[test]
+fn keyspaces_that_are_made_and_dropped_at_once_stay_closed_once_they_are_dropped() {
+    let lsm = open(&mem(), &clock(), &small(Log::External));
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let lsm = &lsm;
+            scope.spawn(move || {
+                for round in 0..25 {
+                    let name = format!("{thread}/{round}");
+                    let keyspace = lsm.keyspace(&name).unwrap();
+                    keyspace.put(b"key", b"value").unwrap();
+                    assert!(lsm.drop_keyspace(&name).unwrap());
+                    let refused = keyspace.put(b"key", b"late");
+                    assert!(matches!(refused, Err(Error::KeyspaceDropped { .. })));
+                    assert_eq!(keyspace.get(b"key").unwrap(), None);
+                }
+            });
+        }
+    });
+    assert_eq!(lsm.keyspaces().len(), 1);
+}
