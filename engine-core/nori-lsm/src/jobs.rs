@@ -324,6 +324,12 @@ fn is_due(at: Option<Mono>, engine: &Engine) -> bool {
     at.is_some_and(|at| at <= engine.clock.now())
 }
 
+/// Merges with space in mind from now on, or no longer.
+pub(crate) fn settle(engine: &Engine, settling: bool) {
+    engine.jobs.lock().picking.settle(settling);
+    engine.work.wake();
+}
+
 /// Asks for `wanted` to be compacted.
 pub(crate) fn want(engine: &Engine, wanted: Wanted) {
     engine.jobs.lock().picking.want(wanted);

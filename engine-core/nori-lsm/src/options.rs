@@ -107,11 +107,6 @@ pub enum Compaction {
         /// In the last level too, which then may take a multiple of the space.
         last: bool,
     },
-    /// No merging: the oldest tables are deleted once all of them take more than `bytes`.
-    Fifo {
-        /// Bytes of all tables.
-        bytes: u64,
-    },
 }
 
 impl Options {

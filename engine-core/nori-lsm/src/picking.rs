@@ -27,6 +27,8 @@ pub(crate) struct Picking {
     busy: Vec<Busy>,
     next_id: u64,
     wanted: Vec<Wanted>,
+    /// Somebody waits for the store to settle: space counts, not what later writes would save.
+    settling: bool,
     /// The state of the levels in which nothing was due, while nothing was under way.
     calm: Option<(u64, u64)>,
 }
@@ -102,6 +104,11 @@ impl Picking {
         if self.calm == Some(state) {
             return None;
         }
+        let settled = (self.settling && options.compaction == Style::Adaptive).then(|| Options {
+            compaction: Style::Leveled,
+            ..options.clone()
+        });
+        let options = settled.as_ref().unwrap_or(options);
         let shape = Shape::of(levels, options);
         self.wanted
             .retain(|wanted| wanted.left(levels).next().is_some());
@@ -109,10 +116,8 @@ impl Picking {
             return Some(self.reserve(levels, options, level, plan));
         }
         let mut due = Vec::new();
-        if !matches!(options.compaction, Style::Fifo { .. }) {
-            fresh_due(levels, options, &shape, &mut due);
-            (1..=LEVEL_MAX).for_each(|level| level_due(levels, options, &shape, level, &mut due));
-        }
+        fresh_due(levels, options, &shape, &mut due);
+        (1..=LEVEL_MAX).for_each(|level| level_due(levels, options, &shape, level, &mut due));
         if due.is_empty() && self.wanted.is_empty() {
             self.calm = Some(state);
             return None;
@@ -123,6 +128,12 @@ impl Picking {
             let plan = self.plan(levels, options, &shape, &candidate)?;
             Some(self.reserve(levels, options, candidate.level, plan))
         })
+    }
+
+    /// Merges as leveled compaction would from now on, or no longer.
+    pub(crate) const fn settle(&mut self, settling: bool) {
+        self.settling = settling;
+        self.calm = None;
     }
 
     /// Asks for `wanted` to be compacted before anything else.

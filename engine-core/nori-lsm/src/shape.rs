@@ -105,7 +105,7 @@ pub(crate) fn lanes_max(
 ) -> u64 {
     let ratio = u64::from(options.level_ratio);
     match options.compaction {
-        Compaction::Leveled | Compaction::Fifo { .. } => 1,
+        Compaction::Leveled => 1,
         Compaction::Tiered { last } if level < LEVEL_MAX || last => ratio.clamp(2, LANES_MAX),
         Compaction::Adaptive if level < LEVEL_MAX => {
             lanes(&heat(levels, range), there / comes.max(1), LANES_MAX)

@@ -178,7 +178,10 @@ impl Engine {
 
     /// Does background work, or waits for others who do it, until there is none.
     pub(crate) fn settle(self: &Arc<Self>) -> Result<(), Error> {
-        match self.work_until(|_| false) {
+        jobs::settle(self, true);
+        let worked = self.work_until(|_| false);
+        jobs::settle(self, false);
+        match worked {
             // Nothing is left that would bring it about.
             Err(Error::Stalled) => Ok(()),
             done => done,

@@ -114,3 +114,18 @@ fn tiered_levels_have_several_runs_and_leveled_ones_do_not() {
     assert_eq!(runs(Compaction::Leveled), 1);
     assert!(runs(Compaction::Tiered { last: false }) > 1);
 }
+
+#[test]
+fn a_store_that_settles_takes_little_more_than_what_is_in_it() {
+    let lsm = open(&mem(), options(Compaction::Adaptive), 1).unwrap();
+    for seed in 0..30 {
+        overwrite(&lsm, 400, 200, seed);
+    }
+    lsm.flush().unwrap();
+    lsm.settle().unwrap();
+    let space = |lsm: &Lsm| -> u64 { lsm.stats().levels.iter().map(|level| level.bytes).sum() };
+    let settled = space(&lsm);
+    lsm.compact_range(b"", None).unwrap();
+    // With a ratio of 2 leveled compaction allows as much again above the last level.
+    assert!(settled <= 2 * space(&lsm), "{settled} of {}", space(&lsm));
+}
