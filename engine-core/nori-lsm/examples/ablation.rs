@@ -23,9 +23,10 @@ const PARTS: u64 = 8;
 
 fn main() -> Result<(), Error> {
     println!(
-        "| | write amplification | reads of the store a get | a scan of 10 | space, mean | most | settled |"
+        "| | write amplification | runs over a key | reads of the store a get | a scan of 10 | \
+         space, mean | most | settled |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
     for (name, style) in [
         ("leveled", Compaction::Leveled),
         (
