@@ -65,6 +65,8 @@ impl Iter {
     pub fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, Error> {
         self.check()?;
         let moved = match self.front.state {
+            // Where one end is done, both have given everything.
+            _ if self.back.state == State::Done => Ok(false),
             State::Ready => self.front.cursor.first(),
             State::Going => self.front.cursor.next(),
             State::Done => Ok(false),
@@ -81,6 +83,7 @@ impl Iter {
     pub fn prev(&mut self) -> Result<Option<(Bytes, Bytes)>, Error> {
         self.check()?;
         let moved = match self.back.state {
+            _ if self.front.state == State::Done => Ok(false),
             State::Ready => self.back.cursor.last(),
             State::Going => self.back.cursor.prev(),
             State::Done => Ok(false),

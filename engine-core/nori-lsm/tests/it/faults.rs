@@ -113,6 +113,21 @@ fn scans_never_give_deleted_keys_wherever_the_deletion_lies() {
 }
 
 #[test]
+fn what_one_end_of_an_iterator_has_given_the_other_does_not_give_again() {
+    let lsm = open(&mem(), &clock(), &tiny(Log::External));
+    for key in ["a", "b", "c"] {
+        lsm.put(key.as_bytes(), b"value").unwrap();
+    }
+    let iter = || lsm.iter(.., &lsm.snapshot());
+    let mut forward = iter();
+    while forward.next().unwrap().is_some() {}
+    assert_eq!(forward.prev(), Ok(None));
+    let mut backward = iter();
+    while backward.prev().unwrap().is_some() {}
+    assert_eq!(backward.next(), Ok(None));
+}
+
+#[test]
 fn a_deleted_range_does_not_delete_what_is_written_after_it_and_is_seen_as_of_its_place() {
     let lsm = open(&mem(), &clock(), &tiny(Log::External));
     let mut batch = WriteBatch::new();
