@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nori_env::{BlockStore, IoErrorKind, IoOp, MemStore, ObjectKind, Owner};
 use nori_lsm::{Backups, Error, Generation, Log, Lsm, Options};
 use norikv_testkit::{DiskOptions, FailPoint, SimDisk, SimEntropy};
-use norikv_types::Prng;
+use norikv_types::{Prng, WallMs};
 
 use crate::support::{dump, mem, open, tiny, work};
 
@@ -391,4 +391,48 @@ fn pruning_that_a_crash_cuts_off_keeps_what_is_to_be_kept() {
         assert_eq!(numbers(&all.generations().unwrap()), [3], "cut {cut}");
     }
     assert!(outcomes[0] > 2 && outcomes[1] > 2, "{outcomes:?}");
+}
+
+#[test]
+fn keyspaces_deleted_ranges_and_ends_of_values_are_restored_too() {
+    let store = mem();
+    let clock = WallMs(1_000);
+    let lsm = open(&store, own(&store), 1).unwrap();
+    let users = lsm.keyspace("users").unwrap();
+    let gone = lsm.keyspace("gone").unwrap();
+    for number in 0..40_u32 {
+        users.put(&number.to_be_bytes(), &[7; 30]).unwrap();
+        gone.put(&number.to_be_bytes(), &[7; 30]).unwrap();
+    }
+    users
+        .delete_range(&10_u32.to_be_bytes(), &20_u32.to_be_bytes())
+        .unwrap();
+    lsm.put_expiring(b"later", b"value", clock).unwrap();
+    lsm.drop_keyspace("gone").unwrap();
+    let names = lsm.keyspaces();
+    assert!(!names.iter().any(|name| **name == *"gone"), "{names:?}");
+    let target = mem();
+    let all = backups(&target, 1);
+    lsm.backup(&all, &mut |_| ()).unwrap();
+    let restored = mem();
+    all.restore(1, &restored, &mut |_| ()).unwrap();
+    let checkpoint = mem();
+    lsm.checkpoint_in(&checkpoint, &mut |_| ()).unwrap();
+    for copy in [restored, checkpoint] {
+        let copy = unlocked(&copy);
+        let lsm = open(&copy, own(&copy), 2).unwrap();
+        assert!(lsm.verify(&mut |_| ()).unwrap().findings.is_empty());
+        assert_eq!(lsm.keyspaces(), names);
+        let users = lsm.keyspace("users").unwrap();
+        let snapshot = lsm.snapshot();
+        let mut cursor = users.cursor(&snapshot);
+        let mut count = 0;
+        let mut valid = cursor.first().unwrap();
+        while valid {
+            count += 1;
+            valid = cursor.next().unwrap();
+        }
+        assert_eq!(count, 30);
+        assert_eq!(lsm.get(b"later").unwrap().unwrap(), "value");
+    }
 }
