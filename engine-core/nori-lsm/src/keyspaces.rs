@@ -50,6 +50,7 @@ impl Engine {
         if let Some((id, _)) = live.keyspaces.iter().find(|(_, known)| &***known == name) {
             return Ok(*id);
         }
+        self.check_writable()?;
         let used = live.keyspaces.keys().chain(&live.dropped_keyspaces).max();
         let id = used.map_or(DEFAULT + 1, |id| id + 1);
         if id > ID_MAX {
@@ -90,6 +91,7 @@ impl Engine {
                 None => return Ok(false),
             }
         };
+        self.check_writable()?;
         {
             // No batch that is numbered after the range tombstone writes to it.
             let _staging = self.staging.lock();

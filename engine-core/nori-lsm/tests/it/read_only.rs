@@ -68,6 +68,7 @@ fn a_store_opened_to_be_read_shows_tables_and_log_and_changes_nothing() {
 fn whatever_would_write_is_refused() {
     let store = crate::support::mem();
     let lsm = open(&store, own(&store), 1).unwrap();
+    lsm.keyspace("users").unwrap();
     for number in 0..60_u8 {
         lsm.put(&[number], &[number; 40]).unwrap();
     }
@@ -87,6 +88,10 @@ fn whatever_would_write_is_refused() {
         lsm.write(batch.clone()).map(|_| ()),
         lsm.try_write(batch).map(|_| ()),
         lsm.delete(b"key").map(|_| ()),
+        lsm.keyspace("new").map(|_| ()),
+        lsm.drop_keyspace("users").map(|_| ()),
+        lsm.compare_and_set(b"key", None, Some(b"value"))
+            .map(|_| ()),
         lsm.flush(),
         lsm.settle(),
         lsm.replace_ranges(&range, &mut entries(Vec::new()))
