@@ -3,6 +3,7 @@
 //! **Invariant: every byte of the object belongs to exactly one part, or is padding between
 //! records.** Nothing is decided here about what counts; [`recover`](super::recover) does that.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -73,6 +74,10 @@ pub struct EditInfo {
     pub added: Vec<TableInfo>,
     /// Guards, each with the uppermost level that it cuts.
     pub guards: Vec<(u8, Bytes)>,
+    /// New keyspaces: numbers and names.
+    pub keyspaces: Vec<(u16, Arc<str>)>,
+    /// Numbers of keyspaces that are dropped.
+    pub dropped_keyspaces: Vec<u16>,
     /// In a store of backups: when the backup was taken.
     pub taken: Option<WallMs>,
 }
@@ -173,6 +178,8 @@ impl From<VersionEdit> for EditInfo {
             removed: edit.removed,
             added: edit.added.into_iter().map(TableInfo::from).collect(),
             guards: edit.guards,
+            keyspaces: edit.keyspaces,
+            dropped_keyspaces: edit.dropped_keyspaces,
             taken: edit.taken,
         }
     }

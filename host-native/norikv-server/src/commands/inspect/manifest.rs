@@ -148,6 +148,12 @@ fn said(edit: &EditInfo, all: bool) -> String {
             }
         });
     }
+    for (number, name) in &edit.keyspaces {
+        words.push(format!("keyspace {number} is {name:?}"));
+    }
+    for number in &edit.dropped_keyspaces {
+        words.push(format!("keyspace {number} is dropped"));
+    }
     if let Some(taken) = edit.taken {
         words.push(format!("a backup taken at {} ms", taken.0));
     }
