@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crc32fast::Hasher;
 
-use crate::record::{self, Outgoing, Record, Records};
+use crate::record::{self, Outgoing, Records};
 
 /// The head of a segment: 96 bytes.
 ///
@@ -205,8 +205,12 @@ impl FrameHeader {
         let shape = match self.kind {
             Kind::Group => {
                 let mut records = Records::new(self.lsn, body);
-                let whole = records.by_ref().filter(Record::is_whole).count();
-                whole == self.count as usize && records.is_at_end()
+                let mut count = 0_u32;
+                let whole = records.by_ref().all(|record| {
+                    count += 1;
+                    record.is_whole()
+                });
+                whole && count == self.count && records.is_at_end()
             }
             Kind::Link => body.len() == LINK_BODY_LEN && self.count == 0,
             Kind::Table => self.count == 0,
