@@ -6,6 +6,7 @@ use nori_env::{IoErrorKind, ObjectId};
 
 use crate::Error;
 use crate::engine::Engine;
+use crate::event::Event;
 
 /// A collection under way.
 #[derive(Debug)]
@@ -26,8 +27,11 @@ impl Collect {
             };
             match engine.store.delete(ObjectId::table(number)) {
                 Err(error) if error.kind != IoErrorKind::NotFound => return Err(error.into()),
-                _ => self.numbers.pop(),
-            };
+                _ => {
+                    self.numbers.pop();
+                    engine.events.push(Event::Deleted(ObjectId::table(number)));
+                }
+            }
         }
         Ok(self.numbers.is_empty())
     }

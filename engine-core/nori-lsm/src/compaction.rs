@@ -14,6 +14,7 @@ use nori_sstable::{IterOptions, RangeTombstones, SeqNo};
 use norikv_types::{Mutant, breaks};
 
 use crate::engine::{Engine, Install};
+use crate::event::Event;
 use crate::levels::{Levels, Run};
 use crate::merge::Merge;
 use crate::options::{Compaction as Style, Options};
@@ -104,9 +105,21 @@ impl Compaction {
             flushed: None,
         })?;
         engine.counters.compacted(level, bytes, is_move);
-        for (from, table) in self.plan.inputs.iter().filter(|_| !is_move) {
-            engine.counters.merged(*from, table.meta().size);
+        let mut read_bytes = 0;
+        let mut top = level;
+        for (from, table) in &self.plan.inputs {
+            top = top.min(*from);
+            if !is_move {
+                engine.counters.merged(*from, table.meta().size);
+                read_bytes += table.meta().size;
+            }
         }
+        engine.events.push(Event::Compacted {
+            from: top,
+            to: level,
+            read_bytes,
+            written_bytes: bytes,
+        });
         Ok(true)
     }
 
@@ -146,6 +159,7 @@ impl Compaction {
                 out.add_kept(engine, &reconcile.end(is_below))?;
                 reconcile.begin(key.user, ranges.covering(key.user, SeqNo::MAX));
                 if spent >= budget {
+                    engine.rate.charge(engine.clock.now(), spent);
                     return Ok(None);
                 }
             }
@@ -158,6 +172,7 @@ impl Compaction {
         if let Some(reconcile) = reconcile {
             out.add_kept(engine, &reconcile.end(is_below))?;
         }
+        engine.rate.charge(engine.clock.now(), spent);
         out.finish(engine).map(Some)
     }
 

@@ -15,6 +15,7 @@ use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::Error;
 use crate::durability::Durability;
+use crate::event::{Event, Events};
 use crate::expiry::Expiry;
 use crate::guards::{self, KeyRange};
 use crate::jobs::Jobs;
@@ -22,6 +23,7 @@ use crate::levels::Levels;
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::options::{OpenMode, Options};
+use crate::rate::Rate;
 use crate::reconcile::{By, Reconcile};
 use crate::scrub::Scrub;
 use crate::stats::Counters;
@@ -68,6 +70,8 @@ pub(crate) struct Engine {
     pub(crate) waiting: AtomicU64,
     pub(crate) counters: Counters,
     pub(crate) scrub: Scrub,
+    pub(crate) rate: Rate,
+    pub(crate) events: Events,
     /// What writers owe for being fast, and have not paid.
     pub(crate) owed_nanos: AtomicU64,
 }
@@ -136,6 +140,7 @@ impl Engine {
     /// Makes the active memtable wait for its flush and begins a new one.
     pub(crate) fn rotate(&self, _writer: &MutexGuard<'_, ()>) {
         let mut view = self.view.write();
+        let bytes = view.active.bytes();
         let mut waiting = Vec::with_capacity(view.waiting.len() + 1);
         waiting.push(Arc::clone(&view.active));
         waiting.extend(view.waiting.iter().cloned());
@@ -147,6 +152,7 @@ impl Engine {
             own: None,
         });
         drop(view);
+        self.events.push(Event::Rotated { bytes });
         self.work.wake();
     }
 

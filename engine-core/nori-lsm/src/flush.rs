@@ -13,12 +13,14 @@ use nori_sstable::{RangeTombstones, SeqNo};
 use crate::Error;
 use crate::compaction::filter_bits;
 use crate::engine::{Engine, Install};
+use crate::event::Event;
 use crate::levels::Levels;
 use crate::memtable::Memtable;
 use crate::options::Options;
 use crate::reconcile::{By, Reconcile};
 use crate::run_writer::RunWriter;
 use crate::shape::Shape;
+use crate::write::count;
 
 /// A flush under way.
 #[derive(Debug)]
@@ -79,6 +81,7 @@ impl Flush {
         }
         let tables = self.out.finish(engine)?;
         let bytes = tables.iter().map(|table| table.meta().size).sum();
+        let tables_written = count(tables.len());
         engine.install(Install {
             removed: vec![],
             added: tables.into_iter().map(|table| (0, table)).collect(),
@@ -86,6 +89,10 @@ impl Flush {
             flushed: Some(Arc::clone(&self.memtable)),
         })?;
         engine.counters.flushed(bytes);
+        engine.events.push(Event::Flushed {
+            bytes,
+            tables: tables_written,
+        });
         engine.release_log(&self.memtable);
         Ok(true)
     }

@@ -16,6 +16,7 @@ use crate::Error;
 use crate::collect::Collect;
 use crate::compaction::Compaction;
 use crate::engine::Engine;
+use crate::event::Event;
 use crate::flush::Flush;
 use crate::picking::{Picking, Wanted};
 
@@ -121,6 +122,16 @@ impl Job {
         self.slot.kind
     }
 
+    /// When its next step is due, where
+    /// [`compaction_bytes_per_second`](crate::Options::compaction_bytes_per_second) holds it back; `None`:
+    /// it is. A step before then is done all the same, and makes the next one later.
+    #[must_use]
+    pub fn due(&self) -> Option<Mono> {
+        let is_held_back = self.slot.kind == JobKind::Compaction;
+        let due = || self.engine.rate.due(self.engine.clock.now());
+        is_held_back.then(due).flatten()
+    }
+
     /// Does a piece of about `budget_bytes` (at least one entry). The last piece syncs the new
     /// tables and installs them.
     ///
@@ -182,6 +193,10 @@ impl Slot {
             }
             Err(error) => {
                 work.give_up(engine);
+                engine.events.push(Event::Failed {
+                    kind: self.kind,
+                    error: error.clone(),
+                });
                 self.end(engine, work, false);
                 *state = SlotState::Ended(Err(error.clone()));
                 Err(error)
@@ -269,7 +284,8 @@ pub(crate) fn next_due(engine: &Engine) -> Option<Mono> {
     let retry = (jobs.failures > 0 && !engine.is_failed()).then_some(jobs.retry_at);
     let scrub = engine.next_scrub().filter(|_| !jobs.scrubbing);
     let due = retry.into_iter().chain(engine.next_log_work());
-    due.chain(scrub).min()
+    let rate = engine.rate.due(engine.clock.now());
+    due.chain(scrub).chain(rate).min()
 }
 
 /// The next job, as a handle for the caller.
@@ -306,7 +322,10 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
             let flush = Flush::new(Arc::clone(oldest), &view.levels, &engine.options);
             (JobKind::Flush, Work::Flush(Box::new(flush)))
         }
-        _ => match jobs.picking.pick(&view.levels, &engine.options) {
+        _ => match may_compact(engine, urgent)
+            .then(|| jobs.picking.pick(&view.levels, &engine.options))
+            .flatten()
+        {
             Some(compaction) => (JobKind::Compaction, Work::Compaction(compaction)),
             None if can_collect => jobs.collect(engine),
             None if !urgent && !jobs.scrubbing && is_due(engine.next_scrub(), engine) => {
@@ -318,6 +337,11 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
         },
     };
     Reserved::Work(jobs.slot(kind, work))
+}
+
+/// Whoever waits for a compaction does not wait for its rate.
+fn may_compact(engine: &Engine, urgent: bool) -> bool {
+    urgent || engine.rate.due(engine.clock.now()).is_none()
 }
 
 fn is_due(at: Option<Mono>, engine: &Engine) -> bool {

@@ -1,6 +1,7 @@
 //! The store that callers hold.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::{Bound, Range};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use norikv_types::Mono;
 
 use crate::batch::WriteBatch;
 use crate::engine::Engine;
+use crate::event::Event;
 use crate::guards::KeyRange;
 use crate::jobs::{self, Job};
 use crate::open;
@@ -222,6 +224,12 @@ impl Lsm {
         self.engine.pressure_of(&self.engine.view())
     }
 
+    /// What happened since the last call, oldest first; see [`Event`].
+    #[must_use]
+    pub fn drain_events(&self) -> Vec<Event> {
+        self.engine.events.drain()
+    }
+
     /// Figures about the store.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -244,6 +252,10 @@ impl Lsm {
         Stats {
             levels: levels.collect(),
             memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
+            cache_bytes: {
+                let cache = self.engine.cache.stats();
+                cache.bytes + cache.pinned
+            },
             memtables_waiting: count(view.waiting.len()),
             visible_seqno: self.engine.visible(),
             flushed_seqno,

@@ -16,12 +16,14 @@ use norikv_types::{Mutant, breaks};
 use crate::batch;
 use crate::durability::Durability;
 use crate::engine::Engine;
+use crate::event::Events;
 use crate::jobs::Jobs;
 use crate::keyspaces;
 use crate::levels::Levels;
 use crate::manifest::{self, Manifest};
 use crate::memtable::Memtable;
 use crate::options::{Log, OpenMode, Options};
+use crate::rate::Rate;
 use crate::scrub::Scrub;
 use crate::stats::Counters;
 use crate::table_file::{Garbage, TableFile};
@@ -118,6 +120,7 @@ pub(crate) fn open(
             garbage.add(&[number]);
         }
     }
+    let rate = Rate::new(options.compaction_bytes_per_second);
     let has_ttl = options.keyspaces.values().any(|known| known.ttl.is_some());
     let view = View {
         active: replay.active,
@@ -156,6 +159,8 @@ pub(crate) fn open(
         waiting: AtomicU64::new(0),
         counters: Counters::default(),
         scrub: Scrub::default(),
+        rate,
+        events: Events::default(),
         owed_nanos: AtomicU64::new(0),
     }))
 }

@@ -65,6 +65,9 @@ pub struct Options {
     /// Threads for background work, where the store starts its own: with `Lsm::open`. With none,
     /// writers do it when they have to.
     pub threads: u32,
+    /// Bytes that compactions read in a second, so that they leave the disk to others; 0: as fast as
+    /// they can. Flushes are not held back, nor is a writer that would stall otherwise.
+    pub compaction_bytes_per_second: u64,
     /// Bytes of live tables that a job of the lowest priority reads a second to find damage; 0: none.
     pub scrub_bytes_per_second: u64,
 }
@@ -110,6 +113,29 @@ pub enum Compaction {
 }
 
 impl Options {
+    /// These options with memtables and cache that take about `bytes` together: half is for the memtable
+    /// that is written and up to three that wait for their flush, half for the cache, from which
+    /// filters and indexes are taken too. What jobs under way and one batch take comes on top.
+    ///
+    /// # Panics
+    /// With less than [`MEMORY_BYTES_MIN`](Self::MEMORY_BYTES_MIN).
+    #[must_use]
+    pub fn with_memory(self, bytes: u64) -> Self {
+        assert!(
+            bytes >= Self::MEMORY_BYTES_MIN,
+            "a store takes MEMORY_BYTES_MIN of memory at least"
+        );
+        Self {
+            memtable_bytes: bytes / 8,
+            memtables_waiting_max: 3,
+            cache_bytes: bytes / 2,
+            ..self
+        }
+    }
+
+    /// The least that [`with_memory`](Self::with_memory) can share out.
+    pub const MEMORY_BYTES_MIN: u64 = 64 << 10;
+
     /// # Panics
     /// When a figure is outside its documented range.
     pub(crate) fn check(&self) {
@@ -158,6 +184,7 @@ impl Default for Options {
             expiry: Expiry::Wall,
             owner: None,
             threads: 2,
+            compaction_bytes_per_second: 0,
             scrub_bytes_per_second: 0,
         }
     }

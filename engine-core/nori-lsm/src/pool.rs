@@ -16,7 +16,7 @@ use nori_env::{IoError, IoErrorKind, IoOp};
 
 use crate::Error;
 use crate::engine::Engine;
-use crate::jobs::{self, JobState};
+use crate::jobs::{self, Job, JobState};
 
 /// A few threads that step the jobs of one store.
 pub(crate) struct Pool {
@@ -49,13 +49,23 @@ impl Pool {
 }
 
 fn run(engine: &Arc<Engine>, ended: &AtomicBool) {
+    // A compaction whose next step is not due yet; other jobs come before it.
+    let mut held: Option<Job> = None;
     while !ended.load(Ordering::Acquire) {
         let ticket = engine.work.ticket();
-        if let Some(mut job) = jobs::next_job(engine) {
+        let next = held
+            .take_if(|job| job.due().is_none())
+            .or_else(|| jobs::next_job(engine));
+        if let Some(mut job) = next {
             // What fails is counted, and handed out again after a pause.
             while !ended.load(Ordering::Acquire)
                 && matches!(job.step(STEP_BYTES), Ok(JobState::More))
-            {}
+            {
+                if job.due().is_some() && held.is_none() {
+                    held = Some(job);
+                    break;
+                }
+            }
         } else if !ended.load(Ordering::Acquire) {
             let pause = jobs::next_due(engine).map(|due| due.since(engine.clock.now()));
             engine.work.wait(ticket, pause, &mut || false);

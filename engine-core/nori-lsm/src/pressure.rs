@@ -12,6 +12,7 @@ use nori_env::sync::Ordering;
 
 use crate::Error;
 use crate::engine::Engine;
+use crate::event::Event;
 use crate::jobs::{self, Helped};
 use crate::view::View;
 use crate::write::{Waiting, count};
@@ -108,7 +109,11 @@ impl Engine {
             }
             PressureLevel::Stalled => {
                 self.counters.stalls.fetch_add(1, Ordering::Relaxed);
-                self.work_until(|view| self.pressure_of(view).level < PressureLevel::Stalled)
+                self.events.push(Event::Stalled);
+                let worked =
+                    self.work_until(|view| self.pressure_of(view).level < PressureLevel::Stalled);
+                self.events.push(Event::Resumed);
+                worked
             }
         }
     }

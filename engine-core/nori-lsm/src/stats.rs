@@ -14,6 +14,8 @@ pub struct Stats {
     pub levels: Vec<LevelStats>,
     /// Bytes of all memtables: keys, values and a constant an entry.
     pub memtable_bytes: u64,
+    /// Bytes of the cache: blocks, filters and indexes.
+    pub cache_bytes: u64,
     /// Rotated memtables that wait for their flush.
     pub memtables_waiting: u32,
     /// The last write that readers see.

@@ -15,6 +15,7 @@ mod flips;
 mod format_page;
 mod fuzz;
 mod ingest;
+mod limits;
 mod model;
 mod open;
 mod pressure;
