@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::levels::{Levels, Run};
 use crate::merge::Merge;
 use crate::options::{Compaction as Style, Options};
-use crate::picking::Plan;
+use crate::picking::{How, Plan};
 use crate::reconcile::{By, Reconcile};
 use crate::run_writer::RunWriter;
 use crate::source::Source;
@@ -39,6 +39,8 @@ pub(crate) struct Compaction {
 enum Work {
     /// The inputs stay as they are and only change their level.
     Move,
+    /// The inputs go.
+    Drop,
     Rewrite(Box<Rewrite>),
 }
 
@@ -57,9 +59,10 @@ impl Compaction {
     /// What `plan` says, made out of `levels`.
     pub(crate) fn new(plan: Plan, levels: Arc<Levels>, options: &Options) -> Self {
         let inputs = plan.inputs.iter().map(|(_, table)| table.number).collect();
-        let work = match plan.moves {
-            true => Work::Move,
-            false => {
+        let work = match plan.how {
+            How::Moves => Work::Move,
+            How::Drops => Work::Drop,
+            How::Rewrites => {
                 let ranges = range_tombstones(&plan);
                 // A tombstone goes where it can cover nothing any more.
                 let kept = ranges.iter().filter(|tombstone| {
@@ -67,12 +70,16 @@ impl Compaction {
                     levels.is_any_below(plan.output, start, end, &inputs)
                         && !breaks(Mutant::TombstoneDroppedEarly)
                 });
+                let out = RunWriter::new(options.table_bytes);
+                let out = match plan.output {
+                    0 => out,
+                    level => out.for_level(&levels, level),
+                };
                 Work::Rewrite(Box::new(Rewrite {
                     merge: Merge::new(cursors(&levels, &inputs)),
                     started: false,
                     reconcile: None,
-                    out: RunWriter::new(options.table_bytes)
-                        .for_level(&levels, plan.output)
+                    out: out
                         .with_filter(filter_bits(&levels, plan.bytes(), options))
                         .with_ranges(RangeTombstones::newest(kept)),
                     ranges,
@@ -92,7 +99,7 @@ impl Compaction {
         let Some(tables) = self.outputs_if_ready(engine, budget)? else {
             return Ok(false);
         };
-        let is_move = matches!(self.work, Work::Move);
+        let is_move = !matches!(self.work, Work::Rewrite(_));
         let bytes = match is_move {
             true => 0,
             false => tables.iter().map(|table| table.meta().size).sum(),
@@ -101,7 +108,8 @@ impl Compaction {
         engine.install(Install {
             removed: self.plan.inputs.clone(),
             added: tables.into_iter().map(|table| (level, table)).collect(),
-            written: Some((level, self.plan.range.clone())),
+            written: (level > 0 && self.plan.how != How::Drops)
+                .then(|| (level, self.plan.range.clone())),
             flushed: None,
         })?;
         engine.counters.compacted(level, bytes, is_move);
@@ -128,9 +136,13 @@ impl Compaction {
         engine: &Engine,
         budget: u64,
     ) -> Result<Option<Vec<Arc<TableFile>>>, Error> {
-        let Work::Rewrite(rewrite) = &mut self.work else {
-            let moved = self.plan.inputs.iter().map(|(_, table)| Arc::clone(table));
-            return Ok(Some(moved.collect()));
+        let rewrite = match &mut self.work {
+            Work::Rewrite(rewrite) => rewrite,
+            Work::Move => {
+                let moved = self.plan.inputs.iter().map(|(_, table)| Arc::clone(table));
+                return Ok(Some(moved.collect()));
+            }
+            Work::Drop => return Ok(Some(Vec::new())),
         };
         let Rewrite {
             merge,
@@ -184,7 +196,7 @@ impl Compaction {
     /// The numbers of the tables written so far.
     pub(crate) fn outputs(&self) -> Vec<u64> {
         match &self.work {
-            Work::Move => Vec::new(),
+            Work::Move | Work::Drop => Vec::new(),
             Work::Rewrite(rewrite) => rewrite.out.numbers().to_vec(),
         }
     }

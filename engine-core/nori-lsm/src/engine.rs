@@ -17,6 +17,7 @@ use crate::Error;
 use crate::durability::Durability;
 use crate::event::{Event, Events};
 use crate::expiry::Expiry;
+use crate::fifo;
 use crate::guards::{self, KeyRange};
 use crate::jobs::Jobs;
 use crate::levels::Levels;
@@ -180,7 +181,11 @@ impl Engine {
             return Ok(false);
         }
         let live = manifest.live();
-        let run = live.next_run();
+        // What replaces runs of level 0 takes the place of the newest of them.
+        let replaced = change.removed.iter().filter(|(level, _)| *level == 0);
+        let replaced = replaced.filter_map(|(_, table)| live.tables.get(&(0, table.number)));
+        let run = replaced.map(|table| table.run).max();
+        let run = run.unwrap_or_else(|| live.next_run());
         let tables = || change.added.iter().map(|(_, table)| table.meta().seqno_max);
         let flushed = change.flushed.as_ref().map(|memtable| memtable.last());
         let levels = Arc::clone(&self.view().levels);
@@ -189,6 +194,11 @@ impl Engine {
             .iter()
             .map(|(_, table)| table.number)
             .collect();
+        let now = fifo::ttl(&self.options).map(|_| self.clock.wall());
+        let newest = removed.iter().filter_map(|number| levels.born(*number));
+        let newest = newest.max().or(now);
+        // A table that moves stays as old as it is.
+        let born = |table: &TableFile| levels.born(table.number).or_else(|| now.and(newest));
         let lane = |level: u8, table: &TableFile| match level {
             0 => run,
             _ => levels.lane_for(level, table.meta(), &removed),
@@ -205,7 +215,7 @@ impl Engine {
             added: change
                 .added
                 .iter()
-                .map(|(level, table)| table.as_live(*level, lane(*level, table)))
+                .map(|(level, table)| table.as_live(*level, lane(*level, table), born(table)))
                 .collect(),
             ..VersionEdit::default()
         };

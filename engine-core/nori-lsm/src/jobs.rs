@@ -17,6 +17,7 @@ use crate::collect::Collect;
 use crate::compaction::Compaction;
 use crate::engine::Engine;
 use crate::event::Event;
+use crate::fifo;
 use crate::flush::Flush;
 use crate::picking::{Picking, Wanted};
 
@@ -285,6 +286,7 @@ pub(crate) fn next_due(engine: &Engine) -> Option<Mono> {
     let scrub = engine.next_scrub().filter(|_| !jobs.scrubbing);
     let due = retry.into_iter().chain(engine.next_log_work());
     let rate = engine.rate.due(engine.clock.now());
+    let due = due.chain(fifo::next_due(engine));
     due.chain(scrub).chain(rate).min()
 }
 
@@ -323,7 +325,10 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
             (JobKind::Flush, Work::Flush(Box::new(flush)))
         }
         _ => match may_compact(engine, urgent)
-            .then(|| jobs.picking.pick(&view.levels, &engine.options))
+            .then(|| {
+                jobs.picking
+                    .pick(&view.levels, &engine.options, engine.clock.wall())
+            })
             .flatten()
         {
             Some(compaction) => (JobKind::Compaction, Work::Compaction(compaction)),

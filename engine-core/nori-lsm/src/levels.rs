@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_sstable::{RangeTombstones, TableMeta};
-use norikv_types::{Mutant, breaks};
+use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::guards::{self, KeyRange, Slots};
 use crate::heat::HeatMap;
@@ -33,6 +33,8 @@ pub(crate) struct Levels {
     /// Levels 1 and up, each with lane 0 first.
     sorted: [Vec<Arc<Run>>; LEVEL_COUNT - 1],
     guards: Arc<BTreeMap<Bytes, u8>>,
+    /// By number: when the newest entry of a table had been written, where that was noted.
+    born: Arc<BTreeMap<u64, WallMs>>,
     slots: [Arc<Slots>; LEVEL_COUNT - 1],
     pub(crate) heat: Arc<HeatMap>,
 }
@@ -117,6 +119,7 @@ impl Levels {
             fresh_depth: 0,
             sorted: core::array::from_fn(|_| Vec::new()),
             guards: Arc::default(),
+            born: Arc::default(),
             slots,
             heat: Arc::new(heat),
         }
@@ -196,6 +199,16 @@ impl Levels {
                 .collect();
         }
         next.set_guards(&edit.guards);
+        let noted = edit.added.iter().filter_map(|table| table.born);
+        if !self.born.is_empty() || noted.count() > 0 {
+            let mut born = (*self.born).clone();
+            for (_, number) in &edit.removed {
+                born.remove(number);
+            }
+            let added = edit.added.iter();
+            born.extend(added.filter_map(|table| Some((table.number, table.born?))));
+            next.born = Arc::new(born);
+        }
         let fresh = shape::cells(&next, 0, next.slots(LEVEL_MAX));
         next.fresh_depth = count(fresh.iter().map(|cell| cell.runs).max().unwrap_or(0));
         next
@@ -293,6 +306,11 @@ impl Levels {
     /// The tables of `level`.
     pub(crate) fn tables(&self, level: u8) -> impl Iterator<Item = &Arc<TableFile>> {
         self.lanes(level).iter().flat_map(|run| &run.tables)
+    }
+
+    /// When the newest entry of the table had been written, if that was noted.
+    pub(crate) fn born(&self, number: u64) -> Option<WallMs> {
+        self.born.get(&number).copied()
     }
 
     pub(crate) fn bytes(&self, level: u8) -> u64 {

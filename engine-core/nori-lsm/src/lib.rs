@@ -26,6 +26,7 @@ mod engine;
 mod error;
 mod event;
 mod expiry;
+mod fifo;
 mod flush;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;

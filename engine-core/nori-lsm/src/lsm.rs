@@ -156,7 +156,7 @@ impl Lsm {
 
     /// Brings everything of the default keyspace between `from`, included, and `to`, excluded, that was written before the
     /// call to the last level: what is deleted or expired is gone then, and each key takes one look
-    /// to find. Does the work, or waits for those who do.
+    /// to find. With [`Compaction::Fifo`](crate::Compaction::Fifo) nothing changes its level. Does the work, or waits for those who do.
     ///
     /// # Errors
     /// Whatever failed; nothing is lost.

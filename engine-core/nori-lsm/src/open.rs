@@ -17,6 +17,7 @@ use crate::batch;
 use crate::durability::Durability;
 use crate::engine::Engine;
 use crate::event::Events;
+use crate::fifo;
 use crate::jobs::Jobs;
 use crate::keyspaces;
 use crate::levels::Levels;
@@ -54,6 +55,7 @@ pub(crate) fn open(
         None => false,
     };
     let mut recovered = manifest::recover(&*store, has_log)?;
+    fifo::stamp(&mut recovered.live, &options, clock.wall());
     let cache = BlockCache::new(options.cache_bytes);
     let work = Arc::new(Park::new());
     let garbage = Arc::new(Garbage::new(&work));

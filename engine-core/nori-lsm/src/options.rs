@@ -110,6 +110,17 @@ pub enum Compaction {
         /// In the last level too, which then may take a multiple of the space.
         last: bool,
     },
+    /// Nothing is brought in order; the oldest tables are dropped whole, and what was in them reads
+    /// as not found. Operands stay where the value below them is dropped. Of runs of level 0 beyond
+    /// `fresh_runs_min`, here at least 2, the two neighbours that are smallest are merged. What
+    /// another style brought in order counts as older than all that is written since.
+    Fifo {
+        /// What tables may take, a run more while a job is under way.
+        bytes_max: u64,
+        /// Tables are dropped too once all that is in them was written this long ago, by the wall
+        /// clock. What was flushed without a ttl is as old as the first opening with one.
+        ttl: Option<Duration>,
+    },
 }
 
 impl Options {
@@ -147,6 +158,12 @@ impl Options {
         assert!(
             self.fresh_runs_max > self.fresh_runs_min,
             "fresh_runs_max is above fresh_runs_min"
+        );
+        // A single run of all that is there could not be dropped by age.
+        let is_fifo = matches!(self.compaction, Compaction::Fifo { .. });
+        assert!(
+            !is_fifo || self.fresh_runs_min >= 2,
+            "with Fifo fresh_runs_min is at least 2"
         );
         assert!(self.level_ratio >= 2, "level_ratio is at least 2");
         assert!(self.level_base_bytes >= 1, "level_base_bytes is at least 1");

@@ -10,11 +10,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use nori_sstable::SeqNo;
-use norikv_types::{Mutant, breaks};
+use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::LEVEL_MAX;
 use crate::compaction::Compaction;
+use crate::fifo;
 use crate::guards::{KeyRange, Slots};
 use crate::levels::Levels;
 use crate::options::{Compaction as Style, Options};
@@ -71,8 +73,18 @@ pub(crate) struct Plan {
     pub(crate) range: KeyRange,
     /// With their levels.
     pub(crate) inputs: Vec<(u8, Arc<TableFile>)>,
-    /// The inputs may stay as they are and only change their level.
-    pub(crate) moves: bool,
+    pub(crate) how: How,
+}
+
+/// What a compaction does with its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// They become new tables.
+    Rewrites,
+    /// They stay as they are and only change their level or their run.
+    Moves,
+    /// They go, with all that is in them.
+    Drops,
 }
 
 impl Wanted {
@@ -99,7 +111,15 @@ impl Plan {
 
 impl Picking {
     /// The most urgent compaction that can run now, with its keys reserved.
-    pub(crate) fn pick(&mut self, levels: &Arc<Levels>, options: &Options) -> Option<Compaction> {
+    pub(crate) fn pick(
+        &mut self,
+        levels: &Arc<Levels>,
+        options: &Options,
+        now: WallMs,
+    ) -> Option<Compaction> {
+        if matches!(options.compaction, Style::Fifo { .. }) {
+            return self.pick_fifo(levels, options, now);
+        }
         let state = (levels.generation, levels.heat.epoch());
         if self.calm == Some(state) {
             return None;
@@ -128,6 +148,30 @@ impl Picking {
             let plan = self.plan(levels, options, &shape, &candidate)?;
             Some(self.reserve(levels, options, candidate.level, plan))
         })
+    }
+
+    /// What goes first in, first out; one at a time.
+    fn pick_fifo(
+        &mut self,
+        levels: &Arc<Levels>,
+        options: &Options,
+        now: WallMs,
+    ) -> Option<Compaction> {
+        if !self.busy.is_empty() {
+            return None;
+        }
+        let (level, how, tables) = fifo::due(levels, options, now)?;
+        let plan = Plan {
+            id: self.next_id,
+            output: level,
+            range: KeyRange {
+                from: Bytes::new(),
+                to: None,
+            },
+            inputs: tables.into_iter().map(|table| (level, table)).collect(),
+            how,
+        };
+        Some(self.reserve(levels, options, level, plan))
     }
 
     /// Merges as leveled compaction would from now on, or no longer.
@@ -235,7 +279,10 @@ impl Picking {
             output,
             range,
             inputs: inputs.into_iter().chain(merged).collect(),
-            moves,
+            how: match moves {
+                true => How::Moves,
+                false => How::Rewrites,
+            },
         })
     }
 

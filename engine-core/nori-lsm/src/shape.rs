@@ -110,7 +110,7 @@ pub(crate) fn lanes_max(
         Compaction::Adaptive if level < LEVEL_MAX => {
             lanes(&heat(levels, range), there / comes.max(1), LANES_MAX)
         }
-        Compaction::Tiered { .. } | Compaction::Adaptive => 1,
+        Compaction::Tiered { .. } | Compaction::Adaptive | Compaction::Fifo { .. } => 1,
     }
 }
 

@@ -11,7 +11,7 @@ use core::fmt;
 use nori_env::sync::{AtomicBool, Mutex, Ordering, Park};
 use nori_env::{BlockObject, BlockStore, IoErrorKind, ObjectId};
 use nori_sstable::{BlockCache, Table, TableMeta};
-use norikv_types::{Mutant, breaks};
+use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::version_edit::LiveTable;
 use crate::{Damage, Error};
@@ -62,12 +62,13 @@ impl TableFile {
         self.obsolete.store(true, Ordering::Release);
     }
 
-    pub(crate) fn as_live(&self, level: u8, run: u64) -> LiveTable {
+    pub(crate) fn as_live(&self, level: u8, run: u64, born: Option<WallMs>) -> LiveTable {
         LiveTable {
             level,
             run,
             number: self.number,
             meta: self.meta().clone(),
+            born,
         }
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct LiveTable {
     pub(crate) run: u64,
     pub(crate) number: u64,
     pub(crate) meta: TableMeta,
+    /// When its newest entry had been written, where tables are dropped by age.
+    pub(crate) born: Option<WallMs>,
 }
 
 /// The live set after all edits so far.
@@ -79,6 +81,7 @@ mod tag {
     pub(super) const GUARD: u64 = 6;
     pub(super) const KEYSPACE: u64 = 7;
     pub(super) const KEYSPACE_DROPPED: u64 = 8;
+    pub(super) const BORN: u64 = 11;
     pub(super) const TAKEN: u64 = 15;
 }
 
@@ -120,6 +123,14 @@ impl VersionEdit {
                 field.extend_from_slice(&id.to_le_bytes());
             });
         }
+        for table in &self.added {
+            if let Some(born) = table.born {
+                put_field(&mut out, tag::BORN, |field| {
+                    varint::put(field, table.number);
+                    varint::put(field, born.0);
+                });
+            }
+        }
         if let Some(taken) = self.taken {
             put_field(&mut out, tag::TAKEN, number(taken.0));
         }
@@ -131,6 +142,8 @@ impl VersionEdit {
         let mut reader = Reader::new(bytes);
         let mut edit = Self::default();
         let mut last = 0;
+        // Tables of which it is said, or skipped, how old they are.
+        let mut noted = 0;
         while !reader.is_empty() {
             let tag = reader.varint()?;
             // The three numbers once each, then any number of the others.
@@ -156,6 +169,7 @@ impl VersionEdit {
                     run: field.varint()?,
                     number: field.varint()?,
                     meta: meta(&mut field)?,
+                    born: None,
                 }),
                 tag::GUARD => {
                     let level = field.u8()?;
@@ -169,6 +183,13 @@ impl VersionEdit {
                 tag::KEYSPACE_DROPPED => {
                     let id = u16::from_le_bytes(field.array()?);
                     edit.dropped_keyspaces.push(id);
+                }
+                tag::BORN => {
+                    let (number, born) = (field.varint()?, WallMs(field.varint()?));
+                    // In the order of the tables, each once.
+                    let mut added = edit.added[noted..].iter_mut();
+                    noted += added.position(|table| table.number == number)? + 1;
+                    edit.added[noted - 1].born = Some(born);
                 }
                 tag::TAKEN if edit.taken.is_none() => edit.taken = Some(WallMs(field.varint()?)),
                 _ => return None,

@@ -18,6 +18,7 @@ use crate::batch::WriteBatch;
 use crate::engine::Engine;
 use crate::guards::KeyRange;
 use crate::jobs::{self, Helped, JobState, Reserved};
+use crate::options::Compaction;
 use crate::picking::Wanted;
 use crate::view::{OWN_SEQNO_MIN, View};
 
@@ -192,6 +193,10 @@ impl Engine {
     /// compaction filters and without what is deleted.
     pub(crate) fn compact(self: &Arc<Self>, range: KeyRange) -> Result<(), Error> {
         self.flush_all()?;
+        if matches!(self.options.compaction, Compaction::Fifo { .. }) {
+            // In the last level what is new would go with what is old.
+            return self.settle();
+        }
         let wanted = Wanted {
             range,
             at: self.visible(),

@@ -20,6 +20,7 @@ pub(crate) fn table(level: u8, run: u64, number: u64, from: &str, to: &str) -> L
             seqno_max: SeqNo(130),
             footer_checksum: 0xaabb_ccdd,
         },
+        born: None,
     }
 }
 
@@ -148,6 +149,29 @@ const GOLDEN: &[u8] = include_bytes!("../../tests/golden/edit-v1.bin");
 fn the_golden_edit_is_read_and_written_alike() {
     assert_eq!(VersionEdit::decode(GOLDEN), Some(example()));
     assert_eq!(example().encode(), GOLDEN);
+}
+
+#[test]
+fn what_is_said_of_the_age_of_tables_is_read_back_and_of_others_refused() {
+    let mut edit = example();
+    edit.added.push(table(2, 0, 9, "b", "c"));
+    edit.added[1].born = Some(WallMs(u64::MAX));
+    edit.added[2].born = Some(WallMs(0));
+    let encoded = edit.encode();
+    assert_eq!(VersionEdit::decode(&encoded).as_ref(), Some(&edit));
+    let with = |fields: &[[u8; 4]]| {
+        let edit = VersionEdit {
+            added: vec![table(0, 2, 7, "a", "mm"), table(1, 0, 8, "b", "c")],
+            ..VersionEdit::default()
+        };
+        VersionEdit::decode(&[edit.encode(), fields.concat()].concat())
+    };
+    let born = |number: u8| [11, 2, number, 5];
+    assert!(with(&[born(7), born(8)]).is_some());
+    assert!(with(&[born(8)]).is_some());
+    assert_eq!(with(&[born(9)]), None, "a table that is not added");
+    assert_eq!(with(&[born(7), born(7)]), None, "twice");
+    assert_eq!(with(&[born(8), born(7)]), None, "not in their order");
 }
 
 #[test]

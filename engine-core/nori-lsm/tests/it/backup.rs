@@ -90,7 +90,7 @@ fn a_checkpoint_opens_as_a_store_and_the_two_go_their_own_ways() {
 }
 
 /// The same objects in a store that nobody holds.
-fn unlocked(store: &Arc<dyn BlockStore>) -> Arc<dyn BlockStore> {
+pub(crate) fn unlocked(store: &Arc<dyn BlockStore>) -> Arc<dyn BlockStore> {
     let copy = MemStore::with_geometry(store.geometry());
     for id in store.list().unwrap() {
         let object = store.open(id).unwrap();

@@ -11,6 +11,7 @@ mod exhaustive;
 mod extents;
 mod failure;
 mod faults;
+mod fifo;
 mod flips;
 mod format_page;
 mod fuzz;
