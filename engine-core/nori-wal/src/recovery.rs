@@ -124,6 +124,7 @@ pub(crate) fn open(
             .any(|segment| segment.number == item.id.number)
         {
             let keep = store.geometry().recycle
+                && options.sync.is_durable()
                 && spares.len() < options.spares_max as usize
                 && item.object.len()? >= options.segment_bytes;
             let spare = keep.then_some(next_number);

@@ -59,7 +59,10 @@ impl Wal {
                 self.prove()?;
                 continue;
             }
+            // Where nobody waits for syncs a spare saves nothing, and is shorter than it would have
+            // to be: the rotation that found that out would delete it in front of a writer.
             let keep = self.store.geometry().recycle
+                && self.options.sync.is_durable()
                 && oldest.capacity >= self.options.segment_bytes
                 && state.spares.len() < self.options.spares_max as usize;
             let spare = keep.then(|| state.allot());

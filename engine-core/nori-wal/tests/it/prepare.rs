@@ -75,6 +75,10 @@ fn a_log_whose_commits_wait_for_no_sync_sets_nothing_aside() {
         assert!(!wal.wants_segment());
     }
     assert_eq!(wal.wants_segment_at(), None);
+    let segments = wal.segments().len();
+    assert!(segments > 1);
+    wal.release_before(wal.written_lsn()).unwrap();
+    assert_eq!((wal.segments().len(), objects(&disk)), (1, 1), "no spares");
 }
 
 #[test]
