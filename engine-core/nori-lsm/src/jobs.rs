@@ -344,6 +344,12 @@ pub(crate) fn reserve(engine: &Engine, urgent: bool) -> Reserved {
     Reserved::Work(jobs.slot(kind, work))
 }
 
+/// Whether a memtable waits for its flush, and nobody flushes.
+#[cfg(feature = "std")]
+pub(crate) fn is_flush_waiting(engine: &Engine) -> bool {
+    !engine.view().waiting.is_empty() && !engine.jobs.lock().flushing
+}
+
 /// Whoever waits for a compaction does not wait for its rate.
 fn may_compact(engine: &Engine, urgent: bool) -> bool {
     urgent || engine.rate.due(engine.clock.now()).is_none()

@@ -16,7 +16,7 @@ use nori_env::{IoError, IoErrorKind, IoOp};
 
 use crate::Error;
 use crate::engine::Engine;
-use crate::jobs::{self, Job, JobState};
+use crate::jobs::{self, Job, JobKind, JobState};
 
 /// A few threads that step the jobs of one store.
 pub(crate) struct Pool {
@@ -49,19 +49,23 @@ impl Pool {
 }
 
 fn run(engine: &Arc<Engine>, ended: &AtomicBool) {
-    // A compaction whose next step is not due yet; other jobs come before it.
+    // A compaction that is put off: its next step is not due yet, or a flush waits.
     let mut held: Option<Job> = None;
     while !ended.load(Ordering::Acquire) {
         let ticket = engine.work.ticket();
-        let next = held
-            .take_if(|job| job.due().is_none())
-            .or_else(|| jobs::next_job(engine));
+        let take_held = |held: &mut Option<Job>| held.take_if(|job| job.due().is_none());
+        let next = match jobs::is_flush_waiting(engine) {
+            true => jobs::next_job(engine).or_else(|| take_held(&mut held)),
+            false => take_held(&mut held).or_else(|| jobs::next_job(engine)),
+        };
         if let Some(mut job) = next {
             // What fails is counted, and handed out again after a pause.
             while !ended.load(Ordering::Acquire)
                 && matches!(job.step(STEP_BYTES), Ok(JobState::More))
             {
-                if job.due().is_some() && held.is_none() {
+                let put_off = job.due().is_some()
+                    || job.kind() == JobKind::Compaction && jobs::is_flush_waiting(engine);
+                if put_off && held.is_none() {
                     held = Some(job);
                     break;
                 }
