@@ -119,6 +119,36 @@ pub(crate) async fn contents(cluster: &Cluster, when: &str) -> Result<Contents, 
     Ok(agreed)
 }
 
+/// The last index of each group's log.
+pub(crate) async fn ends(cluster: &Cluster) -> BTreeMap<u32, u64> {
+    let mut ends = BTreeMap::new();
+    for status in cluster.statuses().await.into_iter().flatten() {
+        for group in status.groups {
+            let last = group.replica.map_or(0, |replica| replica.last_index);
+            let end = ends.entry(group.group).or_insert(last);
+            *end = last.max(*end);
+        }
+    }
+    ends
+}
+
+/// Takes the keys out of both that `after` holds with a version for which `is_late`: writes that
+/// nobody waited for any more. A link that was cut gives back what it held once it is healed, and
+/// whenever that arrives it may be written.
+pub(crate) fn pass_over_late(
+    before: &mut Contents,
+    after: &mut Contents,
+    is_late: impl Fn(&[u8], Version) -> bool,
+) {
+    after.retain(|key, (_, version)| {
+        let late = is_late(key, *version);
+        if late {
+            before.remove(key);
+        }
+        !late
+    });
+}
+
 /// The first difference between two replicas, in words.
 #[must_use]
 pub(crate) fn difference(agreed: &Contents, own: &Contents) -> Option<String> {
@@ -174,3 +204,6 @@ async fn scan(
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The client that reads at the end.
 const READER: u64 = 1_000;
+
+#[cfg(test)]
+mod tests;

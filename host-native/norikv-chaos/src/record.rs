@@ -136,6 +136,11 @@ impl Record {
         self.begin_op(&mut self.state.lock(), client, epoch, op)
     }
 
+    /// The number of the group that `key` belongs to.
+    pub(crate) fn group_of(&self, key: &[u8]) -> u32 {
+        self.placement.group_of(shard_of(key)).0
+    }
+
     /// A number for a write that no epoch knows.
     pub fn draw_write(&self) -> ValueId {
         self.state.lock().draw_write()

@@ -216,7 +216,8 @@ async fn end(
         }
     }
     finale::converge(cluster).await?;
-    let before = finale::contents(cluster, "after the run").await?;
+    let ends = finale::ends(cluster).await;
+    let mut before = finale::contents(cluster, "after the run").await?;
     for node in &cluster.nodes {
         node.kill().await;
     }
@@ -227,7 +228,12 @@ async fn end(
         })?;
     }
     let again = finale::converge(cluster).await?;
-    let after = finale::contents(cluster, "after a restart of all nodes").await?;
+    let mut after = finale::contents(cluster, "after a restart of all nodes").await?;
+    let records = after.len() as u64;
+    finale::pass_over_late(&mut before, &mut after, |key, version| {
+        ends.get(&record.group_of(key))
+            .is_some_and(|end| version.index.0 > *end)
+    });
     if let Some(difference) = finale::difference(&before, &after) {
         let difference = format!("before and after a restart of all nodes: {difference}");
         return Err(Violation::ReplicasDiffer { difference });
@@ -235,7 +241,7 @@ async fn end(
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Ok(Rest {
         converged_ms: millis(converged),
-        records: after.len() as u64,
+        records,
         read,
         converged_again_ms: millis(again),
     })
