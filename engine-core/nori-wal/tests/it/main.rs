@@ -17,3 +17,4 @@ mod roundtrip;
 mod support;
 mod threads;
 mod watch;
+mod watched;

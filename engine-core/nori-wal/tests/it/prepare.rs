@@ -3,12 +3,13 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
-use nori_env::{BlockObject, BlockStore, Geometry, IoError, ObjectId, ObjectKind, Owner};
+use nori_env::{BlockStore, ObjectKind};
 use nori_wal::{Error, Options, SyncPolicy, Wal};
 use norikv_testkit::{CrashDisk, CrashFault as Fault};
 use norikv_types::Prng;
 
 use crate::support::{Seeded, open};
+use crate::watched::{Step, Watched};
 
 fn options(sync: SyncPolicy) -> Options {
     Options {
@@ -98,73 +99,36 @@ fn a_segment_that_finds_no_room_is_asked_for_again_after_the_next_rotation() {
     assert!(wal.prepare().unwrap());
 }
 
-/// A store in which a good deal happens to the log while it creates a segment.
-#[derive(Debug)]
-struct Meanwhile {
-    disk: CrashDisk,
-    wal: Mutex<Weak<Wal>>,
-    rotations: usize,
-}
-
-impl BlockStore for Meanwhile {
-    fn geometry(&self) -> Geometry {
-        self.disk.geometry()
-    }
-    fn acquire(&self, owner: Owner) -> Result<(), IoError> {
-        self.disk.acquire(owner)
-    }
-    fn list(&self) -> Result<Vec<ObjectId>, IoError> {
-        self.disk.list()
-    }
-    fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
-        let object = self.disk.create(id, reserve);
-        let wal = std::mem::take(&mut *self.wal.lock().unwrap()).upgrade();
-        if let Some(wal) = wal {
-            for number in 0..self.rotations {
-                wal.rotate(b"").unwrap();
-                wal.append(&[&[9; 50]]).unwrap();
-                if number % 2 == 1 {
-                    wal.release_before(wal.durable_lsn()).unwrap();
-                }
-            }
-        }
-        object
-    }
-    fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        self.disk.open(id)
-    }
-    fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        self.disk.recycle(old, new)
-    }
-    fn delete(&self, id: ObjectId) -> Result<(), IoError> {
-        self.disk.delete(id)
-    }
-    fn link(&self, from: ObjectId, to: ObjectId) -> Result<(), IoError> {
-        self.disk.link(from, to)
-    }
-    fn barrier(&self) -> Result<(), IoError> {
-        self.disk.barrier()
-    }
-}
-
 #[test]
 fn rotations_and_releases_while_a_segment_is_set_aside_leave_no_gap_before_what_is_left() {
     for rotations in [1, 2, 3, 5, 40] {
         for spares_max in [0, 1, 3] {
             let disk = CrashDisk::new(64, true, true);
-            let store = Arc::new(Meanwhile {
-                disk: disk.clone(),
-                wal: Mutex::default(),
-                rotations,
+            // A good deal happens to the log while it creates a segment.
+            let meanwhile = Arc::new(Mutex::new(Weak::<Wal>::new()));
+            let store = Watched::new(disk.clone(), {
+                let meanwhile = Arc::clone(&meanwhile);
+                move |step| {
+                    let wal = (step == Step::Created)
+                        .then(|| std::mem::take(&mut *meanwhile.lock().unwrap()).upgrade());
+                    let Some(wal) = wal.flatten() else { return };
+                    for number in 0..rotations {
+                        wal.rotate(b"").unwrap();
+                        wal.append(&[&[9; 50]]).unwrap();
+                        if number % 2 == 1 {
+                            wal.release_before(wal.durable_lsn()).unwrap();
+                        }
+                    }
+                }
             });
             let options = Options {
                 spares_max,
                 ..options(SyncPolicy::Group)
             };
-            let (wal, ..) = open(Arc::clone(&store) as _, &Seeded::new(3), &options).unwrap();
+            let (wal, ..) = open(store, &Seeded::new(3), &options).unwrap();
             let wal = Arc::new(wal);
             fill_half(&wal);
-            *store.wal.lock().unwrap() = Arc::downgrade(&wal);
+            *meanwhile.lock().unwrap() = Arc::downgrade(&wal);
             wal.prepare().unwrap();
             for step in 0..12 {
                 let context = format!("{rotations} rotations, {spares_max} spares, step {step}");

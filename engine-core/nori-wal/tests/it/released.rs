@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use nori_env::sync::Mutex;
-use nori_env::{BlockObject, BlockStore, Geometry, IoError, IoErrorKind, IoOp, ObjectId, Owner};
+use nori_env::{BlockStore, IoErrorKind, IoOp, Owner};
 use nori_wal::{Error, Options, Wal};
 use norikv_testkit::{DiskOptions, FailPoint, SimDisk};
 use norikv_types::Prng;
 
 use crate::support::{Seeded, open};
+use crate::watched::{Step, Watched};
 
 /// A writer of numbered records, and what it was told.
 struct Writer {
@@ -196,56 +197,27 @@ fn writing_reopening_releasing_and_reopening_twice_keeps_what_was_not_released()
     }
 }
 
-/// Rotates a log in the middle of its next release.
-#[derive(Debug)]
-struct Meddling(SimDisk, Mutex<Option<Arc<Wal>>>);
-
-impl BlockStore for Meddling {
-    fn geometry(&self) -> Geometry {
-        self.0.geometry()
-    }
-    fn acquire(&self, owner: Owner) -> Result<(), IoError> {
-        self.0.acquire(owner)
-    }
-    fn list(&self) -> Result<Vec<ObjectId>, IoError> {
-        self.0.list()
-    }
-    fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
-        self.0.create(id, reserve)
-    }
-    fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        self.0.open(id)
-    }
-    fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        let wal = self.1.lock().take();
-        if let Some(wal) = wal {
-            wal.rotate(b"").unwrap();
-        }
-        self.0.recycle(old, new)
-    }
-    fn delete(&self, id: ObjectId) -> Result<(), IoError> {
-        self.0.delete(id)
-    }
-    fn link(&self, from: ObjectId, to: ObjectId) -> Result<(), IoError> {
-        self.0.link(from, to)
-    }
-    fn barrier(&self) -> Result<(), IoError> {
-        self.0.barrier()
-    }
-}
-
 #[test]
 fn a_rotation_in_the_middle_of_a_release_keeps_the_numbers_of_segments_growing() {
     let disk = SimDisk::new(DiskOptions::default());
-    let store = Arc::new(Meddling(disk.clone(), Mutex::new(None)));
+    let rotated = Arc::new(Mutex::new(None::<Arc<Wal>>));
+    let store = Watched::new(disk.clone(), {
+        let rotated = Arc::clone(&rotated);
+        move |step| {
+            let wal = (step == Step::Recycling).then(|| rotated.lock().take());
+            if let Some(wal) = wal.flatten() {
+                wal.rotate(b"").unwrap();
+            }
+        }
+    });
     let mut writer = Writer::new(&disk);
-    let (wal, ..) = open(Arc::clone(&store) as _, &writer.entropy, &options()).unwrap();
+    let (wal, ..) = open(store, &writer.entropy, &options()).unwrap();
     let wal = Arc::new(wal);
     writer.append(&wal, 200).unwrap();
     assert!(wal.segments().len() > 3);
-    *store.1.lock() = Some(Arc::clone(&wal));
+    *rotated.lock() = Some(Arc::clone(&wal));
     writer.release(&wal).unwrap();
-    assert!(store.1.lock().is_none(), "a rotation took place");
+    assert!(rotated.lock().is_none(), "a rotation took place");
     for _ in 0..4 {
         writer.append(&wal, 1).unwrap();
         wal.rotate(b"").unwrap();

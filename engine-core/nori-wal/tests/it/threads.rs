@@ -3,70 +3,10 @@
 use std::sync::Arc;
 
 use nori_env::sync::{AtomicU64, Ordering};
-use nori_env::{BlockObject, BlockStore, DirStore, Geometry, IoError, ObjectId, OsEntropy, Owner};
+use nori_env::{DirStore, OsEntropy};
 use nori_wal::{Options, Replayed, Wal};
 
-/// A store that counts the syncs of its objects.
-#[derive(Debug)]
-struct Counting(DirStore, Arc<AtomicU64>);
-
-#[derive(Debug)]
-struct CountingObject(Arc<dyn BlockObject>, Arc<AtomicU64>);
-
-impl Counting {
-    fn wrap(&self, object: Arc<dyn BlockObject>) -> Arc<dyn BlockObject> {
-        Arc::new(CountingObject(object, Arc::clone(&self.1)))
-    }
-}
-
-impl BlockStore for Counting {
-    fn geometry(&self) -> Geometry {
-        self.0.geometry()
-    }
-    fn acquire(&self, owner: Owner) -> Result<(), IoError> {
-        self.0.acquire(owner)
-    }
-    fn list(&self) -> Result<Vec<ObjectId>, IoError> {
-        self.0.list()
-    }
-    fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
-        self.0.create(id, reserve).map(|object| self.wrap(object))
-    }
-    fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        self.0.open(id).map(|object| self.wrap(object))
-    }
-    fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        self.0.recycle(old, new).map(|object| self.wrap(object))
-    }
-    fn delete(&self, id: ObjectId) -> Result<(), IoError> {
-        self.0.delete(id)
-    }
-    fn link(&self, from: ObjectId, to: ObjectId) -> Result<(), IoError> {
-        self.0.link(from, to)
-    }
-    fn barrier(&self) -> Result<(), IoError> {
-        self.0.barrier()
-    }
-}
-
-impl BlockObject for CountingObject {
-    fn id(&self) -> ObjectId {
-        self.0.id()
-    }
-    fn len(&self) -> Result<u64, IoError> {
-        self.0.len()
-    }
-    fn append(&self, at: u64, bufs: &[&[u8]]) -> Result<(), IoError> {
-        self.0.append(at, bufs)
-    }
-    fn sync(&self) -> Result<(), IoError> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.sync()
-    }
-    fn read_at(&self, offset: u64, dst: &mut [u8]) -> Result<(), IoError> {
-        self.0.read_at(offset, dst)
-    }
-}
+use crate::watched::{Step, Watched};
 
 #[test]
 fn concurrent_appenders_share_syncs_and_lose_nothing_over_rotations_and_releases() {
@@ -79,10 +19,10 @@ fn concurrent_appenders_share_syncs_and_lose_nothing_over_rotations_and_releases
     };
     let syncs = Arc::new(AtomicU64::new(0));
     let store = || {
-        Arc::new(Counting(
-            DirStore::open(root.path()).unwrap(),
-            Arc::clone(&syncs),
-        ))
+        let syncs = Arc::clone(&syncs);
+        Watched::new(DirStore::open(root.path()).unwrap(), move |step| {
+            syncs.fetch_add(u64::from(step == Step::Syncing), Ordering::Relaxed);
+        })
     };
     let (wal, _) = Wal::open(store(), Arc::new(OsEntropy), options.clone(), &mut |_| {}).unwrap();
     let (threads, each) = (16u64, 100u64);

@@ -1,0 +1,112 @@
+//! A store that says what is done to it.
+
+use core::fmt;
+use std::sync::Arc;
+
+use nori_env::{BlockObject, BlockStore, Geometry, IoError, ObjectId, Owner};
+
+/// What a [`Watched`] store tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// An object was created, or could not be.
+    Created,
+    /// An object is about to be recycled.
+    Recycling,
+    /// An object is about to be synced.
+    Syncing,
+}
+
+/// Passes everything on, and tells whoever watches; that may take its time, and use the log.
+pub(crate) struct Watched {
+    store: Arc<dyn BlockStore>,
+    told: Told,
+}
+
+struct WatchedObject {
+    object: Arc<dyn BlockObject>,
+    told: Told,
+}
+
+type Told = Arc<dyn Fn(Step) + Send + Sync>;
+
+impl Watched {
+    pub(crate) fn new(
+        store: impl BlockStore + 'static,
+        told: impl Fn(Step) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::new(store),
+            told: Arc::new(told),
+        })
+    }
+
+    fn wrap(&self, object: Arc<dyn BlockObject>) -> Arc<dyn BlockObject> {
+        let told = Arc::clone(&self.told);
+        Arc::new(WatchedObject { object, told })
+    }
+}
+
+impl BlockStore for Watched {
+    fn geometry(&self) -> Geometry {
+        self.store.geometry()
+    }
+    fn acquire(&self, owner: Owner) -> Result<(), IoError> {
+        self.store.acquire(owner)
+    }
+    fn list(&self) -> Result<Vec<ObjectId>, IoError> {
+        self.store.list()
+    }
+    fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
+        let created = self.store.create(id, reserve);
+        (self.told)(Step::Created);
+        created.map(|object| self.wrap(object))
+    }
+    fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
+        self.store.open(id).map(|object| self.wrap(object))
+    }
+    fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
+        (self.told)(Step::Recycling);
+        let recycled = self.store.recycle(old, new);
+        recycled.map(|object| self.wrap(object))
+    }
+    fn delete(&self, id: ObjectId) -> Result<(), IoError> {
+        self.store.delete(id)
+    }
+    fn link(&self, from: ObjectId, to: ObjectId) -> Result<(), IoError> {
+        self.store.link(from, to)
+    }
+    fn barrier(&self) -> Result<(), IoError> {
+        self.store.barrier()
+    }
+}
+
+impl BlockObject for WatchedObject {
+    fn id(&self) -> ObjectId {
+        self.object.id()
+    }
+    fn len(&self) -> Result<u64, IoError> {
+        self.object.len()
+    }
+    fn append(&self, at: u64, bufs: &[&[u8]]) -> Result<(), IoError> {
+        self.object.append(at, bufs)
+    }
+    fn sync(&self) -> Result<(), IoError> {
+        (self.told)(Step::Syncing);
+        self.object.sync()
+    }
+    fn read_at(&self, offset: u64, dst: &mut [u8]) -> Result<(), IoError> {
+        self.object.read_at(offset, dst)
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.fmt(f)
+    }
+}
+
+impl fmt::Debug for WatchedObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.object.fmt(f)
+    }
+}
