@@ -491,15 +491,20 @@ fn an_ingestion_survives_every_crash_point_whole_or_not_at_all() {
     everywhere(&ingesting());
 }
 
-#[test]
-fn no_space_at_any_operation_loses_nothing_and_the_store_goes_on() {
-    for (script, recycle) in [
+/// What faults strike, and whether the disk recycles.
+fn runs() -> [(Script, bool); 5] {
+    [
         (short(), true),
         (long(), false),
         (long(), true),
         (ingesting(), true),
         (everything(), true),
-    ] {
+    ]
+}
+
+#[test]
+fn no_space_at_any_operation_loses_nothing_and_the_store_goes_on() {
+    for (script, recycle) in runs() {
         let whole = CrashDisk::new(512, true, recycle);
         script.run(&whole, SEED, &mut Told::default(), 0).unwrap();
         let mut met = 0;
@@ -524,13 +529,7 @@ fn no_space_at_any_operation_loses_nothing_and_the_store_goes_on() {
 
 #[test]
 fn a_failed_sync_at_any_operation_loses_nothing_acknowledged_and_what_opening_shows_is_durable() {
-    for (script, recycle) in [
-        (short(), true),
-        (long(), false),
-        (long(), true),
-        (ingesting(), true),
-        (everything(), true),
-    ] {
+    for (script, recycle) in runs() {
         let whole = CrashDisk::new(512, true, recycle);
         script.run(&whole, SEED, &mut Told::default(), 0).unwrap();
         let mut met = 0;
