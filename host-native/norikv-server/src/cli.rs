@@ -140,6 +140,10 @@ pub(crate) struct Dev {
     /// How many nodes.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(crate) nodes: u64,
+    /// How many Raft groups share the 1,024 shards: a power of two up to 1,024, fixed when the
+    /// cluster is made [default: 8].
+    #[arg(long, value_parser = groups)]
+    pub(crate) groups: Option<u32>,
     /// Start a node again when it dies.
     #[arg(long)]
     pub(crate) restart: bool,
@@ -238,8 +242,13 @@ pub(crate) enum Cluster {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Shard {
-    /// The shard and group of a key; needs no cluster.
-    Locate { key: String },
+    /// The shard and group of a key; asks no node.
+    Locate {
+        key: String,
+        /// How many groups the cluster has [default: as in the data directory, else 8].
+        #[arg(long, value_parser = groups)]
+        groups: Option<u32>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -368,6 +377,15 @@ impl Target {
     pub(crate) fn patience(&self) -> Duration {
         Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::from_secs(10))
     }
+}
+
+/// A number of groups that the shards can be spread over.
+fn groups(text: &str) -> Result<u32, String> {
+    let groups = text
+        .parse()
+        .map_err(|_bad| format!("{text:?} is no number"))?;
+    crate::config::check_groups(groups).map_err(|why| why.to_string())?;
+    Ok(groups)
 }
 
 /// `A..B`, both included.

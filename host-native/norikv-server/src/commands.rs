@@ -46,7 +46,9 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Cluster(crate::cli::Cluster::Status) => {
             cluster::status(&client(&target)?, output).await
         }
-        Command::Shard(crate::cli::Shard::Locate { key }) => shard::locate(&key, output),
+        Command::Shard(crate::cli::Shard::Locate { key, groups }) => {
+            shard::locate(&key, groups, &target.data_dir, output)
+        }
         Command::Inspect(what) => inspect::run(&what, output),
         Command::Verify { dir, json } => verify::run(&dir, output.or_json(json)),
         Command::Bench(bench) => {

@@ -8,7 +8,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use norikv_placement::Placement;
+use norikv_types::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// A node's configuration file.
@@ -23,7 +25,7 @@ pub(crate) struct NodeFile {
     pub(crate) http: SocketAddr,
     /// Where peers reach it (UDP).
     pub(crate) quic: SocketAddr,
-    /// How many Raft groups share the shards; fixed when the cluster is made.
+    /// How many Raft groups share the 1,024 shards evenly; fixed when the cluster is made.
     pub(crate) groups: u32,
     /// What the defaults do not suit.
     #[serde(default, skip_serializing_if = "Tuning::is_default")]
@@ -62,8 +64,6 @@ pub(crate) struct Tuning {
     pub(crate) election_timeout_ms: Option<[u64; 2]>,
 }
 
-/// The one group count this version knows.
-pub(crate) const GROUPS: u32 = 8;
 /// The name of a node's configuration file.
 pub(crate) const FILE_NAME: &str = "norikv.toml";
 
@@ -98,11 +98,7 @@ impl NodeFile {
     fn check(&self) -> Result<()> {
         self.cluster_id()?;
         ensure!(self.node > 0, "node is 0; nodes are numbered from 1");
-        ensure!(
-            self.groups == GROUPS,
-            "groups is {}; this version runs {GROUPS} groups",
-            self.groups
-        );
+        check_groups(self.groups).map_err(|why| anyhow!("groups is {}: {why}", self.groups))?;
         let mut seen = BTreeSet::from([self.node]);
         for peer in &self.peers {
             ensure!(seen.insert(peer.node), "node {} is there twice", peer.node);
@@ -125,6 +121,14 @@ impl Tuning {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// Whether a cluster can have this many groups.
+///
+/// # Errors
+/// When the shards cannot be spread over them evenly.
+pub(crate) fn check_groups(groups: u32) -> Result<(), norikv_placement::Error> {
+    Placement::new(&[NodeId(1)], groups, 1).map(|_plan| ())
 }
 
 /// The number that 16 hexadecimal digits stand for.

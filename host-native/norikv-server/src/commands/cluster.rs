@@ -92,7 +92,6 @@ fn table(rows: &[Row]) -> comfy_table::Table {
     ]);
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     for row in rows {
-        let led: Vec<String> = row.groups_led.iter().map(u32::to_string).collect();
         table.add_row([
             row.node.to_string(),
             or_dash(row.address.clone()),
@@ -101,14 +100,40 @@ fn table(rows: &[Row]) -> comfy_table::Table {
                 row.ready
                     .map(|ready| if ready { "yes" } else { "no" }.to_owned()),
             ),
-            if led.is_empty() {
-                "-".to_owned()
-            } else {
-                led.join(" ")
-            },
+            led(&row.groups_led),
             or_dash(row.term.map(|term| term.to_string())),
             or_dash(row.applied.map(|applied| applied.to_string())),
         ]);
     }
     table
 }
+
+/// The groups in words that fit a table: runs of three and more as their ends, and of many runs
+/// only how many groups they are.
+fn led(groups: &[u32]) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for &group in groups {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == group => *last = group,
+            _ => runs.push((group, group)),
+        }
+    }
+    let words: Vec<String> = (runs.iter())
+        .map(|(first, last)| match last - first {
+            0 => first.to_string(),
+            1 => format!("{first} {last}"),
+            _ => format!("{first}-{last}"),
+        })
+        .collect();
+    match words.len() {
+        0 => "-".to_owned(),
+        1..=RUNS_MAX => words.join(" "),
+        _ => format!("{} groups", groups.len()),
+    }
+}
+
+/// Runs of groups that a cell of the table names.
+const RUNS_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests;

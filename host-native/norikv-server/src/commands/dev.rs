@@ -29,7 +29,7 @@ pub(super) async fn run(args: &Dev, data_dir: &Path, output: Output) -> Result<E
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("creating {}", data_dir.display()))?;
     let _lock = lock(data_dir)?;
-    let layout = Layout::load_or_make(data_dir, args.nodes)?;
+    let layout = Layout::load_or_make(data_dir, args.nodes, args.groups)?;
     layout.check_ports()?;
     let mut nodes = Nodes::start(&layout, args.restart)?;
     report_nodes(&nodes, &layout, output)?;

@@ -1,5 +1,6 @@
 //! `shard locate`: where a key lives, by arithmetic alone.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -7,6 +8,7 @@ use norikv_placement::{Placement, shard_of};
 use norikv_types::NodeId;
 use serde::Serialize;
 
+use crate::config::{self, NodeFile};
 use crate::output::{self, Output};
 
 #[derive(Serialize)]
@@ -16,10 +18,21 @@ struct Located<'a> {
     group: u32,
 }
 
-pub(super) fn locate(key: &str, output: Output) -> Result<ExitCode> {
+/// `groups` as the cluster has them: as told, else as it stands in `data_dir`, else the default.
+pub(super) fn locate(
+    key: &str,
+    groups: Option<u32>,
+    data_dir: &Path,
+    output: Output,
+) -> Result<ExitCode> {
+    let groups = match (groups, config::files_in(data_dir)?.first()) {
+        (Some(groups), _) => groups,
+        (None, Some(path)) => NodeFile::load(path)?.groups,
+        (None, None) => Placement::GROUPS_DEFAULT,
+    };
     let shard = shard_of(key.as_bytes());
     // Which nodes hold a group is the cluster's business; which group holds a shard is not.
-    let placement = Placement::new(&[NodeId(1)], Placement::GROUPS_DEFAULT, 1)?;
+    let placement = Placement::new(&[NodeId(1)], groups, 1)?;
     let located = Located {
         key,
         shard: shard.0,

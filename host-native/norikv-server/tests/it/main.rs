@@ -9,6 +9,7 @@ mod bad_input;
 mod cluster;
 mod failures;
 mod full_disk;
+mod groups;
 mod http;
 mod import_export;
 mod inspect;

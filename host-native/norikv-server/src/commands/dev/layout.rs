@@ -5,10 +5,11 @@ use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use norikv_placement::Placement;
 use norikv_transport_quic::Authority;
 use norikv_types::NodeId;
 
-use crate::config::{self, FILE_NAME, GROUPS, NodeFile, PeerEntry, Tuning};
+use crate::config::{self, FILE_NAME, NodeFile, PeerEntry, Tuning};
 
 /// A cluster on this machine.
 #[derive(Debug)]
@@ -25,14 +26,14 @@ pub(super) struct NodeLayout {
 }
 
 impl Layout {
-    /// The cluster in `data_dir`; made with `count` nodes when there is none.
+    /// The cluster in `data_dir`; made with `count` nodes and `groups` when there is none.
     ///
     /// # Errors
     /// When there is one of another size, or files cannot be read or written.
-    pub(super) fn load_or_make(data_dir: &Path, count: u64) -> Result<Self> {
+    pub(super) fn load_or_make(data_dir: &Path, count: u64, groups: Option<u32>) -> Result<Self> {
         let made = data_dir.join("cluster.made");
         if !made.exists() {
-            make(data_dir, count)?;
+            make(data_dir, count, groups.unwrap_or(Placement::GROUPS_DEFAULT))?;
             fs::write(&made, "")?;
         }
         let mut nodes = Vec::new();
@@ -49,6 +50,15 @@ impl Layout {
                 data_dir.display(),
                 nodes.len(),
                 nodes.len()
+            );
+        }
+        let made = nodes.first().map(|node| node.file.groups);
+        if let (Some(made), Some(groups)) = (made, groups)
+            && made != groups
+        {
+            bail!(
+                "{} holds a cluster of {made} groups, and their number is fixed; say --groups {made} or nothing, or choose another folder with --data-dir",
+                data_dir.display(),
             );
         }
         Ok(Self {
@@ -79,7 +89,7 @@ impl Layout {
 
 /// Makes a cluster: authority, certificates, ports and configuration files. What an earlier try
 /// left half made is made anew.
-fn make(data_dir: &Path, count: u64) -> Result<()> {
+fn make(data_dir: &Path, count: u64, groups: u32) -> Result<()> {
     let cluster = config::draw()?;
     let authority = Authority::create(cluster).context("making the cluster's authority")?;
     let authority_folder = data_dir.join("authority");
@@ -123,7 +133,7 @@ fn make(data_dir: &Path, count: u64) -> Result<()> {
             node,
             http: *http,
             quic: *quic,
-            groups: GROUPS,
+            groups,
             tuning: Tuning::default(),
             peers,
         };
