@@ -23,7 +23,7 @@ pub struct Config {
     pub election_timeout_min: Duration,
     /// See `election_timeout_min`; also the time after which a leader without a quorum steps down.
     pub election_timeout_max: Duration,
-    /// A leader sends to every peer at least this often; below `election_timeout_min`.
+    /// A leader sends to every peer at least this often, on multiples of it; below `election_timeout_min`.
     pub heartbeat_interval: Duration,
     /// By how much two clocks' rates may differ, in parts per million; shortens the lease.
     pub clock_drift_ppm: u32,
@@ -36,6 +36,9 @@ pub struct Config {
     /// Command bytes in a leader's log above its commit index, at most; one command is always
     /// allowed.
     pub uncommitted_bytes_max: u64,
+    /// A leader to whom nobody turned for so long puts its group to sleep; `None`: never. Its host
+    /// must then watch the leaders' nodes and say [`Input::Wake`](crate::Input::Wake).
+    pub quiesce_after: Option<Duration>,
     /// Seed of the randomness (election timeouts). Replicas should differ in it.
     pub seed: u64,
 }
@@ -56,6 +59,7 @@ impl Config {
             inflight_bytes_max: 8 << 20,
             append_bytes_max: 1 << 20,
             uncommitted_bytes_max: 64 << 20,
+            quiesce_after: None,
             seed,
         }
     }

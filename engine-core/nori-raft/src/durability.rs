@@ -215,6 +215,17 @@ impl Durability {
         self.held.clear();
     }
 
+    /// Whether all there is is durable and nothing waits for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.held.is_empty() && self.newest_write() < self.next
+    }
+
+    /// Gives back the room for writes under way; there is none.
+    pub(crate) fn trim(&mut self) {
+        self.pending.shrink_to_fit();
+        self.held.shrink_to_fit();
+    }
+
     /// The write that carries the current term and vote.
     pub(crate) const fn hard_state_write(&self) -> u64 {
         self.hard_state_write

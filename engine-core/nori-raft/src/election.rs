@@ -58,6 +58,11 @@ impl Election {
         self.deadline = now + self.prng.duration(min, max);
     }
 
+    /// Waits again after a time without a clock, counted from when the leader was last heard of.
+    pub(crate) fn resume(&mut self, config: &Config, heard: Mono) {
+        self.restart(config, heard);
+    }
+
     /// A leader spoke.
     pub(crate) fn heard(&mut self, config: &Config, now: Mono) {
         self.heard_at = Some(now);

@@ -53,6 +53,16 @@ pub enum Event {
         /// How now.
         state: PeerState,
     },
+    /// It fell asleep: nothing is to be done in this group.
+    Quiesced {
+        /// In this term.
+        term: Term,
+    },
+    /// It woke.
+    Woke {
+        /// In this term.
+        term: Term,
+    },
     /// A snapshot took the place of state, and of the log unless that contained its position.
     SnapshotInstalled {
         /// What it covers.

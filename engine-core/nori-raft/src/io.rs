@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use norikv_types::{LogIndex, NodeId, Term, Version};
+use norikv_types::{LogIndex, Mono, NodeId, Term, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::durability::WriteId;
@@ -101,6 +101,12 @@ pub enum Input {
     SnapshotInstalled(SnapshotMeta),
     /// A peer's connection broke or its node is taken for dead: what was under way to it is lost.
     Unreachable(NodeId),
+    /// A sleeping replica shall watch for itself again: the node of its leader was last heard of at
+    /// `heard` and may be gone, or came back as another start. Harmless when awake.
+    Wake {
+        /// When.
+        heard: Mono,
+    },
     /// The time of [`Raft::poll_timeout`](crate::Raft::poll_timeout) came. Harmless when early.
     Timeout,
 }

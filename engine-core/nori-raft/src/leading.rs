@@ -18,6 +18,7 @@ use crate::io::{Output, ProposalId, Refusal};
 use crate::lease::Lease;
 use crate::message::{Append, AppendOutcome, AppendReply, Body, Message};
 use crate::progress::{Peer, Progress};
+use crate::quiescence::next_beat;
 use crate::raft::{Raft, Standing};
 use crate::reads::Reads;
 use crate::status::PeerState;
@@ -40,6 +41,17 @@ pub(crate) struct Reign {
 impl Reign {
     pub(crate) fn peer_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
         self.peers.iter_mut().find(|peer| peer.id == id)
+    }
+
+    /// The next heartbeat is the next one after `now`.
+    pub(crate) fn beat_after(&mut self, config: &crate::Config, now: Mono) {
+        self.heartbeat_at = next_beat(config, now);
+    }
+
+    /// Gives back the room that an awake leader reuses.
+    pub(crate) fn trim(&mut self) {
+        self.reads.trim();
+        self.peers.iter_mut().for_each(Peer::trim);
     }
 
     /// `None` when there is nobody to send to.
@@ -77,7 +89,7 @@ impl Raft {
             reads: Reads::default(),
             lease: Lease::new(self.config.lease_duration()),
             uncommitted_bytes: uncommitted,
-            heartbeat_at: self.now + self.config.heartbeat_interval,
+            heartbeat_at: next_beat(&self.config, self.now),
         };
         // The first round travels with the no-op.
         let round = reign.reads.begin();
@@ -136,7 +148,7 @@ impl Raft {
         if self.now < reign.heartbeat_at {
             return;
         }
-        reign.heartbeat_at = self.now + self.config.heartbeat_interval;
+        reign.heartbeat_at = next_beat(&self.config, self.now);
         let patience = self.config.election_timeout_max;
         let heard = reign
             .peers
@@ -150,7 +162,10 @@ impl Raft {
         for peer in &mut reign.peers {
             peer.look_for_losses(&self.config, self.now);
         }
-        self.begin_round();
+        if !self.ask_to_quiesce() {
+            self.quiescence.ask_no_more();
+            self.begin_round();
+        }
     }
 
     /// Sends an empty append to every peer. To one that is probed it is the probe. To the others it
@@ -298,6 +313,15 @@ impl Raft {
         }
     }
 
+    /// # Errors
+    /// An answer to a round that has not begun.
+    pub(crate) fn check_round(&self, round: u64) -> Result<(), Misuse> {
+        match &self.standing {
+            Standing::Leader(reign) if round > reign.reads.round() => Err(Misuse::AnswersUnasked),
+            _ => Ok(()),
+        }
+    }
+
     /// An answer of this term, checked.
     pub(crate) fn receive_append_reply(&mut self, from: NodeId, reply: AppendReply) {
         let start = self.log.start().index;
@@ -343,6 +367,9 @@ impl Raft {
     }
 
     pub(crate) fn peer_unreachable(&mut self, id: NodeId) {
+        if self.leader == Some(id) {
+            self.wake(self.now);
+        }
         if let Standing::Leader(reign) = &mut self.standing
             && let Some(peer) = reign.peer_mut(id)
         {

@@ -46,6 +46,12 @@ impl Lease {
         }
     }
 
+    /// The lease ends now, and no round under way renews it.
+    pub(crate) fn end(&mut self) {
+        self.since = None;
+        self.sent = VecDeque::new();
+    }
+
     /// When the lease ends, if there is one.
     pub(crate) fn until(&self) -> Option<Mono> {
         self.since.map(|since| since + self.duration)

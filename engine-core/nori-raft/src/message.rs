@@ -11,6 +11,7 @@ use norikv_types::{LogIndex, Term, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
+use crate::quiescence::Quiesce;
 
 /// One message; the host adds who sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,14 @@ pub enum Body {
     Append(Append),
     /// The answer.
     AppendReply(AppendReply),
+    /// A heartbeat that asks the follower to stop its clock. Answered as the heartbeat, and by
+    /// [`QuiesceReply`](Self::QuiesceReply) where it agrees.
+    Quiesce(Quiesce),
+    /// The sender sleeps until it hears something.
+    QuiesceReply {
+        /// The round that asked.
+        round: u64,
+    },
 }
 
 /// A stretch of the leader's log.

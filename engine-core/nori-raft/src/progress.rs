@@ -188,6 +188,13 @@ impl Peer {
         }
     }
 
+    /// Gives back the room for messages under way; there is none.
+    pub(crate) fn trim(&mut self) {
+        if let Progress::Replicate { inflight, .. } = &mut self.progress {
+            inflight.messages.shrink_to_fit();
+        }
+    }
+
     /// Guesses that the logs agree before `next_index`.
     pub(crate) fn probe_from(&mut self, next_index: LogIndex, waiting: bool) {
         assert!(next_index > self.match_index, "what matched once matches");

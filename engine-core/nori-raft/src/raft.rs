@@ -21,6 +21,7 @@ use crate::io::{Input, Output, Persist, Refusal};
 use crate::leading::Reign;
 use crate::log::Log;
 use crate::message::{AppendOutcome, AppendReply, Body, Message};
+use crate::quiescence::Quiescence;
 use crate::status::{Role, Status};
 
 /// One replica of a Raft group.
@@ -40,6 +41,7 @@ pub struct Raft {
     pub(crate) standing: Standing,
     pub(crate) election: Election,
     pub(crate) following: Following,
+    pub(crate) quiescence: Quiescence,
     pub(crate) log: Log,
     pub(crate) durability: Durability,
     /// Never falls; at or below the log's end.
@@ -95,6 +97,7 @@ impl Raft {
             standing: Standing::Follower,
             election: Election::new(&config, restored.fresh, now),
             following: Following::new(commit_index),
+            quiescence: Quiescence::new(now),
             durability,
             log,
             commit_index,
@@ -122,10 +125,17 @@ impl Raft {
             Input::Receive { from, message } => {
                 self.check_message(from, &message)
                     .map_err(|misuse| Self::misuse(from, message.term, misuse))?;
+                self.wake_for(&message);
                 self.receive(from, message);
             }
-            Input::Propose { proposal, command } => self.propose(proposal, command),
-            Input::Read { read, mode } => self.read(read, mode),
+            Input::Propose { proposal, command } => {
+                self.stir();
+                self.propose(proposal, command);
+            }
+            Input::Read { read, mode } => {
+                self.stir();
+                self.read(read, mode);
+            }
             Input::Durable(write) => {
                 if !self.durability.knows(write) {
                     return Err(Error::UnknownWrite { write });
@@ -161,6 +171,7 @@ impl Raft {
             }
             Input::SnapshotInstalled(snapshot) => self.snapshot_installed(snapshot),
             Input::Unreachable(peer) => self.peer_unreachable(peer),
+            Input::Wake { heard } => self.wake(heard),
             Input::Timeout => self.time_out(),
         }
         self.dirty = true;
@@ -174,13 +185,18 @@ impl Raft {
             self.dirty = false;
             self.flush();
         }
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() && self.is_quiescent() {
+            self.trim();
+        }
+        output
     }
 
     /// When to hand in [`Input::Timeout`]; `None`: never.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
         match &self.standing {
+            _ if self.is_quiescent() => None,
             Standing::Leader(reign) => reign.heartbeat_at(),
             Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
                 Some(self.election.deadline())
@@ -282,6 +298,11 @@ impl Raft {
             Body::Append(_) => Ok(()),
             Body::AppendReply(reply) if term == self.term => self.check_append_reply(reply),
             Body::AppendReply(_) => Ok(()),
+            Body::Quiesce(quiesce) if term >= self.term => {
+                self.check_append(from, term, &quiesce.as_append())
+            }
+            Body::QuiesceReply { round } if term == self.term => self.check_round(*round),
+            Body::Quiesce(_) | Body::QuiesceReply { .. } => Ok(()),
         }
     }
 
@@ -306,7 +327,21 @@ impl Raft {
                 };
                 self.say(from, Body::AppendReply(reply));
             }
+            Body::Quiesce(quiesce) if term < self.term => {
+                let reply = AppendReply {
+                    round: quiesce.round,
+                    outcome: AppendOutcome::Outdated,
+                };
+                self.say(from, Body::AppendReply(reply));
+            }
             Body::Append(append) => self.receive_append(from, term, append),
+            Body::Quiesce(quiesce) => self.receive_quiesce(from, term, quiesce),
+            Body::QuiesceReply { round } => {
+                self.catch_up(term);
+                if term == self.term {
+                    self.receive_quiesce_reply(from, round);
+                }
+            }
             Body::AppendReply(reply) => {
                 self.catch_up(term);
                 if term == self.term || breaks(Mutant::AckWithoutTermCheck) {
@@ -325,6 +360,7 @@ impl Raft {
 
     fn time_out(&mut self) {
         match &self.standing {
+            _ if self.is_quiescent() => {}
             Standing::Leader(_) => self.heartbeat(),
             Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
                 if self.now >= self.election.deadline() {
@@ -349,6 +385,7 @@ impl Raft {
 
     pub(crate) fn move_to_term(&mut self, term: Term) {
         assert!(term > self.term, "terms only grow");
+        self.quiescence.rouse(self.now);
         self.term = term;
         self.voted_for = None;
         self.durability.stage_hard_state();
@@ -363,6 +400,7 @@ impl Raft {
     pub(crate) fn set_standing(&mut self, standing: Standing) {
         let before = self.role();
         let old = core::mem::replace(&mut self.standing, standing);
+        self.quiescence.rouse(self.now);
         if self.role() != before {
             self.event(Event::RoleChanged {
                 role: self.role(),

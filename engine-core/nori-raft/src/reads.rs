@@ -65,6 +65,17 @@ impl Reads {
                 .is_some_and(|last| last.round > self.round)
     }
 
+    /// Whether any read waits.
+    pub(crate) fn any(&self) -> bool {
+        !self.early.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Gives back the room for reads; none waits.
+    pub(crate) fn trim(&mut self) {
+        self.early.shrink_to_fit();
+        self.waiting.shrink_to_fit();
+    }
+
     /// Begins the next round.
     pub(crate) const fn begin(&mut self) -> u64 {
         self.round += 1;

@@ -137,6 +137,11 @@ mutants! {
         "counts the lease from the receipt of answers, not from the sending of the round";
     /// Against Raft §5.3, figure 2.
     AckBeforeDurable: "nori-raft", Cluster, "acknowledges entries before they are durable";
+    /// A leader that is not sure of its peers must go on sending to them.
+    SleepsWhileBehind: "nori-raft", Unit,
+        "puts a group to sleep while a follower lacks entries";
+    /// Against dissertation §6.4.1: nobody guards the lease of a leader that sleeps.
+    LeaseWhileAsleep: "nori-raft", Unit, "a leader that wakes takes its lease for valid";
     /// Against Raft §5.4.1.
     NoLogCheck: "nori-raft", Cluster, "grants a vote to a candidate whose log is behind";
     /// The term is kept, the vote is not: after a restart the node votes again. Upstream's servers

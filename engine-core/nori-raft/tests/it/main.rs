@@ -8,3 +8,4 @@ mod cluster;
 mod disk;
 mod mutants;
 mod paper;
+mod quiescence;

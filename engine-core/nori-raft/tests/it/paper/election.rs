@@ -242,7 +242,7 @@ fn a_leader_without_a_quorum_steps_down_after_an_election_timeout() {
     while bench.raft.role() == Role::Leader {
         bench.time_out();
         rounds += 1;
-        assert!(rounds <= 6, "300 ms of heartbeats every 50 ms");
+        assert!(rounds <= 7, "300 ms of heartbeats at the multiples of 50");
     }
     assert_eq!(bench.raft.term(), Term(1));
     assert_eq!(bench.raft.leader(), None);
