@@ -7,6 +7,7 @@
 //! for one full election timeout. A campaign begins with a pre-vote (dissertation §9.6).
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use norikv_types::{Mono, Mutant, NodeId, Prng, Term, Version, breaks};
 
@@ -25,6 +26,8 @@ pub(crate) struct Election {
     guard_until: Mono,
     /// When a leader last spoke.
     heard_at: Option<Mono>,
+    /// Campaigns since then.
+    campaigns: u32,
     prng: Prng,
 }
 
@@ -46,6 +49,7 @@ impl Election {
             deadline: now,
             guard_until: guard,
             heard_at: None,
+            campaigns: 0,
             prng: Prng::new(config.seed),
         };
         election.restart(config, now);
@@ -66,7 +70,48 @@ impl Election {
     /// A leader spoke.
     pub(crate) fn heard(&mut self, config: &Config, now: Mono) {
         self.heard_at = Some(now);
+        self.campaigns = 0;
         self.restart(config, now);
+    }
+
+    /// A campaign begins. Its pre-vote costs nobody anything, so it is soon repeated: a voter may
+    /// have heard from the leader a moment later than this one, and be ready a moment later. The
+    /// waits grow up to the full timeout (Raft §5.2).
+    fn begin_campaign(&mut self, config: &Config, now: Mono) {
+        self.wait_fraction(config, now, 8);
+        self.campaigns = self.campaigns.saturating_add(1);
+    }
+
+    /// A pre-vote succeeded: the votes, which are written to disks, get more time.
+    fn begin_vote(&mut self, config: &Config, now: Mono) {
+        self.wait_fraction(config, now, 4);
+    }
+
+    /// Another one campaigns and has this replica's blessing: a campaign of its own now would split
+    /// the votes.
+    fn give_way(&mut self, config: &Config, now: Mono) {
+        let min = config.election_timeout_min;
+        let until = now + self.prng.duration(min / 4, min / 2);
+        self.deadline = self.deadline.max(until);
+    }
+
+    /// Waits a random time of one to two fractions of the shortest timeout, twice as long with each
+    /// campaign, at most a full random timeout.
+    fn wait_fraction(&mut self, config: &Config, now: Mono, fraction: u32) {
+        let doublings = self.campaigns.min(8);
+        let least = config.election_timeout_min / fraction * (1 << doublings);
+        self.restart(config, now);
+        let sooner = now + self.prng.duration(least, least * 2);
+        self.deadline = self.deadline.min(sooner);
+    }
+
+    /// The connection to the leader broke. Campaigns as soon as no lease can hold on this replica,
+    /// and no sooner.
+    pub(crate) fn leader_lost(&mut self, config: &Config, now: Mono) {
+        let min = config.election_timeout_min;
+        let free = self.heard_at.map_or(now, |heard| heard + min);
+        let sooner = now.max(free) + self.prng.duration(Duration::ZERO, min / 4);
+        self.deadline = self.deadline.min(sooner);
     }
 
     /// Whether a vote now could break a lease.
@@ -108,7 +153,7 @@ impl Tally {
 impl Raft {
     /// No leader spoke for too long: asks whether a campaign could succeed.
     pub(crate) fn start_pre_vote(&mut self) {
-        self.election.restart(&self.config, self.now);
+        self.election.begin_campaign(&self.config, self.now);
         self.set_leader(None);
         let mut tally = Tally::default();
         tally.count(self.config.id, true);
@@ -125,6 +170,7 @@ impl Raft {
     fn campaign(&mut self) {
         assert!(self.term < TERM_MAX, "terms are used up one by one");
         self.move_to_term(self.term.next());
+        self.election.begin_vote(&self.config, self.now);
         self.cast_vote(self.config.id);
         self.set_standing(Standing::Candidate(Tally::default()));
         let body = Body::Vote {
@@ -157,6 +203,9 @@ impl Raft {
             return;
         }
         let granted = campaign > self.term && self.is_up_to_date(last);
+        if granted {
+            self.election.give_way(&self.config, self.now);
+        }
         self.say(from, Body::PreVoteReply { campaign, granted });
     }
 

@@ -374,6 +374,8 @@ impl Raft {
             && let Some(peer) = reign.peer_mut(id)
         {
             peer.unreachable();
+        } else if self.leader == Some(id) {
+            self.election.leader_lost(&self.config, self.now);
         }
     }
 

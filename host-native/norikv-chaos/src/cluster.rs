@@ -47,6 +47,17 @@ pub struct Settings {
     pub disks: Result<(), String>,
     /// Draws what the links do.
     pub seed: u64,
+    /// How much the nodes' stores hold before they do something.
+    pub sizes: Sizes,
+}
+
+/// How much the nodes' stores hold before they do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizes {
+    /// So little that rotation, flush, compaction and snapshots happen all the time.
+    Small,
+    /// As a server has it by default.
+    Default,
 }
 
 /// Raft groups of a cluster.
@@ -77,7 +88,7 @@ impl Cluster {
                 })
                 .collect();
             let folder = settings.folder.join(format!("node-{number}"));
-            layout::configure(&folder, number, &ports, &peers)?;
+            layout::configure(&folder, number, &ports, &peers, settings.sizes)?;
             nodes.push(Node::new(
                 number,
                 ports.http(number),

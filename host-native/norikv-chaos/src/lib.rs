@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
+mod failover;
 mod fault;
 mod finale;
 mod judge;
@@ -19,7 +20,8 @@ mod run;
 mod violation;
 mod worker;
 
-pub use cluster::Settings;
+pub use cluster::{Settings, Sizes};
+pub use failover::{Failover, FailoverOptions, GIVE_UP, Kill, Spread, failover};
 pub use fault::{Fault, Kind, Links, Target, Trouble};
 pub use finale::Rest;
 pub use judge::Verdicts;

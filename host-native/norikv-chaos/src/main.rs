@@ -11,18 +11,24 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use norikv_chaos::{Options, Pace, Plan, Progress, Report, Settings, Violation, run};
+use norikv_chaos::{
+    FailoverOptions, Kill, Options, Pace, Plan, Progress, Report, Settings, Sizes, Violation,
+    failover, run,
+};
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Starts a cluster of norikv processes on this machine, does harm to it by a plan that a seed draws,
 /// and judges what its clients heard.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// The norikv binary.
-    #[arg(long, env = "NORIKV_BIN")]
+    #[arg(long, env = "NORIKV_BIN", default_value = "norikv")]
     binary: PathBuf,
     /// How long faults go on.
     #[arg(long, default_value_t = 1.0)]
@@ -67,12 +73,42 @@ enum Disks {
     Never,
 }
 
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Measures how long writes stand still when a node is killed that leads groups.
+    Failover(FailoverArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct FailoverArgs {
+    /// The norikv binary; measure a release build.
+    #[arg(long, env = "NORIKV_BIN")]
+    binary: PathBuf,
+    /// How often a node is killed.
+    #[arg(long, default_value_t = 100)]
+    kills: u32,
+    /// Draws the victims and the pauses.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// Where the nodes' folders go, in a fresh folder that is removed at the end [default: the folder
+    /// for temporary files].
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
 /// Set in the process that has a mount namespace of its own.
 const NAMESPACE: &str = "NORIKV_CHAOS_NAMESPACE";
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match start(&args) {
+    let outcome = match &args.what {
+        Some(What::Failover(args)) => measure(args),
+        None => start(&args),
+    };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -89,17 +125,11 @@ fn start(args: &Args) -> Result<bool> {
     } else {
         own_namespace(args.disks)?
     };
-    let binary = std::path::absolute(&args.binary)?;
-    if !args.plan && !binary.is_file() {
-        bail!("there is no binary {}", binary.display());
-    }
-    let mut named = tempfile::Builder::new();
-    named.prefix("norikv-chaos-");
-    let folder = match &args.dir {
-        None => named.tempdir(),
-        Some(parent) => std::fs::create_dir_all(parent).and_then(|()| named.tempdir_in(parent)),
+    let binary = match args.plan {
+        true => args.binary.clone(),
+        false => existing(&args.binary)?,
     };
-    let folder = folder.context("making a folder")?;
+    let folder = fresh_folder(args.dir.as_deref())?;
     let options = Options {
         settings: Settings {
             binary,
@@ -107,6 +137,7 @@ fn start(args: &Args) -> Result<bool> {
             folder: folder.path().to_path_buf(),
             disks,
             seed: args.seed,
+            sizes: Sizes::Small,
         },
         duration: Duration::try_from_secs_f64(args.minutes * 60.0).context("--minutes")?,
         seed: args.seed,
@@ -137,6 +168,65 @@ fn start(args: &Args) -> Result<bool> {
     }
     tell(args, &outcome)?;
     Ok(outcome.passed())
+}
+
+/// Measures what kills cost.
+fn measure(args: &FailoverArgs) -> Result<bool> {
+    let folder = fresh_folder(args.dir.as_deref())?;
+    let options = FailoverOptions {
+        settings: Settings {
+            binary: existing(&args.binary)?,
+            nodes: 3,
+            folder: folder.path().to_path_buf(),
+            disks: Err("not asked for".to_owned()),
+            seed: args.seed,
+            sizes: Sizes::Default,
+        },
+        kills: args.kills,
+        seed: args.seed,
+    };
+    let bar = ProgressBar::new(args.kills.into());
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:30} {pos}/{len} kills  {msg}",
+    )?);
+    let show = |done: u32, kill: &Kill| {
+        bar.set_position(done.into());
+        bar.set_message(format!("node {}: {} ms", kill.node, kill.outage_ms()));
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(failover(&options, &show));
+    // Whatever still runs is killed here, before its folder goes.
+    runtime.shutdown_timeout(Duration::from_secs(10));
+    bar.finish_and_clear();
+    let outcome = outcome.inspect_err(|_| keep_logs(folder.path()))?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut out, &outcome)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", outcome.text())?;
+    }
+    Ok(true)
+}
+
+fn existing(binary: &Path) -> Result<PathBuf> {
+    let binary = std::path::absolute(binary)?;
+    if !binary.is_file() {
+        bail!("there is no binary {}", binary.display());
+    }
+    Ok(binary)
+}
+
+fn fresh_folder(parent: Option<&Path>) -> Result<TempDir> {
+    let mut named = tempfile::Builder::new();
+    named.prefix("norikv-chaos-");
+    let folder = match parent {
+        None => named.tempdir(),
+        Some(parent) => std::fs::create_dir_all(parent).and_then(|()| named.tempdir_in(parent)),
+    };
+    folder.context("making a folder")
 }
 
 /// Runs, unless Ctrl-C or SIGTERM comes first.

@@ -294,7 +294,7 @@ impl Client {
             // Every node gets one try at once; then the pauses grow.
             if attempt + 1 >= config.endpoints.len() {
                 tokio::time::sleep(backoff.min(left)).await;
-                backoff = (backoff * 2).min(config.backoff * 16);
+                backoff = (backoff * 2).min(config.backoff_max);
             }
         }
         Err(last.unwrap_or_else(|| self.no_answer(maybe_applied, "no time at all".to_owned())))

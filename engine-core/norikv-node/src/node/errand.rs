@@ -81,6 +81,7 @@ pub(crate) struct Errands {
     tokens: BTreeMap<u64, ErrandId>,
     next_token: u64,
     parked: BTreeSet<(GroupId, ErrandId)>,
+    forwarded: BTreeSet<(GroupId, ErrandId)>,
 }
 
 impl Errands {
@@ -117,6 +118,7 @@ impl Errands {
             }
             Stage::Forwarded { token, .. } => {
                 self.tokens.remove(&token);
+                self.forwarded.remove(&(group, id));
             }
             Stage::New
             | Stage::Backoff
@@ -126,8 +128,14 @@ impl Errands {
             | Stage::AwaitsApply(_)
             | Stage::Reading => {}
         }
-        if stage == Stage::Parked {
-            self.parked.insert((group, id));
+        match stage {
+            Stage::Parked => {
+                self.parked.insert((group, id));
+            }
+            Stage::Forwarded { .. } => {
+                self.forwarded.insert((group, id));
+            }
+            _ => {}
         }
     }
 
@@ -183,6 +191,24 @@ impl Errands {
         self.parked
             .range((group, ErrandId(0))..=(group, ErrandId(u64::MAX)))
             .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// Errands of a group that are with another node than `leader`.
+    pub(crate) fn forwarded_elsewhere(
+        &self,
+        group: GroupId,
+        leader: NodeId,
+    ) -> alloc::vec::Vec<ErrandId> {
+        let elsewhere = |id: &ErrandId| {
+            self.by_id.get(id).is_some_and(
+                |errand| matches!(errand.stage, Stage::Forwarded { to, .. } if to != leader),
+            )
+        };
+        self.forwarded
+            .range((group, ErrandId(0))..=(group, ErrandId(u64::MAX)))
+            .map(|(_, id)| *id)
+            .filter(elsewhere)
             .collect()
     }
 

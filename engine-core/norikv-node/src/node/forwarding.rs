@@ -7,11 +7,11 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 
 use nori_raft as raft;
-use norikv_types::{Applied, ErrorKind, NodeId};
+use norikv_types::{Applied, ErrorKind, GroupId, NodeId};
 
 use super::Node;
 use super::errand::{Client, Errand, ErrandId, Stage};
-use crate::wire::{FrameReader, Item, Reply, Request};
+use crate::wire::{FrameReader, Item, Reply, Request, Work};
 use crate::{Event, Failure, FrameRefusal, Lane};
 
 /// Requests that came in lately, by the start of the node that sent them.
@@ -140,6 +140,24 @@ impl Node {
             work,
         };
         self.frames.push(to, Lane::Forward, &Item::Request(request));
+    }
+
+    /// The group has a new leader: what is with another node may never be answered by it, as when it
+    /// died, long before its connection is given up. What may be repeated goes to the new leader; the
+    /// rest waits for the one answer there may be.
+    pub(super) fn ask_new_leader(&mut self, group: GroupId, leader: NodeId) {
+        for id in self.errands.forwarded_elsewhere(group, leader) {
+            let repeatable = self
+                .errands
+                .get(id)
+                .is_some_and(|errand| match &errand.work {
+                    Work::Write { repeatable, .. } => *repeatable,
+                    Work::Get { .. } | Work::Scan { .. } => true,
+                });
+            if repeatable {
+                self.lost(id, "the leader that had it leads no more");
+            }
+        }
     }
 
     fn request(&mut self, from: NodeId, request: Request) {

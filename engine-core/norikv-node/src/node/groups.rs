@@ -176,8 +176,9 @@ impl Node {
             raft::Event::LeaderChanged { leader, term } => {
                 group.leader = leader;
                 group.term = term;
-                if leader.is_some() {
+                if let Some(leader) = leader {
                     self.wake(id);
+                    self.ask_new_leader(id, leader);
                 }
             }
             raft::Event::PeerStateChanged {

@@ -52,6 +52,24 @@ fn a_call_made_while_there_is_no_leader_waits_for_one() {
 }
 
 #[test]
+fn a_named_write_on_its_way_to_a_leader_that_fell_silent_goes_to_the_next_one() {
+    for seed in 0..10 {
+        let mut cluster = Cluster::new(3, seed);
+        cluster.until_ready();
+        let leader = cluster.leader(HELLO).unwrap();
+        let at = other_than(leader);
+        // No connection breaks: only the election tells.
+        cluster.partition(&[leader]);
+        let started = cluster.now;
+        let call = put_if("hello", "v", Expect::Any, Some("name"));
+        let request = cluster.begin(at, call, Duration::from_secs(20));
+        written(cluster.finish(request));
+        let waited = cluster.now.since(started);
+        assert!(waited < Duration::from_secs(2), "{waited:?}");
+    }
+}
+
+#[test]
 fn a_minority_is_not_ready_and_says_that_it_did_not_write() {
     let mut cluster = Cluster::new(3, 2);
     cluster.until_ready();

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use norikv_types::Prng;
 
-use super::{GROUPS, Settings, run};
+use super::{GROUPS, Settings, Sizes, run};
 
 /// The nodes' addresses, held until the nodes are started.
 #[derive(Debug)]
@@ -75,21 +75,24 @@ pub(super) fn certificates(settings: &Settings) -> Result<()> {
 }
 
 /// Writes a node's configuration file, in which each peer's address is that of a relay.
-///
-/// Segments, memtables and what is kept of the log are small, so that rotation, flush, compaction
-/// and snapshots happen all the time.
 pub(super) fn configure(
     folder: &Path,
     node: u64,
     ports: &Ports,
     peers: &BTreeMap<u64, SocketAddr>,
+    sizes: Sizes,
 ) -> Result<()> {
     fs::create_dir_all(folder.join("log"))?;
     let (_, _, http, quic) = &ports.0[&node];
     let mut text = format!(
-        "cluster = \"{CLUSTER}\"\nnode = {node}\nhttp = \"{http}\"\nquic = \"{quic}\"\ngroups = {GROUPS}\n\n\
-         [tuning]\nwal_segment_bytes = 1048576\nmemtable_bytes = 131072\nkeep_log_bytes = 65536\n"
+        "cluster = \"{CLUSTER}\"\nnode = {node}\nhttp = \"{http}\"\nquic = \"{quic}\"\ngroups = {GROUPS}\n"
     );
+    match sizes {
+        Sizes::Small => text.push_str(
+            "\n[tuning]\nwal_segment_bytes = 1048576\nmemtable_bytes = 131072\nkeep_log_bytes = 65536\n",
+        ),
+        Sizes::Default => {}
+    }
     for (peer, relay) in peers {
         write!(text, "\n[[peers]]\nnode = {peer}\nquic = \"{relay}\"\n")?;
     }

@@ -104,3 +104,35 @@ fn the_plan_of_a_seed_is_printed_and_always_the_same() {
     assert!(printed.contains("SIGKILL the leader of group"), "{printed}");
     assert_eq!(printed, plan());
 }
+
+#[test]
+fn writes_to_every_group_that_a_killed_node_led_resume() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_norikv-chaos"))
+        .args(["failover", "--kills", "4", "--json"])
+        .arg("--binary")
+        .arg(norikv())
+        .arg("--dir")
+        .arg(scratch.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    let kills = report["kills"].as_array().unwrap();
+    assert_eq!(kills.len(), 4);
+    for kill in kills {
+        let groups = kill["groups"].as_array().unwrap();
+        assert!(
+            !groups.is_empty(),
+            "a node that leads nothing is not killed"
+        );
+        for group in groups {
+            // No vote is given while the dead leader's lease may hold; the rest is a machine that is
+            // busy with other tests.
+            let ms = group[1].as_u64().unwrap();
+            assert!((100..5_000).contains(&ms), "{report}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+}
