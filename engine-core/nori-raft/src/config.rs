@@ -1,6 +1,7 @@
 //! What a replica is told at construction and never learns otherwise.
 //!
-//! **Invariant: the voters never change during the life of a [`Raft`](crate::Raft).**
+//! **Invariant: nothing here changes during the life of a [`Raft`](crate::Raft).** Who belongs to
+//! the group does: that is a [`Configuration`](crate::Configuration), which the log carries.
 
 use alloc::collections::BTreeSet;
 use core::time::Duration;
@@ -14,10 +15,12 @@ use crate::error::{ConfigFault, Error};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Config {
-    /// This replica; one of `voters`.
+    /// This replica.
     pub id: NodeId,
-    /// Every replica of the group, this one included; the same on all of them.
-    pub voters: BTreeSet<NodeId>,
+    /// The voters that the group begins with, the same on all of them; empty on a replica that
+    /// joins later. Of no account once the log or the state has a configuration: the first leader
+    /// writes this one into the log (dissertation §4.4).
+    pub founders: BTreeSet<NodeId>,
     /// Without a leader's word for a random time in `election_timeout_min..=election_timeout_max` a
     /// follower campaigns. Within the minimum it grants no vote (dissertation §4.2.3).
     pub election_timeout_min: Duration,
@@ -47,10 +50,10 @@ impl Config {
     /// Settings for a local network: elections after 150–300 ms, heartbeats every 50 ms, 1 % drift,
     /// 256 messages and 8 MiB under way to a peer, 1 MiB a message, 64 MiB uncommitted.
     #[must_use]
-    pub fn new(id: NodeId, voters: impl IntoIterator<Item = NodeId>, seed: u64) -> Self {
+    pub fn new(id: NodeId, founders: impl IntoIterator<Item = NodeId>, seed: u64) -> Self {
         Self {
             id,
-            voters: voters.into_iter().collect(),
+            founders: founders.into_iter().collect(),
             election_timeout_min: Duration::from_millis(150),
             election_timeout_max: Duration::from_millis(300),
             heartbeat_interval: Duration::from_millis(50),
@@ -69,9 +72,7 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] names the first fault.
     pub fn check(&self) -> Result<(), Error> {
-        let fault = if !self.voters.contains(&self.id) {
-            ConfigFault::NotAVoter
-        } else if self.voters.contains(&NodeId(0)) {
+        let fault = if self.id == NodeId(0) || self.founders.contains(&NodeId(0)) {
             ConfigFault::NodeZero
         } else if self.heartbeat_interval.is_zero()
             || self.heartbeat_interval >= self.election_timeout_min
@@ -91,12 +92,6 @@ impl Config {
             return Ok(());
         };
         Err(Error::Config { fault })
-    }
-
-    /// Replicas that make a majority.
-    #[must_use]
-    pub fn quorum(&self) -> usize {
-        self.voters.len() / 2 + 1
     }
 
     /// How long a lease lasts from the send time of its round (dissertation §6.4.1): the time in

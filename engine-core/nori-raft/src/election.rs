@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::{Error, Misuse};
 use crate::event::Event;
 use crate::message::Body;
+use crate::quorum::VoteResult;
 use crate::raft::{Raft, Standing, TERM_MAX};
 
 /// A replica's clockwork of elections.
@@ -141,20 +142,31 @@ impl Tally {
         }
     }
 
-    pub(crate) const fn won(&self, quorum: usize) -> bool {
-        self.granted.len() >= quorum
-    }
-
-    pub(crate) const fn lost(&self, quorum: usize, voters: usize) -> bool {
-        self.refused.len() > voters - quorum
+    /// How `voter` voted, if it did.
+    pub(crate) fn vote(&self, voter: NodeId) -> Option<bool> {
+        let granted = self.granted.contains(&voter);
+        (granted || self.refused.contains(&voter)).then_some(granted)
     }
 }
 
 impl Raft {
-    /// No leader spoke for too long: asks whether a campaign could succeed.
+    /// Whether this replica may lead: it votes in the configuration in force.
+    pub(crate) fn may_campaign(&self) -> bool {
+        let configuration = self.membership.current();
+        configuration.is_voter(self.config.id) && !configuration.is_witness(self.config.id)
+    }
+
+    /// No leader spoke for too long: asks whether a campaign could succeed. A replica that may not
+    /// lead only knows of no leader any more.
     pub(crate) fn start_pre_vote(&mut self) {
         self.election.begin_campaign(&self.config, self.now);
         self.set_leader(None);
+        // "A server that is not part of its latest configuration does not start elections"
+        // (dissertation §4.2.2).
+        if !self.may_campaign() {
+            self.become_follower(self.term, None);
+            return;
+        }
         let mut tally = Tally::default();
         tally.count(self.config.id, true);
         self.set_standing(Standing::PreCandidate(tally));
@@ -162,7 +174,7 @@ impl Raft {
             campaign: self.term.next(),
             last: self.log.last(),
         };
-        self.say_to_peers(&body);
+        self.say_to_voters(&body);
         self.count_votes();
     }
 
@@ -176,7 +188,7 @@ impl Raft {
         let body = Body::Vote {
             last: self.log.last(),
         };
-        self.say_to_peers(&body);
+        self.say_to_voters(&body);
     }
 
     fn cast_vote(&mut self, candidate: NodeId) {
@@ -255,19 +267,17 @@ impl Raft {
     }
 
     fn count_votes(&mut self) {
-        let (quorum, voters) = (self.config.quorum(), self.config.voters.len());
-        match &self.standing {
-            Standing::PreCandidate(tally) if tally.won(quorum) => self.campaign(),
-            Standing::Candidate(tally) if tally.won(quorum) => self.become_leader(),
-            Standing::PreCandidate(tally) | Standing::Candidate(tally)
-                if tally.lost(quorum, voters) =>
-            {
-                self.become_follower(self.term, None);
-            }
-            Standing::PreCandidate(_)
-            | Standing::Candidate(_)
-            | Standing::Follower
-            | Standing::Leader(_) => {}
+        let (Standing::PreCandidate(tally) | Standing::Candidate(tally)) = &self.standing else {
+            return;
+        };
+        let quorum = self.membership.current().quorum();
+        match quorum.vote_result(|voter| tally.vote(voter)) {
+            VoteResult::Pending => {}
+            VoteResult::Lost => self.become_follower(self.term, None),
+            VoteResult::Won => match &self.standing {
+                Standing::PreCandidate(_) => self.campaign(),
+                _ => self.become_leader(),
+            },
         }
     }
 

@@ -1,12 +1,12 @@
 //! What the log is made of and what survives a restart.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use norikv_types::{LogIndex, NodeId, Term, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::configuration::Configuration;
 use crate::error::{Error, RestoredFault};
 
 /// One position of the log (Raft §5.3). Equal (term, index) means equal payload on every replica.
@@ -27,6 +27,9 @@ pub enum Payload {
     Noop,
     /// A command for the state machine; the bytes are the host's.
     Command(Bytes),
+    /// The group's members from here on, in full. In force as soon as it stands in the log
+    /// (dissertation §4.1); the state machine keeps the newest one that it applied.
+    Configuration(Configuration),
 }
 
 /// What must survive a crash besides the log (Raft figure 2).
@@ -58,6 +61,9 @@ pub struct Restored {
     pub snapshot: SnapshotMeta,
     /// What the state machine holds, durably; entries above it are handed out again.
     pub applied: LogIndex,
+    /// The newest configuration that the state machine has applied; `None`: none yet, and
+    /// [`Config::founders`](crate::Config::founders) are in force until the log has one.
+    pub configuration: Option<Configuration>,
     /// The durable log after `snapshot`.
     pub entries: Vec<Entry>,
     /// Nothing was ever stored here: the replica has promised nothing and may vote at once. A
@@ -88,7 +94,7 @@ impl Payload {
     #[must_use]
     pub fn size(&self) -> u64 {
         match self {
-            Self::Noop => 0,
+            Self::Noop | Self::Configuration(_) => 0,
             Self::Command(command) => command.len() as u64,
         }
     }
@@ -113,6 +119,7 @@ impl Restored {
             hard_state: HardState::default(),
             snapshot: SnapshotMeta::default(),
             applied: LogIndex(0),
+            configuration: None,
             entries: Vec::new(),
             fresh: true,
         }
@@ -130,7 +137,7 @@ impl Restored {
     ///
     /// # Errors
     /// [`Error::Restored`] names the first fault.
-    pub fn check(&self, voters: &BTreeSet<NodeId>) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), Error> {
         let fail = |index, fault| Err(Error::Restored { index, fault });
         let mut last = self.snapshot.version();
         for entry in &self.entries {
@@ -159,10 +166,10 @@ impl Restored {
         if self.applied < self.snapshot.index {
             return fail(self.applied, RestoredFault::AppliedBelowSnapshot);
         }
-        if voted_for.is_some_and(|id| !voters.contains(&id)) {
-            return fail(last.index, RestoredFault::VotedForStranger);
+        if voted_for == Some(NodeId(0)) {
+            return fail(last.index, RestoredFault::VotedForNobody);
         }
-        if self.fresh && (term.0 > 0 || last.index.0 > 0) {
+        if self.fresh && (term.0 > 0 || last.index.0 > 0 || self.configuration.is_some()) {
             return fail(last.index, RestoredFault::FreshWithHistory);
         }
         Ok(())

@@ -46,8 +46,6 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigFault {
-    /// `id` is not among `voters`.
-    NotAVoter,
     /// Node 0 never exists.
     NodeZero,
     /// Zero, or not below the minimum election timeout.
@@ -76,8 +74,8 @@ pub enum RestoredFault {
     AppliedBeyondLog,
     /// The applied index is below the snapshot, which storage holds in full.
     AppliedBelowSnapshot,
-    /// A vote for a node that is no voter.
-    VotedForStranger,
+    /// A vote for node 0, which never exists.
+    VotedForNobody,
     /// A replica cannot be fresh and have a history.
     FreshWithHistory,
 }
@@ -86,8 +84,8 @@ pub enum RestoredFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// It is no voter of this group, or it is this replica itself.
-    Stranger,
+    /// It is this replica itself, or node 0, which never exists.
+    Impostor,
     /// A term or an index beyond half of the 64-bit range.
     OutOfRange,
     /// Entries that do not follow each other in index, or fall in term.

@@ -46,6 +46,12 @@ pub enum Event {
         /// From here on.
         from: LogIndex,
     },
+    /// Another configuration is in force, as [`Raft::configuration`](crate::Raft::configuration)
+    /// says.
+    ConfigurationChanged {
+        /// Its entry, or the snapshot that brought it.
+        index: LogIndex,
+    },
     /// A leader treats a peer differently.
     PeerStateChanged {
         /// The peer.

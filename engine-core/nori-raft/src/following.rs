@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use norikv_types::{LogIndex, Mutant, NodeId, Term, Version, breaks};
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Payload};
 use crate::error::Misuse;
 use crate::event::Event;
 use crate::message::{Append, AppendOutcome, AppendReply, Body};
@@ -138,6 +138,7 @@ impl Raft {
         if breaks(Mutant::DelayedAppendCuts) && delayed && end < self.log.last_index() {
             let keep = end.max(self.commit_index);
             self.log.truncate(keep.next());
+            self.membership.truncate(keep.next());
             self.following.received_index = keep;
         }
         let verified = if breaks(Mutant::CommitsUnverified) {
@@ -161,6 +162,7 @@ impl Raft {
         let Some(from) = entries.get(known_count).map(|entry| entry.index) else {
             return;
         };
+        let mut changed = false;
         if from <= self.log.last_index() {
             assert!(
                 from > self.commit_index && from > self.following.received_index,
@@ -168,11 +170,19 @@ impl Raft {
             );
             self.log.truncate(from);
             self.event(Event::LogTruncated { from });
+            changed = self.membership.truncate(from);
         }
         for entry in entries.into_iter().skip(known_count) {
+            if let Payload::Configuration(configuration) = &entry.payload {
+                self.membership.push(entry.index, configuration.clone());
+                changed = true;
+            }
             self.log.push(entry);
         }
         self.durability.stage_entries(from);
+        if changed {
+            self.configuration_changed();
+        }
     }
 
     /// Tells the leader how far its log is here. With `all` the answer waits until that is durable;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use norikv_types::{LogIndex, Mono, NodeId, Term, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::configuration::{Configuration, ConfigurationFault, MembershipChange};
 use crate::durability::WriteId;
 use crate::entry::{Entry, HardState, SnapshotMeta};
 use crate::event::Event;
@@ -39,6 +40,14 @@ pub enum Refusal {
     NotLeader,
     /// Too many bytes wait for commitment.
     Overloaded,
+    /// A leader changes nothing before an entry of its own term is committed.
+    TermNotCommitted,
+    /// Another change of the configuration is not committed, or not left.
+    ChangeUnderWay,
+    /// The configuration is like that already.
+    VoidChange,
+    /// There is no such configuration.
+    BadChange(ConfigurationFault),
 }
 
 /// Something happened to the replica.
@@ -57,6 +66,15 @@ pub enum Input {
         proposal: ProposalId,
         /// The command.
         command: Bytes,
+    },
+    /// Change who belongs to the group. Answered by [`Output::Appended`] or [`Output::Dropped`];
+    /// it is done when the configuration at that (term, index) is applied, one that is joint and
+    /// left by itself when the one behind it is.
+    ChangeMembership {
+        /// For the answer.
+        proposal: ProposalId,
+        /// What to change.
+        change: MembershipChange,
     },
     /// Ask from which index on a read is linearizable. Answered by [`Output::ReadReady`] or
     /// [`Output::ReadRefused`].
@@ -98,7 +116,12 @@ pub enum Input {
         snapshot: SnapshotMeta,
     },
     /// An [`Output::InstallSnapshot`] is done and durable.
-    SnapshotInstalled(SnapshotMeta),
+    SnapshotInstalled {
+        /// What it covers.
+        snapshot: SnapshotMeta,
+        /// The newest configuration that the state in it had applied.
+        configuration: Option<Configuration>,
+    },
     /// A peer's connection broke or its node is taken for dead: what was under way to it is lost.
     Unreachable(NodeId),
     /// A sleeping replica shall watch for itself again: the node of its leader was last heard of at

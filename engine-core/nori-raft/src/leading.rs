@@ -19,6 +19,7 @@ use crate::lease::Lease;
 use crate::message::{Append, AppendOutcome, AppendReply, Body, Message};
 use crate::progress::{Peer, Progress};
 use crate::quiescence::next_beat;
+use crate::quorum::VoteResult;
 use crate::raft::{Raft, Standing};
 use crate::reads::Reads;
 use crate::status::PeerState;
@@ -28,7 +29,7 @@ use crate::status::PeerState;
 pub(crate) struct Reign {
     /// The no-op that opened the term. Committed: the leader knows what is committed.
     pub(crate) first_index: LogIndex,
-    /// The other voters, by id.
+    /// The other members, by id, and for a while those that were removed.
     pub(crate) peers: Vec<Peer>,
     pub(crate) reads: Reads,
     pub(crate) lease: Lease,
@@ -39,6 +40,10 @@ pub(crate) struct Reign {
 }
 
 impl Reign {
+    pub(crate) fn peer(&self, id: NodeId) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.id == id)
+    }
+
     pub(crate) fn peer_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
         self.peers.iter_mut().find(|peer| peer.id == id)
     }
@@ -61,7 +66,8 @@ impl Reign {
 }
 
 impl Raft {
-    /// A quorum voted for this replica: opens its term with a no-op (dissertation §6.4).
+    /// A quorum voted for this replica: opens its term with a no-op (dissertation §6.4), or with the
+    /// configuration that the group begins with where the log has none (dissertation §4.4).
     pub(crate) fn become_leader(&mut self) {
         assert!(
             self.durability.hard_state_durable() && self.voted_for == Some(self.config.id),
@@ -76,15 +82,12 @@ impl Raft {
         } else {
             0
         };
-        let peers = self
-            .config
-            .voters
-            .iter()
-            .filter(|id| **id != self.config.id);
+        let members = self.membership.current().members();
+        let others = members.into_iter().filter(|id| *id != self.config.id);
         let mut reign = Reign {
             first_index,
-            peers: peers
-                .map(|id| Peer::new(*id, first_index, self.now))
+            peers: others
+                .map(|id| Peer::new(id, first_index, self.now))
                 .collect(),
             reads: Reads::default(),
             lease: Lease::new(self.config.lease_duration()),
@@ -96,18 +99,21 @@ impl Raft {
         reign.lease.begin(round, self.now);
         self.set_standing(Standing::Leader(reign.into()));
         self.set_leader(Some(self.config.id));
-        self.append(Payload::Noop);
+        self.append(if self.membership.index() == LogIndex(0) {
+            Payload::Configuration(self.membership.current().clone())
+        } else {
+            Payload::Noop
+        });
         self.confirm_rounds();
     }
 
     /// Appends a command, or refuses it.
     pub(crate) fn propose(&mut self, proposal: ProposalId, command: Bytes) {
         let size = command.len() as u64;
-        let reason = match &mut self.standing {
+        let reason = match &self.standing {
             Standing::Leader(reign) => {
                 let total = reign.uncommitted_bytes.saturating_add(size);
                 if reign.uncommitted_bytes == 0 || total <= self.config.uncommitted_bytes_max {
-                    reign.uncommitted_bytes = total;
                     let version = self.append(Payload::Command(command));
                     self.outputs
                         .push_back(Output::Appended { proposal, version });
@@ -119,6 +125,10 @@ impl Raft {
                 Refusal::NotLeader
             }
         };
+        self.drop_proposal(proposal, reason);
+    }
+
+    pub(crate) fn drop_proposal(&mut self, proposal: ProposalId, reason: Refusal) {
         self.outputs.push_back(Output::Dropped {
             proposal,
             reason,
@@ -126,10 +136,18 @@ impl Raft {
         });
     }
 
-    fn append(&mut self, payload: Payload) -> Version {
+    pub(crate) fn append(&mut self, payload: Payload) -> Version {
+        let Standing::Leader(reign) = &mut self.standing else {
+            unreachable!("only a leader appends");
+        };
+        reign.uncommitted_bytes = reign.uncommitted_bytes.saturating_add(payload.size());
         let version = Version {
             term: self.term,
             index: self.log.last_index().next(),
+        };
+        let configuration = match &payload {
+            Payload::Configuration(configuration) => Some(configuration.clone()),
+            Payload::Noop | Payload::Command(_) => None,
         };
         self.log.push(Entry {
             term: version.term,
@@ -137,6 +155,10 @@ impl Raft {
             payload,
         });
         self.durability.stage_entries(version.index);
+        if let Some(configuration) = configuration {
+            self.membership.push(version.index, configuration);
+            self.configuration_changed();
+        }
         version
     }
 
@@ -150,15 +172,16 @@ impl Raft {
         }
         reign.heartbeat_at = next_beat(&self.config, self.now);
         let patience = self.config.election_timeout_max;
-        let heard = reign
-            .peers
-            .iter()
-            .filter(|peer| self.now.since(peer.last_contact) < patience)
-            .count();
-        if heard + 1 < self.config.quorum() {
+        let heard = self.membership.current().quorum().vote_result(|id| {
+            let peer = reign.peer(id);
+            let lately = peer.is_some_and(|peer| self.now.since(peer.last_contact) < patience);
+            Some(id == self.config.id || lately)
+        });
+        if heard != VoteResult::Won {
             self.become_follower(self.term, None);
             return;
         }
+        reign.forget_removed(self.now);
         for peer in &mut reign.peers {
             peer.look_for_losses(&self.config, self.now);
         }
@@ -384,15 +407,15 @@ impl Raft {
         let Standing::Leader(reign) = &self.standing else {
             return;
         };
-        self.scratch.clear();
-        self.scratch.push(self.durability.durable_index().0);
-        self.scratch
-            .extend(reign.peers.iter().map(|peer| peer.match_index.0));
-        if breaks(Mutant::LeaderCountsTwice) {
-            self.scratch.push(self.durability.durable_index().0);
-        }
-        self.scratch.sort_unstable_by(|a, b| b.cmp(a));
-        let index = LogIndex(self.scratch[self.config.quorum() - 1]);
+        let own = self.durability.durable_index();
+        let configuration = self.membership.current();
+        let index = configuration.quorum().committed_index(|id| {
+            if id == self.config.id {
+                return Some(own);
+            }
+            reign.peer(id).map(|peer| peer.match_index)
+        });
+        let index = index.max(self.miscounted(reign).unwrap_or_default());
         if index <= self.commit_index {
             return;
         }
@@ -418,5 +441,33 @@ impl Raft {
         if old < reign.first_index && commit_index >= reign.first_index {
             reign.reads.term_committed(commit_index);
         }
+    }
+
+    /// What the mutants take for committed that count one too many.
+    fn miscounted(&self, reign: &Reign) -> Option<LogIndex> {
+        let one_too_many = breaks(Mutant::LeaderCountsTwice)
+            || breaks(Mutant::LearnerCounts)
+            || breaks(Mutant::RemovedLeaderCounts);
+        if !one_too_many {
+            return None;
+        }
+        let configuration = self.membership.current();
+        let own = self.durability.durable_index();
+        let votes = |id: &NodeId| configuration.voters().contains(id);
+        let mut counted: Vec<LogIndex> = reign
+            .peers
+            .iter()
+            .filter(|peer| votes(&peer.id) || breaks(Mutant::LearnerCounts))
+            .map(|peer| peer.match_index)
+            .collect();
+        if votes(&self.config.id) || breaks(Mutant::RemovedLeaderCounts) {
+            counted.push(own);
+        }
+        if breaks(Mutant::LeaderCountsTwice) {
+            counted.push(own);
+        }
+        counted.sort_unstable_by(|a, b| b.cmp(a));
+        let size = configuration.quorum().incoming.size();
+        counted.get(size - 1).copied()
     }
 }

@@ -22,7 +22,9 @@
 
 extern crate alloc;
 
+mod changing;
 mod config;
+mod configuration;
 mod durability;
 mod election;
 mod entry;
@@ -33,15 +35,18 @@ mod io;
 mod leading;
 mod lease;
 mod log;
+mod membership;
 mod message;
 mod progress;
 mod quiescence;
+mod quorum;
 mod raft;
 mod reads;
 mod snapshot;
 mod status;
 
 pub use config::Config;
+pub use configuration::{Change, Configuration, ConfigurationFault, MembershipChange};
 pub use durability::WriteId;
 pub use entry::{Entry, HardState, Payload, Restored, SnapshotMeta};
 pub use error::{ConfigFault, Error, Misuse, RestoredFault};
@@ -49,5 +54,6 @@ pub use event::Event;
 pub use io::{Input, Output, Persist, ProposalId, ReadId, ReadMode, Refusal};
 pub use message::{Append, AppendOutcome, AppendReply, Body, Message};
 pub use quiescence::Quiesce;
+pub use quorum::{JointQuorum, MajorityQuorum, VoteResult};
 pub use raft::Raft;
 pub use status::{PeerState, PeerStatus, Role, Status};

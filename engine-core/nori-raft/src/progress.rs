@@ -29,6 +29,8 @@ pub(crate) struct Peer {
     /// When it last answered, or when the reign began.
     pub(crate) last_contact: Mono,
     pub(crate) progress: Progress,
+    /// It is no member any more; it is told so until then.
+    pub(crate) leaves_at: Option<Mono>,
 }
 
 /// How a peer is treated.
@@ -108,6 +110,7 @@ impl Peer {
                 next_index,
                 waiting: false,
             },
+            leaves_at: None,
         }
     }
 

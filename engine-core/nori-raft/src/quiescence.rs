@@ -201,7 +201,6 @@ impl Raft {
     /// Gives back the room that an awake replica reuses; nothing is in it.
     pub(crate) fn trim(&mut self) {
         self.outputs.shrink_to_fit();
-        self.scratch.shrink_to_fit();
         self.durability.trim();
         if let Standing::Leader(reign) = &mut self.standing {
             reign.trim();

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use norikv_types::{LogIndex, Mono, Mutant, NodeId, Term, breaks};
 
 use crate::config::Config;
+use crate::configuration::Configuration;
 use crate::durability::Durability;
 use crate::election::{Election, Tally};
 use crate::entry::{HardState, Restored, SnapshotMeta};
@@ -20,6 +21,7 @@ use crate::following::Following;
 use crate::io::{Input, Output, Persist, Refusal};
 use crate::leading::Reign;
 use crate::log::Log;
+use crate::membership::Membership;
 use crate::message::{AppendOutcome, AppendReply, Body, Message};
 use crate::quiescence::Quiescence;
 use crate::status::{Role, Status};
@@ -41,6 +43,7 @@ pub struct Raft {
     pub(crate) standing: Standing,
     pub(crate) election: Election,
     pub(crate) following: Following,
+    pub(crate) membership: Membership,
     pub(crate) quiescence: Quiescence,
     pub(crate) log: Log,
     pub(crate) durability: Durability,
@@ -55,8 +58,6 @@ pub struct Raft {
     pub(crate) outputs: VecDeque<Output>,
     /// Whether an input came since the last flush.
     dirty: bool,
-    /// For finding the median without allocating.
-    pub(crate) scratch: Vec<u64>,
 }
 
 /// A role with what it needs.
@@ -75,7 +76,7 @@ impl Raft {
     /// [`Error::Config`] and [`Error::Restored`]; nothing was built.
     pub fn new(config: Config, restored: Restored, now: Mono) -> Result<Self, Error> {
         config.check()?;
-        restored.check(&config.voters)?;
+        restored.check()?;
         let HardState {
             mut term,
             mut voted_for,
@@ -88,6 +89,14 @@ impl Raft {
             durability.stage_hard_state();
         }
         let commit_index = restored.hard_state.commit_index.max(restored.applied);
+        let founding = Configuration::new(config.founders.iter().copied());
+        let mut membership = Membership::new(
+            founding.unwrap_or_else(|_| Configuration::unknown()),
+            restored.configuration,
+            restored.applied,
+            &restored.entries,
+        );
+        membership.commit(commit_index);
         let log = Log::new(restored.snapshot, restored.entries);
         Ok(Self {
             now,
@@ -99,6 +108,7 @@ impl Raft {
             following: Following::new(commit_index),
             quiescence: Quiescence::new(now),
             durability,
+            membership,
             log,
             commit_index,
             handed_out_index: restored.applied,
@@ -106,7 +116,6 @@ impl Raft {
             installing: None,
             outputs: VecDeque::new(),
             dirty: true,
-            scratch: Vec::with_capacity(config.voters.len()),
             config,
         })
     }
@@ -135,6 +144,10 @@ impl Raft {
             Input::Read { read, mode } => {
                 self.stir();
                 self.read(read, mode);
+            }
+            Input::ChangeMembership { proposal, change } => {
+                self.stir();
+                self.change_membership(proposal, &change);
             }
             Input::Durable(write) => {
                 if !self.durability.knows(write) {
@@ -169,7 +182,10 @@ impl Raft {
                     .map_err(|misuse| Self::misuse(from, term, misuse))?;
                 self.snapshot_received(from, term, snapshot);
             }
-            Input::SnapshotInstalled(snapshot) => self.snapshot_installed(snapshot),
+            Input::SnapshotInstalled {
+                snapshot,
+                configuration,
+            } => self.snapshot_installed(snapshot, configuration),
             Input::Unreachable(peer) => self.peer_unreachable(peer),
             Input::Wake { heard } => self.wake(heard),
             Input::Timeout => self.time_out(),
@@ -198,6 +214,8 @@ impl Raft {
         match &self.standing {
             _ if self.is_quiescent() => None,
             Standing::Leader(reign) => reign.heartbeat_at(),
+            // Who may not campaign only notices when its leader falls silent.
+            Standing::Follower if self.leader.is_none() && !self.may_campaign() => None,
             Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
                 Some(self.election.deadline())
             }
@@ -222,6 +240,7 @@ impl Raft {
             term: self.term,
             voted_for: self.voted_for,
             leader: self.leader,
+            configuration: self.configuration().cloned(),
             log_start: self.log.start(),
             last: self.log.last(),
             durable_index: self.durability.durable_index(),
@@ -256,6 +275,13 @@ impl Raft {
         self.leader
     }
 
+    /// Who belongs to the group, by the newest configuration in the log, committed or not. `None`:
+    /// no leader has told yet.
+    #[must_use]
+    pub fn configuration(&self) -> Option<&Configuration> {
+        Some(self.membership.current()).filter(|current| !current.voters().is_empty())
+    }
+
     /// Up to here the log is committed.
     #[must_use]
     pub const fn commit_index(&self) -> LogIndex {
@@ -263,8 +289,10 @@ impl Raft {
     }
 
     fn check_peer(&self, from: NodeId, term: Term) -> Result<(), Misuse> {
-        if from == self.config.id || !self.config.voters.contains(&from) {
-            return Err(Misuse::Stranger);
+        // "A server accepts requests from a leader, and votes for a candidate, that is not part of
+        // its latest configuration" (dissertation §4.1, §4.2.2).
+        if from == self.config.id || from == NodeId(0) {
+            return Err(Misuse::Impostor);
         }
         if term > TERM_MAX {
             return Err(Misuse::OutOfRange);
@@ -448,10 +476,10 @@ impl Raft {
         }
     }
 
-    pub(crate) fn say_to_peers(&mut self, body: &Body) {
+    pub(crate) fn say_to_voters(&mut self, body: &Body) {
         let own = self.config.id;
-        let peers: Vec<NodeId> = self.config.voters.iter().copied().collect();
-        for to in peers.into_iter().filter(|id| *id != own) {
+        let voters = self.membership.current().all_voters();
+        for to in voters.into_iter().filter(|id| *id != own) {
             self.say(to, body.clone());
         }
     }
@@ -468,10 +496,26 @@ impl Raft {
             "only what is in the log is committed, once"
         );
         let old = core::mem::replace(&mut self.commit_index, index);
+        let covers_configuration = self.membership.commit(index);
         self.leader_committed(old);
         self.event(Event::CommitAdvanced {
             commit_index: index,
         });
+        if covers_configuration && breaks(Mutant::ConfigurationAtCommit) {
+            self.configuration_changed();
+        }
+        self.configuration_committed();
+    }
+
+    /// The configuration in force may be another one.
+    pub(crate) fn configuration_changed(&mut self) {
+        let index = self.membership.index();
+        self.event(Event::ConfigurationChanged { index });
+        if self.election.deadline() <= self.now {
+            // It was not wound up while this replica could not campaign.
+            self.election.restart(&self.config, self.now);
+        }
+        self.follow_configuration();
     }
 
     /// What the inputs since the last flush amount to.

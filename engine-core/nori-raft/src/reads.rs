@@ -142,16 +142,17 @@ impl Raft {
 
     /// Counts answers to rounds; hands out the reads that are confirmed and renews the lease.
     pub(crate) fn confirm_rounds(&mut self) {
-        let quorum = self.config.quorum();
+        let own = self.config.id;
         let Standing::Leader(reign) = &mut self.standing else {
             return;
         };
-        self.scratch.clear();
-        self.scratch.push(reign.reads.round());
-        self.scratch
-            .extend(reign.peers.iter().map(|peer| peer.acked_round));
-        self.scratch.sort_unstable_by(|a, b| b.cmp(a));
-        let round = self.scratch[quorum - 1];
+        let newest = reign.reads.round();
+        let round = self.membership.current().quorum().reached(|id| {
+            if id == own {
+                return newest;
+            }
+            reign.peer(id).map_or(0, |peer| peer.acked_round)
+        });
         if reign.reads.confirm(round) {
             reign.lease.confirm(round);
             if breaks(Mutant::LeaseFromReceive) {

@@ -7,6 +7,7 @@
 
 use norikv_types::{LogIndex, Mutant, NodeId, Term, breaks};
 
+use crate::configuration::Configuration;
 use crate::entry::SnapshotMeta;
 use crate::error::Misuse;
 use crate::event::Event;
@@ -88,7 +89,11 @@ impl Raft {
     }
 
     /// The snapshot is the state now, durably.
-    pub(crate) fn snapshot_installed(&mut self, snapshot: SnapshotMeta) {
+    pub(crate) fn snapshot_installed(
+        &mut self,
+        snapshot: SnapshotMeta,
+        configuration: Option<Configuration>,
+    ) {
         assert!(
             self.installing.take() == Some(snapshot),
             "only the snapshot that was asked for is installed"
@@ -112,12 +117,15 @@ impl Raft {
             true => self.following.received_index.max(snapshot.index),
             false => snapshot.index,
         };
+        self.membership
+            .install(snapshot.index, configuration, log_kept);
         self.handed_out_index = snapshot.index;
         self.applied_index = snapshot.index;
         if snapshot.index > self.commit_index {
             self.commit(snapshot.index);
         }
         self.event(Event::SnapshotInstalled { snapshot, log_kept });
+        self.configuration_changed();
         self.acknowledge(self.following.round, false);
         self.advance_commit();
     }

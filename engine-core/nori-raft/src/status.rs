@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use norikv_types::{LogIndex, Mono, NodeId, Term, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::configuration::Configuration;
+
 /// What a replica is in its group (Raft §5.1; pre-candidates: dissertation §9.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +46,8 @@ pub struct Status {
     pub voted_for: Option<NodeId>,
     /// The leader of that term, where known.
     pub leader: Option<NodeId>,
+    /// Who belongs to the group, where known.
+    pub configuration: Option<Configuration>,
     /// The log starts after this position.
     pub log_start: Version,
     /// The log's last entry.

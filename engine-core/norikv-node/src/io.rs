@@ -97,8 +97,8 @@ pub enum Input {
     Installed {
         /// Its session.
         session: SessionId,
-        /// Whether it is.
-        result: Result<(), PortError>,
+        /// Whether it is, and the newest configuration in it.
+        result: Result<Option<raft::Configuration>, PortError>,
     },
     /// How well the storage keeps up.
     Pressure(Pressure),

@@ -126,8 +126,8 @@ impl Node {
         let metrics = NodeMetrics::register(meter)?;
         let mut groups = BTreeMap::new();
         for (id, restored) in restored {
-            let voters = router.replicas(id).to_vec();
-            groups.insert(id, Group::new(&config, id, voters, restored, now)?);
+            let founders = router.replicas(id);
+            groups.insert(id, Group::new(&config, id, founders, restored, now)?);
         }
         let mut node = Self {
             now,

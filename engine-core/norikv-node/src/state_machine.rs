@@ -17,8 +17,8 @@ mod view;
 
 pub(crate) use apply::StateMachine;
 pub(crate) use changes::Changes;
-pub(crate) use keys::{applied_key, data_range, metadata_range};
-pub(crate) use records::{decode_applied, encode_applied};
+pub(crate) use keys::{applied_key, configuration_key, data_range, metadata_range};
+pub(crate) use records::{decode_applied, decode_configuration, encode_applied};
 pub(crate) use scan::{ScanQuery, get, scan};
 pub(crate) use view::{Cursor, StateView};
 

@@ -173,6 +173,23 @@ mutants! {
     /// Raft §5.3: a majority of all, the leader once among them. A relative of the unsorted
     /// progress table.
     LeaderCountsTwice: "nori-raft", Cluster, "counts itself twice when it looks for a majority";
+    /// Dissertation §4.1: a server uses the latest configuration in its log, committed or not.
+    ConfigurationAtCommit: "nori-raft", Unit,
+        "goes by a new configuration only once it is committed";
+    /// Raft §6: agreement needs majorities of both configurations.
+    JointByOneHalf: "nori-raft", Unit,
+        "takes a majority of the new voters for one of both halves";
+    /// Dissertation §4.2.1: new servers join as non-voting members.
+    LearnerCounts: "nori-raft", Unit, "counts learners towards the commit index";
+    /// The bug in single-server changes (raft-dev, 2015): two uncommitted configurations whose
+    /// majorities miss each other.
+    ChangesBeforeFirstCommit: "nori-raft", Unit,
+        "changes the members before an entry of its term, or the change before, is committed";
+    /// Raft figure 13: a snapshot includes the latest configuration.
+    SnapshotForgetsMembers: "nori-raft", Unit, "keeps its old configuration over a snapshot";
+    /// Raft §6: a leader that manages a cluster without itself does not count itself.
+    RemovedLeaderCounts: "nori-raft", Unit,
+        "counts itself, and leads on, in a configuration without it";
     /// Raft §5.3 compares index and term.
     PrevTermNotCompared: "nori-raft", Cluster,
         "takes entries that follow on an index it has, whatever its term there";

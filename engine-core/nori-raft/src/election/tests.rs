@@ -14,27 +14,11 @@ fn ms(millis: u64) -> Mono {
 fn a_voter_counts_once_whatever_it_says_later() {
     let mut tally = Tally::default();
     tally.count(NodeId(1), true);
-    tally.count(NodeId(1), true);
     tally.count(NodeId(1), false);
-    assert!(!tally.won(2));
-    assert!(!tally.lost(2, 3));
-    tally.count(NodeId(2), true);
-    assert!(tally.won(2));
-}
-
-#[test]
-fn an_election_is_lost_when_no_majority_is_left() {
-    let mut tally = Tally::default();
     tally.count(NodeId(2), false);
-    assert!(!tally.lost(2, 3));
-    tally.count(NodeId(3), false);
-    assert!(tally.lost(2, 3));
-
-    let mut even = Tally::default();
-    even.count(NodeId(2), false);
-    assert!(!even.lost(3, 4));
-    even.count(NodeId(3), false);
-    assert!(even.lost(3, 4), "two of four cannot make three");
+    tally.count(NodeId(2), true);
+    let votes = (1..=3).map(|id| tally.vote(NodeId(id)));
+    assert!(votes.eq([Some(true), Some(false), None]));
 }
 
 #[test]

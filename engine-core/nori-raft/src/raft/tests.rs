@@ -54,9 +54,9 @@ fn restored_state_that_cannot_be_is_refused() {
         term: Term(1),
     };
     assert_eq!(fault(behind), Some(Fault::AppliedBelowSnapshot));
-    let mut stranger = restored(1, Vec::new());
-    stranger.hard_state.voted_for = Some(NodeId(9));
-    assert_eq!(fault(stranger), Some(Fault::VotedForStranger));
+    let mut nobody = restored(1, Vec::new());
+    nobody.hard_state.voted_for = Some(NodeId(0));
+    assert_eq!(fault(nobody), Some(Fault::VotedForNobody));
     let mut fresh = restored(1, Vec::new());
     fresh.fresh = true;
     assert_eq!(fault(fresh), Some(Fault::FreshWithHistory));
@@ -88,9 +88,9 @@ fn settings_that_contradict_each_other_are_refused() {
     let sound = || Config::new(NodeId(1), (1..=3).map(NodeId), 0);
     type Case = (fn(&mut Config), ConfigFault);
     let cases: [Case; 6] = [
-        (|config| config.id = NodeId(7), ConfigFault::NotAVoter),
+        (|config| config.id = NodeId(0), ConfigFault::NodeZero),
         (
-            |config| config.voters.extend([NodeId(0)]),
+            |config| config.founders.extend([NodeId(0)]),
             ConfigFault::NodeZero,
         ),
         (

@@ -65,7 +65,7 @@ impl Bench {
     pub(crate) fn lead(&mut self) {
         self.time_out();
         let campaign = self.raft.term().next();
-        for peer in 2..=self.config.voters.len() as u64 {
+        for peer in 2..=self.config.founders.len() as u64 {
             let reply = Body::PreVoteReply {
                 campaign,
                 granted: true,
@@ -73,7 +73,7 @@ impl Bench {
             self.receive(peer, campaign.0 - 1, reply);
         }
         self.all_durable();
-        for peer in 2..=self.config.voters.len() as u64 {
+        for peer in 2..=self.config.founders.len() as u64 {
             self.receive(peer, campaign.0, Body::VoteReply { granted: true });
         }
         assert_eq!(self.raft.role(), Role::Leader);
@@ -175,6 +175,14 @@ pub(crate) fn snapshot(term: u64, index: u64) -> SnapshotMeta {
     SnapshotMeta {
         index: LogIndex(index),
         term: Term(term),
+    }
+}
+
+/// A snapshot whose state has no configuration of its own.
+pub(crate) const fn installed(snapshot: SnapshotMeta) -> Input {
+    Input::SnapshotInstalled {
+        snapshot,
+        configuration: None,
     }
 }
 

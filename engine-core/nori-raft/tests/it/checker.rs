@@ -1,8 +1,11 @@
 //! What must hold after every step, whatever happened (Raft figure 3, and what is durable).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use nori_raft::{AppendOutcome, AppendReply, Body, Entry, Event, Message, Payload, Role};
+use nori_raft::{
+    AppendOutcome, AppendReply, Body, Configuration, Entry, Event, Message, Payload, Role,
+    VoteResult,
+};
 use norikv_types::{LogIndex, NodeId, Term};
 
 use crate::disk::Disk;
@@ -108,18 +111,34 @@ impl Checker {
         id: NodeId,
         term: Term,
         index: LogIndex,
-        disks: impl Iterator<Item = &'a Disk>,
-        quorum: usize,
+        disks: impl Iterator<Item = (NodeId, &'a Disk)>,
+        mut configurations: impl Iterator<Item = Configuration>,
     ) -> Result<(), Violation> {
-        let holders = disks
-            .filter(|disk| disk.flushed.index >= index || disk.term(index) == Some(term))
-            .count();
-        if holders < quorum {
+        let holders: BTreeSet<NodeId> = disks
+            .filter(|(_, disk)| disk.flushed.index >= index || disk.term(index) == Some(term))
+            .map(|(id, _)| id)
+            .collect();
+        let decides = |configuration: Configuration| {
+            let quorum = configuration.quorum();
+            quorum.vote_result(|id| Some(holders.contains(&id))) == VoteResult::Won
+        };
+        if !configurations.any(decides) {
             return Err(format!(
-                "commit: {id} in term {term} committed {index} with {holders} durable copies"
+                "commit: {id} in term {term} committed {index} with durable copies on {holders:?}"
             ));
         }
         Ok(())
+    }
+
+    /// The configuration of a state machine that applied everything up to `index`.
+    pub(crate) fn configuration_at(&self, index: LogIndex) -> Option<Configuration> {
+        let up_to = self.committed.range(..=index).rev();
+        up_to
+            .map(|(_, entry)| &entry.payload)
+            .find_map(|payload| match payload {
+                Payload::Configuration(configuration) => Some(configuration.clone()),
+                _ => None,
+            })
     }
 
     /// State machine safety (Raft §5.4.3): one command an index, applied only when durable here.

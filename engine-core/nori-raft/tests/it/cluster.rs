@@ -386,7 +386,14 @@ impl Cluster {
                     target.applied = snapshot;
                     target.handed_out = snapshot.index;
                     self.counts.snapshots += 1;
-                    self.input(node, Input::SnapshotInstalled(snapshot))?;
+                    let configuration = self.checker.configuration_at(snapshot.index);
+                    self.input(
+                        node,
+                        Input::SnapshotInstalled {
+                            snapshot,
+                            configuration,
+                        },
+                    )?;
                 }
             }
             Happening::Client => self.client()?,

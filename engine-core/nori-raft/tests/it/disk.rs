@@ -2,7 +2,7 @@
 //!
 //! Also used as a mirror of what a replica *means* to store, written at once.
 
-use nori_raft::{Entry, HardState, Persist, Restored, SnapshotMeta};
+use nori_raft::{Configuration, Entry, HardState, Payload, Persist, Restored, SnapshotMeta};
 use norikv_types::{LogIndex, Term};
 
 #[derive(Debug, Default, Clone)]
@@ -56,8 +56,20 @@ impl Disk {
         }
     }
 
-    /// What a restart finds. A log that does not contain the applied position is void.
-    pub(crate) fn restore(&mut self) -> Restored {
+    /// The newest configuration in the log.
+    pub(crate) fn configuration(&self) -> Option<&Configuration> {
+        self.entries
+            .iter()
+            .rev()
+            .find_map(|entry| match &entry.payload {
+                Payload::Configuration(configuration) => Some(configuration),
+                _ => None,
+            })
+    }
+
+    /// What a restart finds; `configuration` is what the state machine has stored. A log that does
+    /// not contain the applied position is void.
+    pub(crate) fn restore(&mut self, configuration: Option<Configuration>) -> Restored {
         if self.flushed.index > self.base.index
             && self.term(self.flushed.index) != Some(self.flushed.term)
         {
@@ -68,6 +80,7 @@ impl Disk {
             hard_state: self.hard_state,
             snapshot: self.base,
             applied: self.flushed.index.max(self.base.index),
+            configuration,
             entries: self.entries.clone(),
             fresh: self.hard_state == HardState::default()
                 && self.entries.is_empty()

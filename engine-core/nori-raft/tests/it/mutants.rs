@@ -6,7 +6,7 @@ use std::time::Duration;
 use nori_raft::{AppendOutcome, Body, Input, Output, ReadMode, Role};
 use norikv_types::{LogIndex, Mutant, NodeId, Term};
 
-use crate::bench::{Bench, accepted, append, reply, snapshot};
+use crate::bench::{Bench, accepted, append, installed, reply, snapshot};
 use crate::chaos::run;
 use crate::checker::Violation;
 use crate::cluster::{Cluster, Counts, Faults};
@@ -189,7 +189,7 @@ fn log_end_behind_a_snapshot() -> (u64, u64) {
         term,
         snapshot,
     });
-    bench.input(Input::SnapshotInstalled(snapshot));
+    bench.input(installed(snapshot));
     bench.log_end()
 }
 

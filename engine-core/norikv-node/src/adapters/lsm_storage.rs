@@ -20,13 +20,14 @@ use bytes::Bytes;
 use nori_env::sync::Mutex;
 use nori_env::{BlockStore, Clock, Entropy, ObjectKind};
 use nori_lsm::{BATCH_BYTES_MAX, Job, JobState, Log, Lsm, PressureLevel, Stats, WriteBatch};
-use nori_raft::Entry;
+use nori_raft::{Configuration, Entry};
 use norikv_placement::Placement;
 use norikv_types::{GroupId, LogIndex, ShardId, Version};
 
 use crate::state_machine::{
     self, Changes, KEY_BYTES_MAX, NAME_BYTES_MAX, ScanQuery, StateMachine, StateView,
-    VALUE_BYTES_MAX, applied_key, data_range, decode_applied, metadata_range,
+    VALUE_BYTES_MAX, applied_key, configuration_key, data_range, decode_applied,
+    decode_configuration, metadata_range,
 };
 use crate::{Answer, Decided, Export, Maintenance, PortError, Pressure, Query, Staging, Storage};
 
@@ -147,6 +148,14 @@ impl Inner {
 impl Storage for LsmStorage {
     fn applied(&self, group: GroupId) -> Result<Version, PortError> {
         Ok(self.inner.positions(group).lock().last())
+    }
+
+    fn configuration(&self, group: GroupId) -> Result<Option<Configuration>, PortError> {
+        let key = configuration_key(group);
+        let stored = LsmView::new(&self.inner.lsm).get(&key)?;
+        stored
+            .map(|stored| decode_configuration(&key, &stored))
+            .transpose()
     }
 
     /// Entries that together change more than 2 MiB go in several batches, each with its own

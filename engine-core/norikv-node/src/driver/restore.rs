@@ -36,6 +36,7 @@ fn restore_group(
     group: GroupId,
 ) -> Result<raft::Restored, PortError> {
     let applied = storage.applied(group)?;
+    let configuration = storage.configuration(group)?;
     let Some(mut kept) = log.restore(group)? else {
         if applied.index == LogIndex(0) {
             return Ok(raft::Restored::fresh());
@@ -45,7 +46,7 @@ fn restore_group(
             start: Version::default(),
             entries: Vec::new(),
         };
-        return reset(log, group, empty, applied);
+        return reset(log, group, empty, applied, configuration);
     };
     if applied.index < kept.start.index {
         return Err(PortError::new(
@@ -57,7 +58,7 @@ fn restore_group(
         ));
     }
     if !contains(&kept, applied) {
-        return reset(log, group, kept, applied);
+        return reset(log, group, kept, applied, configuration);
     }
     // The commit index is a lower bound that may lag behind what was applied.
     kept.hard_state.commit_index = kept.hard_state.commit_index.max(applied.index);
@@ -71,6 +72,7 @@ fn restore_group(
             true => applied.index.prev(),
             false => applied.index,
         },
+        configuration,
         entries: kept.entries,
         fresh: false,
     })
@@ -81,6 +83,7 @@ fn reset(
     group: GroupId,
     kept: GroupLog,
     applied: Version,
+    configuration: Option<raft::Configuration>,
 ) -> Result<raft::Restored, PortError> {
     let mut hard_state = kept.hard_state;
     if applied.term > hard_state.term {
@@ -101,6 +104,7 @@ fn reset(
             term: applied.term,
         },
         applied: applied.index,
+        configuration,
         entries: Vec::new(),
         fresh: false,
     })

@@ -61,9 +61,11 @@ impl SnapshotWorker {
                 });
                 Some(Input::Staged { session, result })
             }
-            SnapshotTask::Install { session, at, .. } => {
+            SnapshotTask::Install { session, group, at } => {
                 let result = match self.stagings.remove(&session) {
-                    Some(staging) => staging.install(at),
+                    Some(staging) => staging
+                        .install(at)
+                        .and_then(|()| self.storage.configuration(group)),
                     None => Err(PortError::new(
                         PortErrorKind::BadSnapshot,
                         "nothing was staged",

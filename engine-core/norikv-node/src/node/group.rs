@@ -15,7 +15,6 @@ use crate::SessionId;
 pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) raft: Raft,
-    pub(crate) voters: Vec<NodeId>,
     /// As Raft's last event said; may lag within one drain, which Raft's answers correct.
     pub(crate) role: Role,
     pub(crate) term: Term,

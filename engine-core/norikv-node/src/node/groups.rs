@@ -4,7 +4,6 @@
 //! yes, another one means no.** Nothing else decides.
 
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
 use nori_raft::{self as raft, Body, Raft};
 use norikv_types::{Applied, ErrorKind, GroupId, LogIndex, Mono, Mutant, NodeId, Version, breaks};
@@ -20,14 +19,14 @@ impl Group {
     pub(super) fn new(
         config: &NodeConfig,
         id: GroupId,
-        voters: Vec<NodeId>,
+        founders: &[NodeId],
         restored: raft::Restored,
         now: Mono,
     ) -> Result<Self, Error> {
         let options = &config.raft;
         // Groups and nodes draw their election timeouts independently of each other.
         let seed = config.seed ^ config.id.0.rotate_left(32) ^ u64::from(id.0).rotate_left(48);
-        let mut settings = raft::Config::new(config.id, voters.iter().copied(), seed);
+        let mut settings = raft::Config::new(config.id, founders.iter().copied(), seed);
         settings.election_timeout_min = options.election_timeout_min;
         settings.election_timeout_max = options.election_timeout_max;
         settings.heartbeat_interval = options.heartbeat_interval;
@@ -49,7 +48,6 @@ impl Group {
             term: applied.term,
             leader: None,
             raft,
-            voters,
             applied,
             applying: 0,
             proposals: alloc::collections::BTreeMap::new(),

@@ -53,7 +53,10 @@ impl Node {
         let groups: alloc::vec::Vec<GroupId> = self
             .groups
             .values()
-            .filter(|group| group.voters.contains(&peer))
+            .filter(|group| {
+                let configuration = group.raft.configuration();
+                configuration.is_some_and(|members| members.contains(peer))
+            })
             .map(|group| group.id)
             .collect();
         for group in groups {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
-use nori_raft::Entry;
+use nori_raft::{Configuration, Entry};
 use norikv_types::{GroupId, LogIndex, Version};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// # Errors
     /// `Corrupt` and I/O; nothing changed.
     fn applied(&self, group: GroupId) -> Result<Version, PortError>;
+
+    /// The newest configuration applied to `group`; it changes with the applied (term, index).
+    /// `None` for a new group.
+    ///
+    /// # Errors
+    /// `Corrupt` and I/O; nothing changed.
+    fn configuration(&self, group: GroupId) -> Result<Option<Configuration>, PortError>;
 
     /// Executes `entries` in order, one atomic batch, and says what became of each. Visible to
     /// queries when it returns; survives a crash only once [`flushed`](Self::flushed) covers it.

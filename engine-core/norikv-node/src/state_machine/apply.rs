@@ -10,7 +10,7 @@ use norikv_types::{GroupId, Mutant, ShardId, Version, breaks};
 use crate::{Command, Decided, Expect, Operation, Outcome, PortError};
 
 use super::changes::Changes;
-use super::records::{Kept, decode_value, encode_applied, encode_value};
+use super::records::{Kept, decode_value, encode_applied, encode_configuration, encode_value};
 use super::view::StateView;
 use super::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX, keys};
 
@@ -80,6 +80,11 @@ impl<'a, V: StateView> StateMachine<'a, V> {
                 Ok(command) if self.fits(&command) => self.command(&command, version)?,
                 Ok(_) | Err(_) => Outcome::Malformed,
             },
+            Payload::Configuration(configuration) => {
+                let key = keys::configuration_key(self.group);
+                self.changes.put(key, encode_configuration(configuration));
+                Outcome::Noop
+            }
         };
         self.applied = version;
         Ok(Decided { version, outcome })

@@ -9,6 +9,7 @@
 //! | `01 ‖ group u32 ‖ 01` | how many named writes there were |
 //! | `01 ‖ group u32 ‖ 02 ‖ slot u16` | the name in a slot of the ring of sessions |
 //! | `01 ‖ group u32 ‖ 03 ‖ name` | what became of the write of that name |
+//! | `01 ‖ group u32 ‖ 04` | the newest configuration |
 //! | `02 ‖ shard u16 ‖ key` | a client's key |
 //!
 //! Integers are big-endian, so that the order of bytes is the order of numbers.
@@ -38,6 +39,11 @@ pub(crate) fn slot_key(group: GroupId, slot: u16) -> Bytes {
 /// The record of what became of the write called `name`.
 pub(crate) fn session_key(group: GroupId, name: &[u8]) -> Bytes {
     metadata(group, SESSION, name)
+}
+
+/// The record of who belongs to the group.
+pub(crate) fn configuration_key(group: GroupId) -> Bytes {
+    metadata(group, CONFIGURATION, &[])
 }
 
 /// The record of a client's key.
@@ -102,6 +108,7 @@ const APPLIED: u8 = 0;
 const NAMED_COUNT: u8 = 1;
 const SLOT: u8 = 2;
 const SESSION: u8 = 3;
+const CONFIGURATION: u8 = 4;
 
 const METADATA_PREFIX_BYTES: usize = 5;
 const DATA_PREFIX_BYTES: usize = 3;

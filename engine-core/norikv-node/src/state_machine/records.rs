@@ -10,6 +10,7 @@
 //! | applied | term varint ‖ index varint |
 //! | named count | varint |
 //! | slot | the name's bytes |
+//! | configuration | voters, outgoing voters, learners, learners to come, witnesses: each count varint ‖ as many node varints; leaves by itself: `00` or `01` |
 //! | session | fingerprint varint ‖ `00` term varint ‖ index varint (written), `01 00` (refused: absent) or `01 01` ‖ term varint ‖ index varint (refused: met this version) |
 //!
 //! Varints are postcard's: seven bits a byte, lowest first. A value `hello` written at term 3,
@@ -19,6 +20,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use nori_raft::Configuration;
 use norikv_types::Version;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -80,6 +82,19 @@ pub(crate) fn encode_applied(applied: Version) -> Bytes {
 /// # Errors
 /// `Corrupt` when it is no such record.
 pub(crate) fn decode_applied(key: &[u8], stored: &Bytes) -> Result<Version, PortError> {
+    whole(key, stored)
+}
+
+/// The record of who belongs to the group.
+pub(crate) fn encode_configuration(configuration: &Configuration) -> Bytes {
+    encode(configuration)
+}
+
+/// Who belongs to the group, in what is stored under `key`.
+///
+/// # Errors
+/// `Corrupt` when it is no such record.
+pub(crate) fn decode_configuration(key: &[u8], stored: &Bytes) -> Result<Configuration, PortError> {
     whole(key, stored)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use nori_raft::{Entry, HardState, Payload};
+use nori_raft::{Configuration, Entry, HardState, Payload};
 use norikv_node::{
     Answer, Chunk, Command, Decided, Expect, Export, GroupLog, Item, LogRecord, LogReport,
     Maintenance, Operation, Outcome, Page, PortError, PortErrorKind, Pressure, Query,
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) applied: Version,
+    configuration: Option<Configuration>,
     pub(crate) data: BTreeMap<Bytes, (Bytes, Version)>,
     pub(crate) sessions: BTreeMap<Bytes, (u64, Outcome)>,
     order: VecDeque<Bytes>,
@@ -70,6 +71,9 @@ impl State {
             "entries come in order"
         );
         self.applied = version;
+        if let Payload::Configuration(configuration) = &entry.payload {
+            self.configuration = Some(configuration.clone());
+        }
         let Payload::Command(bytes) = &entry.payload else {
             return Outcome::Noop;
         };
@@ -120,6 +124,10 @@ impl State {
 impl Storage for MemoryStorage {
     fn applied(&self, group: GroupId) -> Result<Version, PortError> {
         Ok(self.state(group).applied)
+    }
+
+    fn configuration(&self, group: GroupId) -> Result<Option<Configuration>, PortError> {
+        Ok(self.state(group).configuration)
     }
 
     fn apply(&self, group: GroupId, entries: &[Entry]) -> Result<Vec<Decided>, PortError> {

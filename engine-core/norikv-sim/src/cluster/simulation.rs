@@ -296,7 +296,7 @@ impl Simulation {
         }
         if let Input::Installed {
             session,
-            result: Ok(()),
+            result: Ok(_),
         } = &input
         {
             self.invariants.installed(id, *session);

@@ -178,10 +178,15 @@ impl Cluster {
                 node.term = term;
             }
             Event::CommitAdvanced { commit_index } if node.role == Role::Leader => {
-                let (term, quorum) = (node.term, node.config.quorum());
-                let disks = self.nodes.values().map(|node| &node.disk);
+                let term = node.term;
+                let node = &self.nodes[&id];
+                // By what is in force now, or by what was before the inputs that led here.
+                let now = node.raft.as_ref().and_then(Raft::configuration).cloned();
+                let before = node.mirror.configuration().cloned();
+                let configurations = now.into_iter().chain(before);
+                let disks = self.nodes.iter().map(|(id, node)| (*id, &node.disk));
                 self.checker
-                    .leader_committed(id, term, commit_index, disks, quorum)?;
+                    .leader_committed(id, term, commit_index, disks, configurations)?;
             }
             Event::LogTruncated { .. } => self.counts.truncations += 1,
             _ => {}

@@ -128,8 +128,11 @@ impl Cluster {
 
     pub(super) fn start(&mut self, id: NodeId) -> Result<(), Violation> {
         let now = self.local(id);
+        let disk = &self.nodes[&id].disk;
+        let applied = disk.flushed.index.max(disk.base.index);
+        let configuration = self.checker.configuration_at(applied);
         let node = self.node(id);
-        let restored = node.disk.restore();
+        let restored = node.disk.restore(configuration);
         let flushed = node.disk.flushed;
         node.mirror = node.disk.clone();
         node.handed_out = restored.applied;

@@ -307,8 +307,8 @@ fn impossible_messages_are_refused_and_leave_no_trace() {
     bench.all_durable();
     let before = bench.raft.status();
     let cases = [
-        (9, 3, append((0, 0), &[], 0, 1), Misuse::Stranger),
-        (1, 3, append((0, 0), &[], 0, 1), Misuse::Stranger),
+        (0, 3, append((0, 0), &[], 0, 1), Misuse::Impostor),
+        (1, 3, append((0, 0), &[], 0, 1), Misuse::Impostor),
         (2, u64::MAX, append((0, 0), &[], 0, 1), Misuse::OutOfRange),
         (
             2,

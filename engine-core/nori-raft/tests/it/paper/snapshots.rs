@@ -3,7 +3,9 @@
 use nori_raft::{AppendOutcome, Body, Input, Output, PeerState};
 use norikv_types::{LogIndex, NodeId, Term};
 
-use crate::bench::{Bench, accepted, append, appends_to, applied, reply, sent, snapshot};
+use crate::bench::{
+    Bench, accepted, append, appends_to, applied, installed, reply, sent, snapshot,
+};
 
 fn received(bench: &mut Bench, term: u64, covers: (u64, u64)) -> Vec<Output> {
     bench.input(Input::SnapshotReceived {
@@ -106,7 +108,7 @@ fn a_log_that_contains_the_snapshots_position_is_kept() {
     let mut bench = Bench::with_log(3, &[1, 1, 1, 1]);
     let outputs = received(&mut bench, 1, (1, 3));
     assert_eq!(installs(&outputs), 1);
-    let outputs = bench.input(Input::SnapshotInstalled(snapshot(1, 3)));
+    let outputs = bench.input(installed(snapshot(1, 3)));
     assert_eq!(bench.log_end(), (1, 4));
     assert_eq!(bench.commit_index(), 3);
     assert!(bench.writes.is_empty());
@@ -120,7 +122,7 @@ fn a_log_that_does_not_contain_it_is_reset_and_goes_on_after_it() {
     let mut bench = Bench::with_log(3, &[1, 1, 1, 1]);
     received(&mut bench, 3, (2, 4));
     bench.all_durable();
-    let outputs = bench.input(Input::SnapshotInstalled(snapshot(2, 4)));
+    let outputs = bench.input(installed(snapshot(2, 4)));
     assert_eq!(bench.log_end(), (2, 4));
     let reset = outputs.iter().find_map(|output| match output {
         Output::Persist(persist) => persist.reset,
@@ -149,7 +151,7 @@ fn nothing_is_handed_out_while_a_snapshot_is_being_installed() {
     let outputs = bench.all_durable();
     assert_eq!(bench.commit_index(), 5);
     assert_eq!(applied(&outputs), []);
-    let outputs = bench.input(Input::SnapshotInstalled(snapshot(1, 4)));
+    let outputs = bench.input(installed(snapshot(1, 4)));
     assert_eq!(applied(&outputs), [5]);
 }
 

@@ -2,14 +2,14 @@
 //!
 //! | kind | body |
 //! |---|---|
-//! | 1 append, 2 rewrite | group u32 · term u64 · index u64 · payload kind u8 (0 no-op, 1 command) · command |
+//! | 1 append, 2 rewrite | group u32 · term u64 · index u64 · payload kind u8 (0 no-op, 1 command, 2 configuration) · command or configuration |
 //! | 3 hard state | group u32 · term u64 · vote u64 (0 none) · commit u64 |
 //! | 4 reset, 5 release | group u32 · term u64 · index u64 |
 
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use nori_raft::{Entry, HardState, Payload};
+use nori_raft::{Configuration, Entry, HardState, Payload};
 use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
 
 /// A record on its way into the log.
@@ -62,6 +62,7 @@ const RESET: u8 = 4;
 const RELEASE: u8 = 5;
 const NOOP: u8 = 0;
 const COMMAND: u8 = 1;
+const CONFIGURATION: u8 = 2;
 
 impl Record<'_> {
     pub(super) const fn group(&self) -> GroupId {
@@ -93,6 +94,10 @@ impl Record<'_> {
                     Payload::Command(command) => {
                         out.push(COMMAND);
                         out.extend_from_slice(command);
+                    }
+                    Payload::Configuration(configuration) => {
+                        out.push(CONFIGURATION);
+                        put_configuration(out, configuration);
                     }
                 }
             }
@@ -141,6 +146,7 @@ fn take_entry(mut rest: &[u8]) -> Option<Entry> {
     let payload = match kind {
         NOOP if command.is_empty() => Payload::Noop,
         COMMAND => Payload::Command(Bytes::copy_from_slice(command)),
+        CONFIGURATION => Payload::Configuration(postcard::from_bytes(command).ok()?),
         _ => return None,
     };
     Some(Entry {
@@ -160,6 +166,13 @@ pub(super) fn take_version(rest: &mut &[u8]) -> Option<Version> {
         term: Term(take_u64(rest)?),
         index: LogIndex(take_u64(rest)?),
     })
+}
+
+fn put_configuration(out: &mut Vec<u8>, configuration: &Configuration) {
+    match postcard::to_extend(configuration, core::mem::take(out)) {
+        Ok(bytes) => *out = bytes,
+        Err(error) => unreachable!("a growing buffer takes every configuration: {error}"),
+    }
 }
 
 pub(super) fn put_hard_state(out: &mut Vec<u8>, hard_state: &HardState) {

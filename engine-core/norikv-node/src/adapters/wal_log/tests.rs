@@ -1,7 +1,7 @@
 use alloc::vec;
 
 use bytes::Bytes;
-use nori_raft::{Entry, HardState, Payload};
+use nori_raft::{Configuration, Entry, HardState, Payload};
 use norikv_testkit::{DiskOptions, SimDisk, SimEntropy};
 use norikv_types::{NodeId, Prng, Term, Version};
 
@@ -351,4 +351,30 @@ fn the_documented_example_is_what_is_written() {
     }
     .encode(&mut written);
     assert_eq!(written, documented);
+
+    let written = page.split("300 alone: `").nth(1).unwrap();
+    let documented: Vec<u8> = written
+        .split_once('`')
+        .unwrap()
+        .0
+        .split(' ')
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect();
+    let voters = [1, 2, 300].map(NodeId);
+    let entry = Entry {
+        payload: Payload::Configuration(Configuration::new(voters).unwrap()),
+        ..entry
+    };
+    let group = GroupId(1);
+    let mut bytes = Vec::new();
+    let record = Record::Append {
+        group,
+        entry: &entry,
+    };
+    record.encode(&mut bytes);
+    assert!(bytes.ends_with(&documented), "{bytes:02x?}");
+    assert_eq!(
+        record::Owned::decode(&bytes),
+        Some(record::Owned::Append { group, entry })
+    );
 }

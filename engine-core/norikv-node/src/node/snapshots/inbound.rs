@@ -194,14 +194,19 @@ impl Node {
         }
     }
 
-    pub(in crate::node) fn installed(&mut self, session: SessionId, result: Result<(), PortError>) {
+    pub(in crate::node) fn installed(
+        &mut self,
+        session: SessionId,
+        result: Result<Option<raft::Configuration>, PortError>,
+    ) {
         let Some(inbound) = self.snapshots.inbound.remove(&session) else {
             return;
         };
-        if let Err(error) = result {
+        let configuration = match result {
+            Ok(configuration) => configuration,
             // The replica can neither go on without it nor ask for another one.
-            return self.halt(error);
-        }
+            Err(error) => return self.halt(error),
+        };
         let Inbound {
             group, from, at, ..
         } = inbound;
@@ -215,7 +220,11 @@ impl Node {
             version: at,
         });
         self.skipped_to(group, at);
-        self.raft_input(group, raft::Input::SnapshotInstalled(inbound.meta()));
+        let input = raft::Input::SnapshotInstalled {
+            snapshot: inbound.meta(),
+            configuration,
+        };
+        self.raft_input(group, input);
     }
 
     /// Raft has said all it had to say: an offer that it did not take is of no use.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
-use nori_raft::{Entry, Payload};
+use nori_raft::{Configuration, Entry, Payload};
 use norikv_node::{
     Answer, Command, Decided, Export, GroupLog, LogRecord, LogReport, Operation, Outcome,
     PortErrorKind, Pressure, Query, ReplicatedLog, Staging,
@@ -84,6 +84,10 @@ impl Storage for Forgetful {
         Ok(self.groups.lock().entry(group).or_default().applied)
     }
 
+    fn configuration(&self, _group: GroupId) -> Result<Option<Configuration>, PortError> {
+        Ok(None)
+    }
+
     fn apply(&self, group: GroupId, entries: &[Entry]) -> Result<Vec<Decided>, PortError> {
         let mut groups = self.groups.lock();
         let group = groups.entry(group).or_default();
@@ -92,7 +96,7 @@ impl Storage for Forgetful {
             let version = entry.version();
             group.applied = version;
             let outcome = match &entry.payload {
-                Payload::Noop => Outcome::Noop,
+                Payload::Noop | Payload::Configuration(_) => Outcome::Noop,
                 Payload::Command(bytes) => {
                     self.apply.meet()?;
                     let command = Command::decode(bytes).expect("well-formed");
