@@ -5,6 +5,7 @@ mod bench;
 mod chaos;
 mod checker;
 mod cluster;
+mod conformance;
 mod disk;
 mod mutants;
 mod paper;

@@ -1,0 +1,8 @@
+//! Public test data of other implementations, run against this one.
+//!
+//! It lies in `$NORIKV_TESTDATA`; without it each runner says `external data: not run`.
+
+mod confchange;
+pub(crate) mod datadriven;
+mod group_commit;
+mod quorum;
