@@ -58,6 +58,9 @@ impl Raft {
         let Standing::Leader(reign) = &self.standing else {
             return Err(Refusal::NotLeader);
         };
+        if reign.transfer.is_some() {
+            return Err(Refusal::Transferring);
+        }
         if self.commit_index < reign.first_index && !breaks(Mutant::ChangesBeforeFirstCommit) {
             return Err(Refusal::TermNotCommitted);
         }
@@ -99,8 +102,8 @@ impl Raft {
                 unreachable!("a joint configuration can be left");
             };
             self.append(Payload::Configuration(next));
-        } else if !self.may_campaign() && !breaks(Mutant::RemovedLeaderCounts) {
-            self.become_follower(self.term, None);
+        } else if !current.is_voter(self.config.id) && !breaks(Mutant::RemovedLeaderCounts) {
+            self.resign();
         }
     }
 }

@@ -26,6 +26,9 @@ pub struct Config {
     pub election_timeout_min: Duration,
     /// See `election_timeout_min`; also the time after which a leader without a quorum steps down.
     pub election_timeout_max: Duration,
+    /// How readily it campaigns, up to [`PRIORITY_MAX`]: each step below it waits longer, so that
+    /// those above go first; 0 never campaigns.
+    pub priority: u8,
     /// A leader sends to every peer at least this often, on multiples of it; below `election_timeout_min`.
     pub heartbeat_interval: Duration,
     /// By how much two clocks' rates may differ, in parts per million; shortens the lease.
@@ -56,6 +59,7 @@ impl Config {
             founders: founders.into_iter().collect(),
             election_timeout_min: Duration::from_millis(150),
             election_timeout_max: Duration::from_millis(300),
+            priority: PRIORITY_MAX,
             heartbeat_interval: Duration::from_millis(50),
             clock_drift_ppm: 10_000,
             inflight_messages_max: 256,
@@ -80,6 +84,8 @@ impl Config {
             ConfigFault::HeartbeatInterval
         } else if self.election_timeout_min > self.election_timeout_max {
             ConfigFault::ElectionTimeout
+        } else if self.priority > PRIORITY_MAX {
+            ConfigFault::Priority
         } else if self.clock_drift_ppm >= 1_000_000 {
             ConfigFault::ClockDrift
         } else if self.inflight_messages_max == 0
@@ -102,3 +108,6 @@ impl Config {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
+
+/// The priority of a replica that campaigns as soon as any.
+pub const PRIORITY_MAX: u8 = 3;

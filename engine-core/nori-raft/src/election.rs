@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use norikv_types::{Mono, Mutant, NodeId, Prng, Term, Version, breaks};
 
-use crate::config::Config;
+use crate::config::{Config, PRIORITY_MAX};
 use crate::error::{Error, Misuse};
 use crate::event::Event;
 use crate::message::Body;
@@ -60,7 +60,8 @@ impl Election {
     /// Waits a new random time before the next campaign (Raft §5.2).
     pub(crate) fn restart(&mut self, config: &Config, now: Mono) {
         let (min, max) = (config.election_timeout_min, config.election_timeout_max);
-        self.deadline = now + self.prng.duration(min, max);
+        let step_back = (max - min) * u32::from(PRIORITY_MAX - config.priority);
+        self.deadline = now + self.prng.duration(min, max) + step_back;
     }
 
     /// Waits again after a time without a clock, counted from when the leader was last heard of.
@@ -115,9 +116,14 @@ impl Election {
         self.deadline = self.deadline.min(sooner);
     }
 
+    /// Whether it restarted so lately that it may have forgotten whose lease it supports.
+    pub(crate) fn is_new_here(&self, now: Mono) -> bool {
+        now < self.guard_until
+    }
+
     /// Whether a vote now could break a lease.
     pub(crate) fn must_ignore_candidates(&self, config: &Config, now: Mono) -> bool {
-        now < self.guard_until
+        self.is_new_here(now)
             || !breaks(Mutant::VotesDuringALease)
                 && self
                     .heard_at
@@ -150,10 +156,10 @@ impl Tally {
 }
 
 impl Raft {
-    /// Whether this replica may lead: it votes in the configuration in force.
+    /// Whether this replica may lead: it votes in the configuration in force and holds data.
     pub(crate) fn may_campaign(&self) -> bool {
-        let configuration = self.membership.current();
-        configuration.is_voter(self.config.id) && !configuration.is_witness(self.config.id)
+        let (configuration, own) = (self.membership.current(), self.config.id);
+        self.config.priority > 0 && configuration.is_voter(own) && !configuration.is_witness(own)
     }
 
     /// No leader spoke for too long: asks whether a campaign could succeed. A replica that may not
@@ -178,15 +184,18 @@ impl Raft {
         self.count_votes();
     }
 
-    /// Asks for votes in the next term; its own counts once it is durable.
-    fn campaign(&mut self) {
+    /// Asks for votes in the next term; its own counts once it is durable. `told_in` is the round in
+    /// which the leader told it to.
+    pub(crate) fn campaign(&mut self, told_in: Option<u64>) {
         assert!(self.term < TERM_MAX, "terms are used up one by one");
         self.move_to_term(self.term.next());
         self.election.begin_vote(&self.config, self.now);
         self.cast_vote(self.config.id);
         self.set_standing(Standing::Candidate(Tally::default()));
-        let body = Body::Vote {
-            last: self.log.last(),
+        let last = self.log.last();
+        let body = match told_in {
+            Some(round) => Body::TransferVote { last, round },
+            None => Body::Vote { last },
         };
         self.say_to_voters(&body);
     }
@@ -230,12 +239,21 @@ impl Raft {
         }
     }
 
-    pub(crate) fn receive_vote(&mut self, from: NodeId, term: Term, last: Version) {
+    /// A candidate asks for this replica's vote; `told_in` is the round in which the leader told it
+    /// to campaign.
+    pub(crate) fn receive_vote(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        last: Version,
+        told_in: Option<u64>,
+    ) {
         if term < self.term {
             self.say(from, Body::VoteReply { granted: false });
             return;
         }
-        if self.ignores_candidates() {
+        let heeds = told_in.is_some_and(|round| self.heeds_transfer(from, term, round));
+        if self.ignores_candidates() && !heeds {
             return;
         }
         if term > self.term {
@@ -275,7 +293,7 @@ impl Raft {
             VoteResult::Pending => {}
             VoteResult::Lost => self.become_follower(self.term, None),
             VoteResult::Won => match &self.standing {
-                Standing::PreCandidate(_) => self.campaign(),
+                Standing::PreCandidate(_) => self.campaign(None),
                 _ => self.become_leader(),
             },
         }

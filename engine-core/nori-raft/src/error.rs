@@ -52,6 +52,8 @@ pub enum ConfigFault {
     HeartbeatInterval,
     /// The minimum is above the maximum.
     ElectionTimeout,
+    /// Above [`PRIORITY_MAX`](crate::PRIORITY_MAX).
+    Priority,
     /// A million parts or more.
     ClockDrift,
     /// A limit of zero lets nothing through.

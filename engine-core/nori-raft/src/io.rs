@@ -46,6 +46,12 @@ pub enum Refusal {
     ChangeUnderWay,
     /// The configuration is like that already.
     VoidChange,
+    /// The leadership is being handed over.
+    Transferring,
+    /// The replica to hand over to is no voter that can lead, or leads already.
+    BadTarget,
+    /// It did not take over in time: this replica leads on.
+    TransferTimedOut,
     /// There is no such configuration.
     BadChange(ConfigurationFault),
 }
@@ -75,6 +81,14 @@ pub enum Input {
         proposal: ProposalId,
         /// What to change.
         change: MembershipChange,
+    },
+    /// Hand the leadership over. Answered by [`Output::Transferred`] or [`Output::Dropped`]; until
+    /// then proposals are refused and leases do not hold (dissertation §3.10).
+    Transfer {
+        /// For the answer.
+        proposal: ProposalId,
+        /// To this voter.
+        to: NodeId,
     },
     /// Ask from which index on a read is linearizable. Answered by [`Output::ReadReady`] or
     /// [`Output::ReadRefused`].
@@ -167,6 +181,12 @@ pub enum Output {
         reason: Refusal,
         /// Who may lead.
         leader: Option<NodeId>,
+    },
+    /// This replica, which was to hand the leadership over, leads no more: the other one does, or
+    /// is about to, or somebody else does.
+    Transferred {
+        /// Which transfer.
+        proposal: ProposalId,
     },
     /// Serve the read from any state at or after this index.
     ReadReady {

@@ -23,6 +23,7 @@ use crate::quorum::VoteResult;
 use crate::raft::{Raft, Standing};
 use crate::reads::Reads;
 use crate::status::PeerState;
+use crate::transfer::LeadershipTransfer;
 
 /// What a leader has and nobody else.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Reign {
     pub(crate) peers: Vec<Peer>,
     pub(crate) reads: Reads,
     pub(crate) lease: Lease,
+    pub(crate) transfer: Option<LeadershipTransfer>,
     /// Command bytes above the commit index.
     uncommitted_bytes: u64,
     /// When to send heartbeats next.
@@ -59,9 +61,19 @@ impl Reign {
         self.peers.iter_mut().for_each(Peer::trim);
     }
 
-    /// `None` when there is nobody to send to.
-    pub(crate) fn heartbeat_at(&self) -> Option<Mono> {
-        (!self.peers.is_empty()).then_some(self.heartbeat_at)
+    /// When to send, or to give up a transfer; `None` when there is nobody to send to.
+    pub(crate) fn wakes_at(&self) -> Option<Mono> {
+        if self.peers.is_empty() {
+            return None;
+        }
+        let transfer = self.transfer.as_ref().map(LeadershipTransfer::deadline);
+        Some(transfer.map_or(self.heartbeat_at, |at| at.min(self.heartbeat_at)))
+    }
+
+    /// Whether a transfer keeps rounds from beginning.
+    pub(crate) fn holds_rounds(&self) -> bool {
+        let transfer = self.transfer.as_ref();
+        transfer.is_some_and(LeadershipTransfer::holds_rounds)
     }
 }
 
@@ -91,6 +103,7 @@ impl Raft {
                 .collect(),
             reads: Reads::default(),
             lease: Lease::new(self.config.lease_duration()),
+            transfer: None,
             uncommitted_bytes: uncommitted,
             heartbeat_at: next_beat(&self.config, self.now),
         };
@@ -111,6 +124,7 @@ impl Raft {
     pub(crate) fn propose(&mut self, proposal: ProposalId, command: Bytes) {
         let size = command.len() as u64;
         let reason = match &self.standing {
+            Standing::Leader(reign) if reign.transfer.is_some() => Refusal::Transferring,
             Standing::Leader(reign) => {
                 let total = reign.uncommitted_bytes.saturating_add(size);
                 if reign.uncommitted_bytes == 0 || total <= self.config.uncommitted_bytes_max {
@@ -188,6 +202,7 @@ impl Raft {
         if !self.ask_to_quiesce() {
             self.quiescence.ask_no_more();
             self.begin_round();
+            self.go_on_with_transfer();
         }
     }
 
@@ -198,8 +213,13 @@ impl Raft {
         let Standing::Leader(reign) = &mut self.standing else {
             return;
         };
-        let round = reign.reads.begin();
-        reign.lease.begin(round, self.now);
+        let round = if reign.holds_rounds() {
+            reign.reads.round()
+        } else {
+            let round = reign.reads.begin();
+            reign.lease.begin(round, self.now);
+            round
+        };
         for peer in &mut reign.peers {
             let index = match &peer.progress {
                 Progress::Probe { next_index, .. } => next_index.prev(),
@@ -382,6 +402,7 @@ impl Raft {
             self.event(Event::PeerStateChanged { peer: from, state });
         }
         if advanced {
+            self.go_on_with_transfer();
             self.advance_commit();
         }
         if confirms {

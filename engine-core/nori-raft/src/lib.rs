@@ -44,8 +44,9 @@ mod raft;
 mod reads;
 mod snapshot;
 mod status;
+mod transfer;
 
-pub use config::Config;
+pub use config::{Config, PRIORITY_MAX};
 pub use configuration::{Change, Configuration, ConfigurationFault, MembershipChange};
 pub use durability::WriteId;
 pub use entry::{Entry, HardState, Payload, Restored, SnapshotMeta};

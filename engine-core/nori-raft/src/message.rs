@@ -62,6 +62,20 @@ pub enum Body {
         /// The round that asked.
         round: u64,
     },
+    /// The leader hands over: campaign at once, without a pre-vote (dissertation §3.10).
+    TimeoutNow {
+        /// The leader's newest round; whoever heard a later one knows that it leads on.
+        round: u64,
+    },
+    /// `RequestVote` of a candidate that its leader told to campaign. Passes the guard that keeps
+    /// candidates from a working leader (dissertation §4.2.3, last paragraph), unless the voter
+    /// heard a later round. Answered as a vote request.
+    TransferVote {
+        /// End of the candidate's log.
+        last: Version,
+        /// As the leader told.
+        round: u64,
+    },
 }
 
 /// A stretch of the leader's log.

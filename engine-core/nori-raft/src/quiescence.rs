@@ -227,6 +227,7 @@ impl Raft {
             && last >= reign.first_index
             && self.is_settled()
             && !reign.reads.any()
+            && reign.transfer.is_none()
             && (breaks(Mutant::SleepsWhileBehind)
                 || reign.peers.iter().all(|peer| {
                     matches(peer.match_index) && matches!(peer.progress, Progress::Replicate { .. })

@@ -149,6 +149,10 @@ impl Raft {
                 self.stir();
                 self.change_membership(proposal, &change);
             }
+            Input::Transfer { proposal, to } => {
+                self.stir();
+                self.transfer(proposal, to);
+            }
             Input::Durable(write) => {
                 if !self.durability.knows(write) {
                     return Err(Error::UnknownWrite { write });
@@ -213,7 +217,7 @@ impl Raft {
     pub fn poll_timeout(&self) -> Option<Mono> {
         match &self.standing {
             _ if self.is_quiescent() => None,
-            Standing::Leader(reign) => reign.heartbeat_at(),
+            Standing::Leader(reign) => reign.wakes_at(),
             // Who may not campaign only notices when its leader falls silent.
             Standing::Follower if self.leader.is_none() && !self.may_campaign() => None,
             Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
@@ -310,7 +314,7 @@ impl Raft {
                 }
                 Ok(())
             }
-            Body::Vote { last } => {
+            Body::Vote { last } | Body::TransferVote { last, .. } => {
                 if term.0 == 0 || last.index > INDEX_MAX || last.term >= term {
                     return Err(Misuse::OutOfRange);
                 }
@@ -324,6 +328,8 @@ impl Raft {
             Body::PreVoteReply { .. } | Body::VoteReply { .. } => Ok(()),
             Body::Append(append) if term >= self.term => self.check_append(from, term, append),
             Body::Append(_) => Ok(()),
+            Body::TimeoutNow { .. } if term >= self.term => self.check_leader(from, term),
+            Body::TimeoutNow { .. } => Ok(()),
             Body::AppendReply(reply) if term == self.term => self.check_append_reply(reply),
             Body::AppendReply(_) => Ok(()),
             Body::Quiesce(quiesce) if term >= self.term => {
@@ -338,7 +344,11 @@ impl Raft {
         let Message { term, body } = message;
         match body {
             Body::PreVote { campaign, last } => self.receive_pre_vote(from, campaign, last),
-            Body::Vote { last } => self.receive_vote(from, term, last),
+            Body::Vote { last } => self.receive_vote(from, term, last, None),
+            Body::TransferVote { last, round } => {
+                self.receive_vote(from, term, last, Some(round));
+            }
+            Body::TimeoutNow { round } => self.receive_timeout_now(from, term, round),
             Body::PreVoteReply { campaign, granted } => {
                 self.catch_up(term);
                 self.receive_pre_vote_reply(from, campaign, granted);
@@ -389,7 +399,10 @@ impl Raft {
     fn time_out(&mut self) {
         match &self.standing {
             _ if self.is_quiescent() => {}
-            Standing::Leader(_) => self.heartbeat(),
+            Standing::Leader(_) => {
+                self.give_up_transfer();
+                self.heartbeat();
+            }
             Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
                 if self.now >= self.election.deadline() {
                     self.start_pre_vote();
@@ -436,6 +449,10 @@ impl Raft {
             });
         }
         if let Standing::Leader(reign) = old {
+            if let Some(transfer) = reign.transfer {
+                let proposal = transfer.into_proposal();
+                self.outputs.push_back(Output::Transferred { proposal });
+            }
             for read in reign.reads.into_unanswered() {
                 self.outputs.push_back(Output::ReadRefused {
                     read,
@@ -523,6 +540,7 @@ impl Raft {
         self.persist();
         if let Standing::Leader(reign) = &self.standing
             && reign.reads.wants_round()
+            && !reign.holds_rounds()
         {
             self.begin_round();
         }

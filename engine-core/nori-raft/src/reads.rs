@@ -127,7 +127,7 @@ impl Raft {
         // Only a commit of its own term shows a leader what is committed (dissertation §6.4).
         if commit_index < reign.first_index && !breaks(Mutant::ReadBeforeFirstCommit) {
             reign.reads.ask_early(read);
-        } else if mode == ReadMode::Lease && reign.lease.holds(now) {
+        } else if mode == ReadMode::Lease && reign.lease.holds(now) && reign.transfer.is_none() {
             self.outputs.push_back(Output::ReadReady {
                 read,
                 index: commit_index,

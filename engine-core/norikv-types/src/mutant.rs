@@ -190,6 +190,9 @@ mutants! {
     /// Raft §6: a leader that manages a cluster without itself does not count itself.
     RemovedLeaderCounts: "nori-raft", Unit,
         "counts itself, and leads on, in a configuration without it";
+    /// Dissertation §3.10: a transfer that was given up is over, whenever its message arrives.
+    StaleTransferHeeded: "nori-raft", Unit,
+        "campaigns and votes for a transfer that the leader gave up";
     /// Raft §5.3 compares index and term.
     PrevTermNotCompared: "nori-raft", Cluster,
         "takes entries that follow on an index it has, whatever its term there";

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use nori_raft::{
     Append, AppendOutcome, AppendReply, Body, Config, Entry, Error, HardState, Input, Message,
-    Output, Payload, ProposalId, Raft, ReadId, ReadMode, Restored, Role, SnapshotMeta, WriteId,
+    Output, Payload, ProposalId, Raft, ReadId, ReadMode, Refusal, Restored, Role, SnapshotMeta,
+    WriteId,
 };
 use norikv_types::{LogIndex, Mono, NodeId, Term, Version};
 
@@ -272,6 +273,14 @@ pub(crate) fn applied(outputs: &[Output]) -> Vec<u64> {
         _ => None,
     });
     batches.flatten().collect()
+}
+
+/// Why a proposal among outputs was dropped.
+pub(crate) fn refusal(outputs: &[Output]) -> Option<Refusal> {
+    outputs.iter().find_map(|output| match output {
+        Output::Dropped { reason, .. } => Some(*reason),
+        _ => None,
+    })
 }
 
 pub(crate) fn granted(outputs: &[Output]) -> Option<bool> {

@@ -118,6 +118,8 @@ impl Node {
             raft::Output::Dropped {
                 proposal, reason, ..
             } => self.refused(ErrandId(proposal.0), reason),
+            // Nobody here hands over.
+            raft::Output::Transferred { .. } => {}
             raft::Output::ReadReady { read, index } => self.read_ready(read, index),
             raft::Output::ReadRefused { read, reason, .. } => self.read_refused(read, reason),
             raft::Output::ExportSnapshot { to } => self.export_snapshot(id, to),

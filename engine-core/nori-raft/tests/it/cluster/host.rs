@@ -158,7 +158,7 @@ impl Cluster {
                 );
             }
             Output::Event(event) => self.event(id, &event)?,
-            Output::Appended { .. } | Output::Dropped { .. } => {}
+            Output::Appended { .. } | Output::Dropped { .. } | Output::Transferred { .. } => {}
         }
         Ok(())
     }

@@ -5,3 +5,4 @@ mod election;
 mod reads;
 mod replication;
 mod snapshots;
+mod transfer;
