@@ -8,8 +8,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
-use norikv_types::{Applied, ErrorKind, NodeId, Version};
+use norikv_types::{Applied, ErrorKind, GroupId, LogIndex, NodeId, Version, WallMs};
 use serde::{Deserialize, Serialize};
+
+use crate::{StepAnswer, Transaction};
 
 /// One request of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub enum Call {
         expect: Expect,
         /// Names this write, so that repeating it does not do it twice. At most 256 bytes.
         idempotency: Option<Bytes>,
+        /// How long the value lives, in milliseconds from when it is applied; `None`: until it is
+        /// removed. At least 1.
+        ttl_ms: Option<u64>,
     },
     /// Removes `key`; removing an absent key is a write like any other.
     Delete {
@@ -51,6 +56,33 @@ pub enum Call {
         limit: u32,
         /// How fresh the answer must be.
         consistency: Consistency,
+    },
+    /// Adds `by` to the decimal number under `key`; an absent key counts as 0.
+    Increment {
+        /// 1 to 1,024 bytes.
+        key: Bytes,
+        /// How much; may be negative.
+        by: i64,
+        /// Names this write, so that repeating it does not do it twice. At most 256 bytes.
+        idempotency: Option<Bytes>,
+    },
+    /// Compares, and carries out one of two lists of steps, at once. All keys are in one group.
+    Transaction {
+        /// What to do.
+        transaction: Transaction,
+        /// Names it, so that repeating it does not do it twice. At most 256 bytes.
+        idempotency: Option<Bytes>,
+    },
+    /// Waits for what happens to the keys that begin with `prefix`, after the given positions.
+    /// Answered as soon as there is something, at the deadline with nothing.
+    Watch {
+        /// Empty for every key.
+        prefix: Bytes,
+        /// How far each group was seen, as the page before said. A group that is not named is
+        /// watched from now on; with no group at all the answer comes at once and says where now is.
+        cursor: Vec<(GroupId, LogIndex)>,
+        /// Most events wanted; a page holds all events of one index or none.
+        limit: u32,
     },
 }
 
@@ -91,11 +123,38 @@ pub enum Answer {
         value: Bytes,
         /// The version of the write that stored it.
         version: Version,
+        /// When it ends, by the replicated time.
+        expires_at: Option<WallMs>,
     },
     /// There is no such key.
     Absent,
     /// A page of a scan.
     Page(Page),
+    /// The number is incremented, durably.
+    Counted {
+        /// The version the write made.
+        version: Version,
+        /// What it is now.
+        value: i64,
+    },
+    /// The transaction is durable on a majority and applied.
+    Transacted {
+        /// The version of all that it wrote.
+        version: Version,
+        /// Whether every comparison held.
+        succeeded: bool,
+        /// One for each step of the branch that was carried out, in order.
+        answers: Vec<StepAnswer>,
+    },
+    /// A page of a watch.
+    Watched(WatchPage),
+    /// The past that a watch asks for is gone. A node's caller hears of it as a [`Failure`].
+    Compacted {
+        /// The group.
+        group: GroupId,
+        /// The oldest position that can be asked for.
+        oldest: LogIndex,
+    },
 }
 
 /// Part of a scan's result. The next page is asked for with the last key as `after`.
@@ -116,6 +175,45 @@ pub struct Item {
     pub value: Bytes,
     /// The version of the write that stored it.
     pub version: Version,
+    /// When it ends, by the replicated time.
+    pub expires_at: Option<WallMs>,
+}
+
+/// Part of a watch. The next page is asked for with its cursor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchPage {
+    /// What happened; in the order of the log within a group.
+    pub events: Vec<WatchEvent>,
+    /// How far each group was seen, ascending by group.
+    pub cursor: Vec<(GroupId, LogIndex)>,
+}
+
+/// One thing that happened to a key. That a value ended is none: the event that stored it says when
+/// it would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchEvent {
+    /// The group of the key.
+    pub group: GroupId,
+    /// The key.
+    pub key: Bytes,
+    /// The version that it made; its index ascends within a group.
+    pub version: Version,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What happened to a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// A value was stored.
+    Put {
+        /// The value.
+        value: Bytes,
+        /// When it ends, by the replicated time.
+        expires_at: Option<WallMs>,
+    },
+    /// The key was removed; it may have been absent before.
+    Delete,
 }
 
 /// Why a [`Call`] did not succeed, and what became of its write.
@@ -131,13 +229,21 @@ pub struct Failure {
     pub leader: Option<NodeId>,
     /// The version a failed compare-and-set met; `None` when the key is absent.
     pub actual: Option<Version>,
+    /// The oldest position from which the group can be watched, where the one asked for is gone.
+    pub oldest: Option<(GroupId, LogIndex)>,
 }
 
 impl Call {
     /// Whether it changes anything.
     #[must_use]
     pub const fn is_write(&self) -> bool {
-        matches!(self, Self::Put { .. } | Self::Delete { .. })
+        match self {
+            Self::Put { .. }
+            | Self::Delete { .. }
+            | Self::Increment { .. }
+            | Self::Transaction { .. } => true,
+            Self::Get { .. } | Self::Scan { .. } | Self::Watch { .. } => false,
+        }
     }
 }
 
@@ -157,6 +263,7 @@ impl Failure {
             message: message.into(),
             leader: None,
             actual: None,
+            oldest: None,
         }
     }
 

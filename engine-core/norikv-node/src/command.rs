@@ -1,49 +1,66 @@
 //! What the replicas agree on: one write, as it stands in the log.
 //!
 //! **Invariant: applying the same commands in the same order gives the same state and the same
-//! outcomes on every replica.** A command carries all that decides it; nothing is looked up outside
-//! the replicated state.
+//! outcomes on every replica.** A command carries all that decides it, the time included; nothing
+//! is looked up outside the replicated state.
 //!
-//! Layout: one byte format version (1), then the fields in postcard.
+//! Layout: one byte format version (2) ‖ stamp u64 little-endian ‖ the operation in postcard ‖ the
+//! name in postcard (`00`, or `01` ‖ length varint ‖ bytes). The stamp stands at a fixed place, so
+//! that a leader stamps a command without taking it apart.
 
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-use norikv_types::{LogIndex, Version};
+use bytes::{Bytes, BytesMut};
+use norikv_types::{Version, WallMs};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::Expect;
+use crate::{Expect, StepAnswer, Transaction};
 
 /// One replicated write.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// The key it is about.
-    pub key: Bytes,
-    /// What it does to the key.
+    /// The wall clock of the leader that proposed it; 0 where it was not told the time.
+    pub stamp: WallMs,
+    /// What it does.
     pub operation: Operation,
-    /// What must hold for it to happen.
-    pub expect: Expect,
-    /// Its name, where the client gave one.
-    pub idempotency: Option<Idempotency>,
+    /// The client's name for it, at most 256 bytes: a repetition changes nothing and is answered as
+    /// the first one was.
+    pub idempotency: Option<Bytes>,
 }
 
-/// What a [`Command`] does to its key.
+/// What a [`Command`] does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
-    /// Stores these bytes.
-    Put(Bytes),
-    /// Removes the key.
-    Delete,
-}
-
-/// The client's name for a write, bound to the request it was first used with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Idempotency {
-    /// The client's name, at most 256 bytes.
-    pub key: Bytes,
-    /// xxh3-64 of the request: the same name with another fingerprint is refused.
-    pub fingerprint: u64,
+    /// Stores a value.
+    Put {
+        /// Where.
+        key: Bytes,
+        /// What.
+        value: Bytes,
+        /// What must hold for it to happen.
+        expect: Expect,
+        /// How long after it is applied the value ends, in milliseconds of the replicated time.
+        ttl_ms: Option<u64>,
+    },
+    /// Removes a key.
+    Delete {
+        /// Which.
+        key: Bytes,
+        /// What must hold for it to happen.
+        expect: Expect,
+    },
+    /// Adds to a decimal number; an absent key counts as 0. When the value ends stays as it is.
+    Increment {
+        /// Which.
+        key: Bytes,
+        /// How much.
+        by: i64,
+    },
+    /// Several steps at once, or others.
+    Transaction(Transaction),
+    /// Nothing but the stamp: the replicated time goes on.
+    Tick,
 }
 
 /// What became of one applied entry.
@@ -67,6 +84,37 @@ pub enum Outcome {
     Skipped,
     /// The bytes are no command of a known format; nothing changed. The same on every replica.
     Malformed,
+    /// The number was incremented.
+    Counted {
+        /// The version it made.
+        version: Version,
+        /// What it is now.
+        value: i64,
+    },
+    /// The value is no decimal number; nothing changed.
+    NotANumber {
+        /// Its version.
+        actual: Version,
+    },
+    /// The sum has more than 64 bits; nothing changed.
+    Overflow {
+        /// The version of the number.
+        actual: Version,
+    },
+    /// One branch of the transaction was carried out.
+    Transacted {
+        /// The version of all that it wrote.
+        version: Version,
+        /// Whether every comparison held, so that it was the first branch.
+        succeeded: bool,
+        /// One for each step, in order.
+        answers: Vec<StepAnswer>,
+    },
+    /// What a transaction reads is longer than an answer may be; nothing changed.
+    AnswerTooLarge {
+        /// Its length.
+        bytes: u64,
+    },
 }
 
 /// An applied entry and what became of it.
@@ -94,22 +142,12 @@ pub enum CommandError {
 }
 
 impl Command {
-    /// A write; `idempotency` is the client's name for it.
+    /// A write that is not stamped yet; `idempotency` is the client's name for it.
     #[must_use]
-    pub fn new(
-        key: Bytes,
-        operation: Operation,
-        expect: Expect,
-        idempotency: Option<Bytes>,
-    ) -> Self {
-        let idempotency = idempotency.map(|name| Idempotency {
-            fingerprint: fingerprint(&key, &operation, expect),
-            key: name,
-        });
+    pub const fn new(operation: Operation, idempotency: Option<Bytes>) -> Self {
         Self {
-            key,
+            stamp: WallMs(0),
             operation,
-            expect,
             idempotency,
         }
     }
@@ -117,13 +155,10 @@ impl Command {
     /// Its bytes in the log.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let value = match &self.operation {
-            Operation::Put(value) => value.len(),
-            Operation::Delete => 0,
-        };
-        let mut bytes = Vec::with_capacity(self.key.len() + value + 64);
+        let mut bytes = Vec::with_capacity(self.operation.bytes() + 64);
         bytes.push(FORMAT);
-        match postcard::to_extend(self, bytes) {
+        bytes.extend_from_slice(&self.stamp.0.to_le_bytes());
+        match postcard::to_extend(&(&self.operation, &self.idempotency), bytes) {
             Ok(bytes) => bytes.into(),
             Err(error) => unreachable!("a growing buffer takes every command: {error}"),
         }
@@ -137,49 +172,74 @@ impl Command {
         let malformed = CommandError::Malformed {
             len: bytes.len() as u64,
         };
-        let (&format, body) = bytes.split_first().ok_or(malformed)?;
+        let (&format, rest) = bytes.split_first().ok_or(malformed)?;
         if format != FORMAT {
             return Err(CommandError::UnknownFormat(format));
         }
+        let (stamp, body) = rest.split_first_chunk().ok_or(malformed)?;
         match postcard::take_from_bytes(body) {
-            Ok((command, [])) => Ok(command),
+            Ok(((operation, idempotency), [])) => Ok(Self {
+                stamp: WallMs(u64::from_le_bytes(*stamp)),
+                operation,
+                idempotency,
+            }),
             Ok(_) | Err(_) => Err(malformed),
         }
     }
+
+    /// The same encoded command under another stamp. Bytes that nobody else holds are not copied;
+    /// bytes that are no command come back as they are.
+    #[must_use]
+    pub fn stamped(encoded: Bytes, stamp: WallMs) -> Bytes {
+        let mut bytes = match encoded.try_into_mut() {
+            Ok(own) => own,
+            Err(shared) => BytesMut::from(shared.as_ref()),
+        };
+        if bytes.first() == Some(&FORMAT)
+            && let Some(place) = bytes.get_mut(1..BODY_AT)
+        {
+            place.copy_from_slice(&stamp.0.to_le_bytes());
+        }
+        bytes.freeze()
+    }
+
+    /// xxh3-64 of an encoded command without its stamp: a name that comes back with another
+    /// fingerprint belongs to another request.
+    #[must_use]
+    pub fn fingerprint(encoded: &[u8]) -> u64 {
+        xxh3_64(encoded.get(BODY_AT..).unwrap_or_default())
+    }
 }
 
-/// xxh3-64 over explicit little-endian bytes, so that every host computes the same.
-fn fingerprint(key: &[u8], operation: &Operation, expect: Expect) -> u64 {
-    let mut hash = Xxh3::new();
-    let field = |hash: &mut Xxh3, bytes: &[u8]| {
-        hash.update(&(bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
-    field(&mut hash, key);
-    match operation {
-        Operation::Put(value) => {
-            hash.update(&[0]);
-            field(&mut hash, value);
-        }
-        Operation::Delete => hash.update(&[1]),
+impl Operation {
+    /// Every key that it names, those of both branches of a transaction included.
+    pub fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        let (own, transaction) = match self {
+            Self::Put { key, .. } | Self::Delete { key, .. } | Self::Increment { key, .. } => {
+                (Some(key), None)
+            }
+            Self::Transaction(transaction) => (None, Some(transaction)),
+            Self::Tick => (None, None),
+        };
+        own.into_iter()
+            .chain(transaction.into_iter().flat_map(Transaction::keys))
     }
-    match expect {
-        Expect::Any => hash.update(&[0]),
-        Expect::Absent => hash.update(&[1]),
-        Expect::Version(Version {
-            term,
-            index: LogIndex(index),
-        }) => {
-            hash.update(&[2]);
-            hash.update(&term.0.to_le_bytes());
-            hash.update(&index.to_le_bytes());
+
+    /// Bytes of its keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Put { key, value, .. } => key.len() + value.len(),
+            Self::Delete { key, .. } | Self::Increment { key, .. } => key.len(),
+            Self::Transaction(transaction) => transaction.bytes(),
+            Self::Tick => 0,
         }
     }
-    hash.digest()
 }
 
 /// Version of the layout.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Where the operation begins.
+const BODY_AT: usize = 9;
 
 #[cfg(test)]
 mod tests;

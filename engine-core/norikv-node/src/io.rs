@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_raft as raft;
-use norikv_types::{GroupId, LogIndex, Mono, NodeId, Version};
+use norikv_types::{GroupId, LogIndex, Mono, NodeId, Version, WallMs};
 use serde::{Deserialize, Serialize};
 
 use crate::{Answer, Call, Decided, Event, Failure, PortError, Pressure, Query};
@@ -110,6 +110,8 @@ pub enum Input {
     Leave,
     /// The deadline that [`Node::poll_timeout`](crate::Node::poll_timeout) gave has come.
     Timeout,
+    /// The time of day. It may jump; between two of them the node counts on by itself.
+    Wall(WallMs),
 }
 
 /// What a node says. Drain them all after every input, in order.

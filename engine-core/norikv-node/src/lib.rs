@@ -22,10 +22,13 @@ mod node;
 mod ports;
 mod state_machine;
 mod status;
+mod transaction;
 mod wire;
 
-pub use call::{Answer, Call, Consistency, Expect, Failure, Item, Page};
-pub use command::{Command, CommandError, Decided, Idempotency, Operation, Outcome};
+pub use call::{
+    Answer, Call, Change, Consistency, Expect, Failure, Item, Page, WatchEvent, WatchPage,
+};
+pub use command::{Command, CommandError, Decided, Operation, Outcome};
 pub use config::{Limits, NodeConfig, RaftOptions, SnapshotOptions, SwimOptions};
 pub use error::Error;
 pub use event::{Event, FrameRefusal};
@@ -37,3 +40,4 @@ pub use ports::{
     Storage,
 };
 pub use status::{GroupStatus, NodeStatus, ReplicaStatus};
+pub use transaction::{Check, Compare, Step, StepAnswer, Transaction};

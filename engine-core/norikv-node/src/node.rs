@@ -6,10 +6,13 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `calls` | limits, routing, parking, deadlines, the one answer |
+//! | `limits` | what is refused at once |
+//! | `calls` | routing, parking, deadlines, the one answer |
 //! | `groups` | Raft in and out, what was applied |
 //! | `reads` | from a confirmed index to the storage |
 //! | `scans` | one page out of every group's |
+//! | `watches` | calls that wait for what happens |
+//! | `ticks` | reads that wait for the replicated time |
 //! | `forwarding` | frames, work done for other nodes |
 //! | `snapshots` | transfers out and in |
 //! | `release` | when log and memory may go |
@@ -20,6 +23,7 @@ mod errand;
 mod forwarding;
 mod group;
 mod groups;
+mod limits;
 mod members;
 mod metrics;
 mod reads;
@@ -28,20 +32,23 @@ mod report;
 mod retention;
 mod scans;
 mod snapshots;
+mod ticks;
+mod watches;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nori_observe::Meter;
 use nori_raft as raft;
-use norikv_types::{GroupId, Mono, NodeId};
+use norikv_types::{GroupId, Mono, NodeId, WallMs};
 
-use self::errand::{Errands, FanId};
+use self::errand::{ErrandId, Errands, FanId};
 use self::forwarding::Seen;
 use self::group::Group;
 use self::metrics::NodeMetrics;
 use self::scans::Fan;
 use self::snapshots::Snapshots;
+use self::watches::Watches;
 use crate::adapters::{PlacementRouter, SwimMembership};
 use crate::wire::FrameWriter;
 use crate::{Error, Event, Input, Membership, NodeConfig, Output, PortError, Pressure, Router};
@@ -50,12 +57,14 @@ use crate::{Error, Event, Input, Membership, NodeConfig, Output, PortError, Pres
 ///
 /// # The host's duties
 /// 1. Build it from what [`driver::restore`](crate::driver::restore) read back.
-/// 2. Feed [`handle_input`](Self::handle_input), with `now` read after the input was taken off its
+/// 2. Tell it the time of day with [`Input::Wall`] at the start and every now and then: what a leader
+///    proposes is stamped with it, and values end by these stamps.
+/// 3. Feed [`handle_input`](Self::handle_input), with `now` read after the input was taken off its
 ///    queue, and [`Input::Timeout`] when [`poll_timeout`](Self::poll_timeout) says so.
-/// 3. Then drain [`poll_output`](Self::poll_output) until `None`. Several inputs may be fed before
+/// 4. Then drain [`poll_output`](Self::poll_output) until `None`. Several inputs may be fed before
 ///    draining: what they cause is batched into fewer writes and frames.
-/// 4. Carry out persists in order, applies in order, and every other output; tell what came of it.
-/// 5. Frames may be lost, delayed, and reordered across lanes. A connection never delivers a frame
+/// 5. Carry out persists in order, applies in order, and every other output; tell what came of it.
+/// 6. Frames may be lost, delayed, and reordered across lanes. A connection never delivers a frame
 ///    twice, nor to a later start of the receiver.
 #[derive(Debug)]
 pub struct Node {
@@ -70,6 +79,11 @@ pub struct Node {
     errands: Errands,
     fans: BTreeMap<FanId, Fan>,
     fans_next: u64,
+    watches: Watches,
+    /// What the host said the time of day was, and when.
+    wall: Option<(Mono, WallMs)>,
+    /// Reads that wait for a group's replicated time to go on.
+    ticks: BTreeMap<GroupId, alloc::vec::Vec<ErrandId>>,
     /// Who leads groups that have no replica here, as last heard.
     hints: BTreeMap<GroupId, NodeId>,
     /// Peers whose connection is lost.
@@ -138,6 +152,9 @@ impl Node {
             errands: Errands::default(),
             fans: BTreeMap::new(),
             fans_next: 0,
+            watches: Watches::default(),
+            wall: None,
+            ticks: BTreeMap::new(),
             hints: BTreeMap::new(),
             down: BTreeSet::new(),
             seen: Seen::default(),
@@ -208,6 +225,7 @@ impl Node {
                 self.drain_membership();
             }
             Input::Timeout => self.timeout(),
+            Input::Wall(wall) => self.wall = Some((self.now, wall)),
         }
     }
 
@@ -234,6 +252,7 @@ impl Node {
             rafts,
             self.membership.poll_timeout(),
             self.errands.poll_timeout(),
+            self.watches.poll_timeout(),
             self.snapshots.poll_timeout(&self.config.snapshot),
         ]
         .into_iter()
@@ -260,6 +279,7 @@ impl Node {
             self.drain_membership();
         }
         self.expire_errands();
+        self.expire_watches();
         self.tick_snapshots();
     }
 

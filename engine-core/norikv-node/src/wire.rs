@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_raft as raft;
-use norikv_types::{GroupId, NodeId, Term, Version};
+use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,13 @@ pub(crate) enum Work {
         limit: u32,
         consistency: Consistency,
     },
+    /// Wait for what happens in the group. `after` is how far it was seen; without it the answer
+    /// says at once where the replica is.
+    Watch {
+        prefix: Bytes,
+        after: Option<LogIndex>,
+        limit: u32,
+    },
 }
 
 /// What came of a [`Request`].
@@ -150,6 +157,8 @@ impl Work {
         match self {
             Self::Write { .. } => None,
             Self::Get { consistency, .. } | Self::Scan { consistency, .. } => Some(*consistency),
+            // Any replica has it.
+            Self::Watch { .. } => Some(Consistency::StaleOk),
         }
     }
 }

@@ -59,6 +59,14 @@ pub enum ErrorKind {
     NoSpace,
     /// Anything else that went wrong inside.
     Internal,
+    /// An increment of a value that is no decimal number.
+    NotANumber,
+    /// An increment beyond the numbers of 64 bits.
+    Overflow,
+    /// The keys of one transaction are in several groups, which the message names.
+    SeveralGroups,
+    /// A watch from a position whose past is gone.
+    Compacted,
 }
 
 impl ErrorKind {
@@ -70,7 +78,11 @@ impl ErrorKind {
             | Self::TooLarge
             | Self::NotFound
             | Self::PreconditionFailed
-            | Self::IdempotencyMismatch => Remedy::Fix,
+            | Self::IdempotencyMismatch
+            | Self::NotANumber
+            | Self::Overflow
+            | Self::SeveralGroups
+            | Self::Compacted => Remedy::Fix,
             Self::NotLeader => Remedy::Redirect,
             Self::NoLeader | Self::Overloaded | Self::TimedOut => Remedy::Retry,
             Self::Corrupt | Self::NoSpace | Self::Internal => Remedy::Stop,
@@ -93,6 +105,10 @@ impl ErrorKind {
             Self::Corrupt => "corrupt",
             Self::NoSpace => "no_space",
             Self::Internal => "internal",
+            Self::NotANumber => "not_a_number",
+            Self::Overflow => "overflow",
+            Self::SeveralGroups => "several_groups",
+            Self::Compacted => "compacted",
         }
     }
 }

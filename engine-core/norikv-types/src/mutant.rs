@@ -216,6 +216,13 @@ mutants! {
     /// The repetition did not write, so its own version is nobody's.
     RepeatAnsweredAnew: "norikv-node", Cluster,
         "answers a repeated write with the version of the repetition";
+    /// Upstream bound a name to no request.
+    NameBoundToNoRequest: "norikv-node", Unit,
+        "answers another request of the same name with the first one's answer";
+    /// Each replica has its own; they then differ in what has ended.
+    ExpiryByLocalClock: "norikv-node", Unit, "judges what has ended by its own clock";
+    /// A page that ends within what it says was seen.
+    WatchSkipsAVersion: "norikv-node", Unit, "leaves the last event of a page of a watch out";
     /// The session table is part of the state machine.
     SnapshotWithoutSessions: "norikv-node", Cluster, "leaves the sessions out of snapshots";
     /// Dissertation §6.4, step 4: wait until the read index is applied.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use norikv_node::Item;
-use norikv_types::{LogIndex, Term, Version};
+use norikv_types::{LogIndex, Term, Version, WallMs};
 use serde::{Deserialize, Serialize};
 
 use crate::Text;
@@ -41,6 +41,9 @@ pub struct ItemBody {
     pub value_b64: Option<String>,
     /// The version of the write that stored it.
     pub version: VersionBody,
+    /// When the value ends, in milliseconds since 1970; absent: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at_ms: Option<u64>,
 }
 
 impl ItemBody {
@@ -55,6 +58,7 @@ impl ItemBody {
             value,
             value_b64,
             version: item.version.into(),
+            expires_at_ms: item.expires_at.map(|at| at.0),
         }
     }
 
@@ -71,6 +75,7 @@ impl ItemBody {
             key,
             value,
             version: self.version.into(),
+            expires_at: self.expires_at_ms.map(WallMs),
         })
     }
 }

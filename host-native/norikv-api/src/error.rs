@@ -23,6 +23,18 @@ pub struct ErrorBody {
     /// The version that a failed compare-and-set met.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual: Option<VersionBody>,
+    /// The oldest position from which the group of a refused watch can be watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<PositionBody>,
+}
+
+/// A position of a group: `{"group":3,"index":41}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionBody {
+    /// The group.
+    pub group: u32,
+    /// The index in its log.
+    pub index: u64,
 }
 
 impl ErrorBody {
@@ -42,6 +54,10 @@ impl From<&Failure> for ErrorBody {
             next: next_step(failure.kind, failure.applied).to_owned(),
             leader: failure.leader.map(|node| node.0),
             actual: failure.actual.map(VersionBody::from),
+            oldest: failure.oldest.map(|(group, index)| PositionBody {
+                group: group.0,
+                index: index.0,
+            }),
         }
     }
 }
@@ -62,8 +78,10 @@ impl std::error::Error for ErrorBody {}
 #[must_use]
 pub const fn http_status(kind: ErrorKind) -> u16 {
     match kind {
-        ErrorKind::Invalid => 400,
+        ErrorKind::Invalid | ErrorKind::SeveralGroups => 400,
         ErrorKind::NotFound => 404,
+        ErrorKind::NotANumber | ErrorKind::Overflow => 409,
+        ErrorKind::Compacted => 410,
         ErrorKind::PreconditionFailed => 412,
         ErrorKind::TooLarge => 413,
         ErrorKind::IdempotencyMismatch => 422,
@@ -90,6 +108,14 @@ pub const fn next_step(kind: ErrorKind, applied: Applied) -> &'static str {
         (ErrorKind::PreconditionFailed, _) => "read the key's version and decide anew",
         (ErrorKind::IdempotencyMismatch, _) => "use a new Idempotency-Key for another request",
         (ErrorKind::NotFound, _) => "nothing to do: there is no such key",
+        (ErrorKind::NotANumber, _) => "read the value; `put` a decimal number, or use another key",
+        (ErrorKind::Overflow, _) => "read the number; it does not fit into 64 bits with the sum",
+        (ErrorKind::SeveralGroups, _) => {
+            "give the keys a common tag in braces, like {user7}.name, or make several transactions"
+        }
+        (ErrorKind::Compacted, _) => {
+            "watch anew from now, and scan for what was missed; the answer names the oldest position"
+        }
         (ErrorKind::TooLarge, _) => "make it smaller, or split it",
         (ErrorKind::Invalid, _) => "correct the request",
         (ErrorKind::NoSpace, _) => "free space on the node's disk and restart it",

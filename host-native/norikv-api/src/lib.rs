@@ -14,7 +14,7 @@ mod text;
 
 pub use address::{AddressError, NodeAddress};
 pub use body::{ItemBody, VersionBody, WrittenBody};
-pub use error::{ErrorBody, http_status, next_step};
+pub use error::{ErrorBody, PositionBody, http_status, next_step};
 pub use status::{ClusterBody, GroupBody, MemberBody, ReplicaBody};
 pub use text::Text;
 

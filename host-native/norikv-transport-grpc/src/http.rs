@@ -104,6 +104,7 @@ async fn write_call(request: Request) -> Result<(Call, Duration), Refused> {
         value: value.to_bytes(),
         expect,
         idempotency,
+        ttl_ms: None,
     };
     Ok((call, query.patience()))
 }

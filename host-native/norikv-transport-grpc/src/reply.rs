@@ -16,7 +16,7 @@ pub(crate) fn of_result(result: Result<Answer, Failure>) -> Response<Body> {
                 version: version.into(),
             },
         ),
-        Ok(Answer::Value { value, version }) => {
+        Ok(Answer::Value { value, version, .. }) => {
             let mut response = Response::new(Body::from(value));
             let headers = response.headers_mut();
             headers.insert(
@@ -30,6 +30,12 @@ pub(crate) fn of_result(result: Result<Answer, Failure>) -> Response<Body> {
         }
         Ok(Answer::Absent) => refused(ErrorKind::NotFound, "no such key"),
         Ok(Answer::Page(page)) => of_page(&page),
+        Ok(
+            Answer::Counted { .. }
+            | Answer::Transacted { .. }
+            | Answer::Watched(_)
+            | Answer::Compacted { .. },
+        ) => refused(ErrorKind::Internal, "an answer to another question"),
         Err(failure) => of_error(&ErrorBody::from(&failure)),
     }
 }

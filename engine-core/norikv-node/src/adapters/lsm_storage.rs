@@ -5,8 +5,10 @@
 //! some entry, and the log is replayed from there.
 
 mod chunk;
+mod ended;
 mod errors;
 mod export;
+mod history;
 mod lsm_view;
 mod positions;
 mod staging;
@@ -19,20 +21,26 @@ use core::ops::Range;
 use bytes::Bytes;
 use nori_env::sync::Mutex;
 use nori_env::{BlockStore, Clock, Entropy, ObjectKind};
-use nori_lsm::{BATCH_BYTES_MAX, Job, JobState, Log, Lsm, PressureLevel, Stats, WriteBatch};
+use nori_lsm::{
+    BATCH_BYTES_MAX, DEFAULT_KEYSPACE, Job, JobState, Log, Lsm, PressureLevel, Stats, WriteBatch,
+};
 use nori_raft::{Configuration, Entry};
-use norikv_placement::Placement;
-use norikv_types::{GroupId, LogIndex, ShardId, Version};
+use norikv_placement::{Placement, shard_of};
+use norikv_types::{GroupId, LogIndex, Mutant, ShardId, Version, breaks};
 
 use crate::state_machine::{
-    self, Changes, KEY_BYTES_MAX, NAME_BYTES_MAX, ScanQuery, StateMachine, StateView,
-    VALUE_BYTES_MAX, applied_key, configuration_key, data_range, decode_applied,
-    decode_configuration, metadata_range,
+    self, ANSWER_BYTES_MAX, Executed, KEY_BYTES_MAX, ScanQuery, Sessions, StateMachine,
+    StateView as _, VALUE_BYTES_MAX, configuration_key, data_range, decode_configuration,
+    group_record, metadata_range,
 };
-use crate::{Answer, Decided, Export, Maintenance, PortError, Pressure, Query, Staging, Storage};
+use crate::{
+    Answer, Decided, Export, Maintenance, PortError, Pressure, Query, Staging, Storage, WatchPage,
+};
 
+use self::ended::Ended;
 use self::errors::{fold, fold_io};
 use self::export::LsmExport;
+use self::history::History;
 use self::lsm_view::LsmView;
 use self::positions::Positions;
 use self::staging::LsmStaging;
@@ -49,11 +57,21 @@ struct Inner {
     lsm: Lsm,
     store: Arc<dyn BlockStore>,
     entropy: Arc<dyn Entropy>,
+    clock: Arc<dyn Clock>,
     placement: Placement,
+    ended: Arc<Ended>,
     /// By group.
-    positions: Vec<Mutex<Positions>>,
+    replicas: Vec<Replica>,
     /// The background work under way.
     job: Mutex<Option<Job>>,
+}
+
+/// What is in memory of a group.
+#[derive(Debug)]
+struct Replica {
+    positions: Mutex<Positions>,
+    sessions: Mutex<Sessions>,
+    history: Mutex<History>,
 }
 
 impl LsmStorage {
@@ -76,29 +94,50 @@ impl LsmStorage {
         placement: Placement,
     ) -> Result<Self, PortError> {
         // A node's log is the Raft log.
-        let options = nori_lsm::Options {
+        let mut options = nori_lsm::Options {
             log: Log::External,
             ..options
         };
-        let lsm =
-            Lsm::open_in(Arc::clone(&store), clock, Arc::clone(&entropy), options).map_err(fold)?;
+        let ended = Arc::new(Ended::new(placement.clone()));
+        let keyspace = options.keyspaces.entry(DEFAULT_KEYSPACE.into());
+        keyspace.or_default().compaction_filter = Some(Arc::<Ended>::clone(&ended));
+        let lsm = Lsm::open_in(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            options,
+        )
+        .map_err(fold)?;
         for id in store.list().map_err(fold_io)? {
             if id.kind == ObjectKind::Incoming {
                 store.delete(id).map_err(fold_io)?;
             }
         }
         let view = LsmView::new(&lsm);
-        let positions = placement
+        let groups = placement.groups().count() as u64;
+        let sessions_max = sessions_max(groups);
+        let history_bytes = HISTORY_BYTES / groups;
+        let replicas = placement
             .groups()
-            .map(|group| Ok(Mutex::new(Positions::opened(applied_in(&view, group)?))))
+            .map(|group| {
+                let record = group_record(&view, group)?;
+                ended.flushed(group, record.stamp);
+                Ok(Replica {
+                    positions: Mutex::new(Positions::opened(record)),
+                    sessions: Mutex::new(Sessions::new(sessions_max)),
+                    history: Mutex::new(History::new(record.applied.index, history_bytes)),
+                })
+            })
             .collect::<Result<_, PortError>>()?;
         Ok(Self {
             inner: Arc::new(Inner {
                 lsm,
                 store,
                 entropy,
+                clock,
                 placement,
-                positions,
+                ended,
+                replicas,
                 job: Mutex::new(None),
             }),
         })
@@ -121,16 +160,43 @@ impl Inner {
         [metadata_range(group), data_range(&self.shards(group))]
     }
 
-    fn positions(&self, group: GroupId) -> &Mutex<Positions> {
+    fn replica(&self, group: GroupId) -> &Replica {
         let index = usize::try_from(group.0).unwrap_or(usize::MAX);
-        match self.positions.get(index) {
-            Some(positions) => positions,
+        match self.replicas.get(index) {
+            Some(replica) => replica,
             None => panic!("{group} is not of this plan"),
         }
     }
 
-    /// Writes what a run of entries changed, in one batch.
-    fn write(&self, group: GroupId, changes: &Changes, applied: Version) -> Result<(), PortError> {
+    /// Executes some of `entries`, at least one, and writes what they change in one batch.
+    fn apply_some<'a>(
+        &self,
+        group: GroupId,
+        entries: &mut impl Iterator<Item = &'a Entry>,
+        decided: &mut Vec<Decided>,
+    ) -> Result<(), PortError> {
+        let replica = self.replica(group);
+        let view = LsmView::new(&self.lsm);
+        let mut before = replica.positions.lock().last();
+        if breaks(Mutant::ExpiryByLocalClock) {
+            before.stamp = self.clock.wall();
+        }
+        let mut sessions = replica.sessions.lock();
+        let mut machine =
+            StateMachine::new(&view, group, self.shards(group), before, &mut sessions);
+        while machine.bytes() < BATCH_BYTES
+            && let Some(entry) = entries.next()
+        {
+            decided.push(machine.execute(entry)?);
+        }
+        if machine.record() == before {
+            return Ok(());
+        }
+        let Executed {
+            changes,
+            record,
+            events,
+        } = machine.finish();
         let bytes = usize::try_from(changes.bytes()).unwrap_or(0);
         let mut batch = WriteBatch::with_capacity(bytes);
         for (key, value) in changes.iter() {
@@ -140,14 +206,51 @@ impl Inner {
             };
         }
         let seqno = self.lsm.write(batch).map_err(fold)?;
-        self.positions(group).lock().applied(seqno, applied);
+        replica.positions.lock().applied(seqno, record);
+        replica.history.lock().add(events, record.applied.index);
         Ok(())
     }
+
+    /// What happened behind each position, until the page is full; positions without room keep
+    /// where they are.
+    fn watch(
+        &self,
+        positions: &[(GroupId, LogIndex)],
+        prefix: &[u8],
+        limit: u32,
+        bytes_max: u32,
+    ) -> Answer {
+        let mut page = WatchPage::default();
+        let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
+        for &(group, after) in positions {
+            if page.events.len() >= limit {
+                page.cursor.push((group, after));
+                continue;
+            }
+            let history = self.replica(group).history.lock();
+            let left = limit - page.events.len();
+            match history.behind(after, prefix, left, u64::from(bytes_max)) {
+                Ok(seen) => {
+                    page.events.extend(seen.events);
+                    page.cursor.push((group, seen.up_to));
+                }
+                Err(oldest) => return Answer::Compacted { group, oldest },
+            }
+        }
+        Answer::Watched(page)
+    }
+}
+
+/// Named writes that each of so many groups remembers.
+fn sessions_max(groups: u64) -> u32 {
+    u32::try_from(SESSIONS / groups)
+        .unwrap_or(u32::MAX)
+        .clamp(256, 16_384)
 }
 
 impl Storage for LsmStorage {
     fn applied(&self, group: GroupId) -> Result<Version, PortError> {
-        Ok(self.inner.positions(group).lock().last())
+        Ok(self.inner.replica(group).positions.lock().last().applied)
     }
 
     fn configuration(&self, group: GroupId) -> Result<Option<Configuration>, PortError> {
@@ -165,22 +268,15 @@ impl Storage for LsmStorage {
     /// As the port says; of several batches those before the failed one are applied, and asking
     /// again skips them.
     fn apply(&self, group: GroupId, entries: &[Entry]) -> Result<Vec<Decided>, PortError> {
-        let inner = &*self.inner;
         let mut decided = Vec::with_capacity(entries.len());
         let mut rest = entries.iter().peekable();
         while rest.peek().is_some() {
-            let view = LsmView::new(&inner.lsm);
-            let before = inner.positions(group).lock().last();
-            let mut machine = StateMachine::new(&view, group, inner.shards(group), before);
-            while machine.bytes() < BATCH_BYTES
-                && let Some(entry) = rest.next()
-            {
-                decided.push(machine.execute(entry)?);
+            let applied = self.inner.apply_some(group, &mut rest, &mut decided);
+            if applied.is_err() {
+                // They may tell of entries that were not written.
+                self.inner.replica(group).sessions.lock().forget();
             }
-            let applied = machine.applied();
-            if applied > before {
-                inner.write(group, &machine.finish(), applied)?;
-            }
+            applied?;
         }
         Ok(decided)
     }
@@ -188,7 +284,10 @@ impl Storage for LsmStorage {
     fn query(&self, query: &Query) -> Result<Answer, PortError> {
         let view = LsmView::new(&self.inner.lsm);
         match query {
-            Query::Get { key } => state_machine::get(&view, key),
+            Query::Get { key } => {
+                let group = self.inner.placement.group_of(shard_of(key));
+                state_machine::get(&view, group, key)
+            }
             Query::Scan {
                 group,
                 prefix,
@@ -197,6 +296,7 @@ impl Storage for LsmStorage {
                 bytes_max,
             } => {
                 let query = ScanQuery {
+                    group: *group,
                     shards: self.inner.shards(*group),
                     prefix,
                     after: after.as_deref(),
@@ -205,12 +305,20 @@ impl Storage for LsmStorage {
                 };
                 state_machine::scan(&view, &query).map(Answer::Page)
             }
+            Query::Watch {
+                positions,
+                prefix,
+                limit,
+                bytes_max,
+            } => Ok(self.inner.watch(positions, prefix, *limit, *bytes_max)),
         }
     }
 
     fn flushed(&self, group: GroupId) -> LogIndex {
         let flushed = self.inner.lsm.flushed_seqno();
-        self.inner.positions(group).lock().flushed(flushed)
+        let record = self.inner.replica(group).positions.lock().flushed(flushed);
+        self.inner.ended.flushed(group, record.stamp);
+        record.applied.index
     }
 
     fn flush(&self) {
@@ -239,9 +347,9 @@ impl Storage for LsmStorage {
 
     fn export(&self, group: GroupId) -> Result<Box<dyn Export>, PortError> {
         let view = LsmView::new(&self.inner.lsm);
-        let at = applied_in(&view, group)?;
+        let record = group_record(&view, group)?;
         let ranges = self.inner.ranges(group);
-        Ok(Box::new(LsmExport::new(&view, group, at, ranges)))
+        Ok(Box::new(LsmExport::new(&view, group, record, ranges)))
     }
 
     fn stage(&self, group: GroupId) -> Result<Box<dyn Staging>, PortError> {
@@ -249,25 +357,20 @@ impl Storage for LsmStorage {
     }
 }
 
-/// The applied (term, index) of `group`; zero where it has applied nothing.
-fn applied_in(view: &LsmView, group: GroupId) -> Result<Version, PortError> {
-    let key = applied_key(group);
-    match view.get(&key)? {
-        Some(stored) => decode_applied(&key, &stored),
-        None => Ok(Version::default()),
-    }
-}
-
 /// Bytes of changes at which entries are written.
 const BATCH_BYTES: u64 = 2 << 20;
+/// Named writes that all groups remember together, where that is not too few or too many for one.
+const SESSIONS: u64 = 131_072;
+/// Bytes of events that all groups keep for watchers.
+const HISTORY_BYTES: u64 = 16 << 20;
 
 const _: () = {
-    // The last entry of a batch changes a value, and at most five records of names.
-    let entry = VALUE_BYTES_MAX + KEY_BYTES_MAX + 5 * NAME_BYTES_MAX + 1024;
+    // The last entry of a batch stores what its command holds, and what is answered under a name.
+    let entry = VALUE_BYTES_MAX + KEY_BYTES_MAX + ANSWER_BYTES_MAX + (64 << 10);
     assert!(BATCH_BYTES + (entry as u64) < BATCH_BYTES_MAX as u64);
     assert!(VALUE_BYTES_MAX + 64 < nori_lsm::VALUE_BYTES_MAX);
     assert!(KEY_BYTES_MAX + 64 < nori_lsm::KEY_BYTES_MAX);
-    assert!(NAME_BYTES_MAX + 64 < nori_lsm::KEY_BYTES_MAX);
+    assert!(ANSWER_BYTES_MAX + (64 << 10) < nori_lsm::VALUE_BYTES_MAX);
 };
 
 #[cfg(test)]

@@ -1,30 +1,61 @@
-use norikv_types::Term;
+use std::vec;
+
+use norikv_types::{LogIndex, Term};
 
 use super::*;
+use crate::{Check, Compare, Step};
 
 fn sample() -> Command {
-    Command::new(
-        Bytes::from_static(b"user:123"),
-        Operation::Put(Bytes::from_static(b"hello")),
-        Expect::Version(Version {
-            term: Term(3),
-            index: LogIndex(300),
-        }),
-        Some(Bytes::from_static(b"order-7")),
-    )
+    Command {
+        stamp: WallMs(0x0102),
+        ..Command::new(
+            Operation::Put {
+                key: Bytes::from_static(b"user:123"),
+                value: Bytes::from_static(b"hello"),
+                expect: Expect::Version(Version {
+                    term: Term(3),
+                    index: LogIndex(300),
+                }),
+                ttl_ms: Some(300),
+            },
+            Some(Bytes::from_static(b"order-7")),
+        )
+    }
+}
+
+fn key() -> Bytes {
+    Bytes::from_static(b"k")
 }
 
 #[test]
 fn a_command_survives_its_bytes() {
-    let command = sample();
-    assert_eq!(Command::decode(&command.encode()), Ok(command));
-    let delete = Command::new(
-        Bytes::from_static(b"k"),
-        Operation::Delete,
-        Expect::Absent,
-        None,
-    );
-    assert_eq!(Command::decode(&delete.encode()), Ok(delete));
+    let transaction = Transaction {
+        compares: vec![Compare {
+            key: key(),
+            check: Check::Value(key()),
+        }],
+        then: vec![Step::Get { key: key() }, Step::Delete { key: key() }],
+        otherwise: vec![Step::Put {
+            key: key(),
+            value: key(),
+            ttl_ms: None,
+        }],
+    };
+    for operation in [
+        sample().operation,
+        Operation::Delete {
+            key: key(),
+            expect: Expect::Absent,
+        },
+        Operation::Increment { key: key(), by: -7 },
+        Operation::Transaction(transaction),
+        Operation::Tick,
+    ] {
+        for name in [None, Some(key())] {
+            let command = Command::new(operation.clone(), name);
+            assert_eq!(Command::decode(&command.encode()), Ok(command));
+        }
+    }
 }
 
 #[test]
@@ -49,34 +80,67 @@ fn no_flipped_bit_panics() {
 }
 
 #[test]
-fn the_layout_of_format_1_is_as_written() {
+fn the_layout_of_format_2_is_as_written() {
     let expected = [
-        1, // format
-        8, b'u', b's', b'e', b'r', b':', b'1', b'2', b'3', // key
-        0, 5, b'h', b'e', b'l', b'l', b'o', // put
+        2, // format
+        2, 1, 0, 0, 0, 0, 0, 0, // stamp
+        0, 8, b'u', b's', b'e', b'r', b':', b'1', b'2', b'3', // put, its key
+        5, b'h', b'e', b'l', b'l', b'o', // its value
         2, 3, 0xac, 0x02, // expect version: term 3, index 300
+        1, 0xac, 0x02, // ends after 300 ms
         1, 7, b'o', b'r', b'd', b'e', b'r', b'-', b'7', // idempotency key
     ];
-    assert!(sample().encode().starts_with(&expected));
+    assert_eq!(sample().encode(), expected.as_slice());
 }
 
 #[test]
-fn the_fingerprint_tells_requests_apart() {
-    let of = |key: &'static [u8], operation, expect| {
-        Command::new(
-            key.into(),
-            operation,
-            expect,
-            Some(Bytes::from_static(b"n")),
-        )
-        .idempotency
-        .map(|idempotency| idempotency.fingerprint)
+fn a_leader_stamps_without_taking_the_command_apart() {
+    let stamped = Command::stamped(sample().encode(), WallMs(u64::MAX));
+    let expected = Command {
+        stamp: WallMs(u64::MAX),
+        ..sample()
     };
-    let put = |value: &'static [u8]| Operation::Put(value.into());
-    let base = of(b"k", put(b"v"), Expect::Any);
-    assert_eq!(base, of(b"k", put(b"v"), Expect::Any));
-    assert_ne!(base, of(b"kv", put(b""), Expect::Any));
-    assert_ne!(base, of(b"k", put(b"w"), Expect::Any));
-    assert_ne!(base, of(b"k", Operation::Delete, Expect::Any));
-    assert_ne!(base, of(b"k", put(b"v"), Expect::Absent));
+    assert_eq!(Command::decode(&stamped), Ok(expected));
+    // Bytes that someone else holds stay as they are.
+    let held = sample().encode();
+    let stamped = Command::stamped(held.clone(), WallMs(1));
+    assert_eq!(Command::decode(&held), Ok(sample()));
+    assert_ne!(stamped, held);
+    for junk in [
+        b"".as_slice(),
+        b"\x02short",
+        b"\x07something of another format",
+    ] {
+        let junk = Bytes::copy_from_slice(junk);
+        assert_eq!(Command::stamped(junk.clone(), WallMs(1)), junk);
+    }
+}
+
+#[test]
+fn the_fingerprint_tells_requests_apart_and_times_not() {
+    let of = |operation: Operation, name: &'static [u8]| {
+        Command::fingerprint(&Command::new(operation, Some(name.into())).encode())
+    };
+    let put = |value: &'static [u8], expect, ttl_ms| Operation::Put {
+        key: key(),
+        value: value.into(),
+        expect,
+        ttl_ms,
+    };
+    let base = of(put(b"v", Expect::Any, None), b"n");
+    assert_eq!(base, of(put(b"v", Expect::Any, None), b"n"));
+    for (operation, name) in [
+        (put(b"w", Expect::Any, None), b"n"),
+        (put(b"v", Expect::Absent, None), b"n"),
+        (put(b"v", Expect::Any, Some(1)), b"n"),
+        (put(b"v", Expect::Any, None), b"m"),
+        (Operation::Increment { key: key(), by: 1 }, b"n"),
+    ] {
+        assert_ne!(base, of(operation, name));
+    }
+    let late = Command::stamped(
+        Command::new(put(b"v", Expect::Any, None), Some(b"n".as_slice().into())).encode(),
+        WallMs(77),
+    );
+    assert_eq!(base, Command::fingerprint(&late));
 }

@@ -15,7 +15,7 @@ use super::Node;
 use super::errand::{Client, Errand, ErrandId, Stage};
 use super::metrics::CallKind;
 use crate::wire::{Item, Reply, Work};
-use crate::{Answer, Call, Command, Expect, Failure, Lane, Operation, Output, Pressure, RequestId};
+use crate::{Answer, Call, Command, Failure, Lane, Operation, Output, Pressure, RequestId};
 
 /// How often an errand may be passed on: from a node without a replica to a replica, from there to
 /// the leader, and once more when leadership moved meanwhile.
@@ -34,18 +34,44 @@ impl Node {
                 value,
                 expect,
                 idempotency,
+                ttl_ms,
             } => {
-                let operation = Operation::Put(value);
-                self.call_write(request, kind, deadline, key, operation, expect, idempotency);
+                let operation = Operation::Put {
+                    key,
+                    value,
+                    expect,
+                    ttl_ms,
+                };
+                self.call_write(request, kind, deadline, operation, idempotency);
             }
             Call::Delete {
                 key,
                 expect,
                 idempotency,
             } => {
-                let operation = Operation::Delete;
-                self.call_write(request, kind, deadline, key, operation, expect, idempotency);
+                let operation = Operation::Delete { key, expect };
+                self.call_write(request, kind, deadline, operation, idempotency);
             }
+            Call::Increment {
+                key,
+                by,
+                idempotency,
+            } => {
+                let operation = Operation::Increment { key, by };
+                self.call_write(request, kind, deadline, operation, idempotency);
+            }
+            Call::Transaction {
+                transaction,
+                idempotency,
+            } => {
+                let operation = Operation::Transaction(transaction);
+                self.call_write(request, kind, deadline, operation, idempotency);
+            }
+            Call::Watch {
+                prefix,
+                cursor,
+                limit,
+            } => self.watch(request, deadline, prefix, &cursor, limit),
             Call::Get { key, consistency } => {
                 let group = self.group_of(&key);
                 let work = Work::Get { key, consistency };
@@ -67,23 +93,19 @@ impl Node {
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the fields of the two write calls, taken apart once"
-    )]
     fn call_write(
         &mut self,
         request: RequestId,
         kind: CallKind,
         deadline: Mono,
-        key: Bytes,
         operation: Operation,
-        expect: Expect,
         idempotency: Option<Bytes>,
     ) {
-        let group = self.group_of(&key);
+        let Some(group) = operation.keys().next().map(|key| self.group_of(key)) else {
+            unreachable!("a checked write names a key");
+        };
         let repeatable = idempotency.is_some();
-        let command = Command::new(key, operation, expect, idempotency).encode();
+        let command = Command::new(operation, idempotency).encode();
         let work = Work::Write {
             command,
             repeatable,
@@ -108,6 +130,7 @@ impl Node {
             hops,
             attempts: 0,
             uncertain: false,
+            ticked: false,
             stage: Stage::New,
         });
         self.dispatch(id);
@@ -141,17 +164,20 @@ impl Node {
 
     /// Hands it to the local Raft.
     fn submit(&mut self, id: ErrandId) {
-        let Some(errand) = self.errands.get(id) else {
+        let wall = self.wall();
+        let Some(errand) = self.errands.get_mut(id) else {
             return;
         };
         let group = errand.group;
-        match &errand.work {
+        match &mut errand.work {
             Work::Write { command, .. } => {
                 if self.pressure == Pressure::Stop {
                     let message = "the storage of the leader is behind with its work; slow down";
                     self.finish(id, Err(Failure::refused(ErrorKind::Overloaded, message)));
                     return;
                 }
+                // Taken out, so that it is stamped in place where nobody else holds it.
+                *command = Command::stamped(core::mem::take(command), wall);
                 let input = raft::Input::Propose {
                     proposal: raft::ProposalId(id.0),
                     command: command.clone(),
@@ -171,6 +197,7 @@ impl Node {
                 self.errands.set_stage(id, Stage::Asked);
                 self.raft_input(group, raft::Input::Read { read, mode });
             }
+            Work::Watch { .. } => self.start_read(id),
         }
     }
 
@@ -246,6 +273,16 @@ impl Node {
             return;
         };
         let group = errand.group;
+        if matches!(
+            (&errand.work, errand.client),
+            (Work::Watch { .. }, Client::Peer { .. })
+        ) {
+            // The watch itself, if it has begun, says how far it has seen.
+            self.expire_watches();
+        }
+        let Some(errand) = self.errands.get(id) else {
+            return;
+        };
         let waited = self.now.since(errand.started);
         let failure = match errand.stage {
             Stage::Parked => {
@@ -305,6 +342,8 @@ impl Node {
                 self.frames.push(node, Lane::Forward, &item);
             }
             Client::Fan(fan) => self.fan_in(fan, errand.group, result),
+            Client::Tick => self.ticked(errand.group, result),
+            Client::Watch(watch) => self.watched_elsewhere(watch, errand.group, result),
         }
     }
 
@@ -348,65 +387,6 @@ impl Node {
             .find(up)
     }
 
-    fn check(&self, call: &Call) -> Result<(), Failure> {
-        let limits = &self.config.limits;
-        let too_large = |what: &str, len: usize, max: u32| {
-            let message = format!("{what} of {len} bytes is over the limit of {max} bytes");
-            Err(Failure::refused(ErrorKind::TooLarge, message))
-        };
-        let over = |bytes: &Bytes, max: u32| bytes.len() as u64 > u64::from(max);
-        let (key, value, idempotency) = match call {
-            Call::Put {
-                key,
-                value,
-                idempotency,
-                ..
-            } => (key, Some(value), idempotency.as_ref()),
-            Call::Delete {
-                key, idempotency, ..
-            } => (key, None, idempotency.as_ref()),
-            Call::Get { key, .. } => (key, None, None),
-            Call::Scan { limit, .. } => {
-                if *limit == 0 {
-                    let message = "a page of 0 items was asked for";
-                    return Err(Failure::refused(ErrorKind::Invalid, message));
-                }
-                return self.check_load();
-            }
-        };
-        if key.is_empty() {
-            return Err(Failure::refused(ErrorKind::Invalid, "the key is empty"));
-        }
-        if over(key, limits.key_bytes_max) {
-            return too_large("a key", key.len(), limits.key_bytes_max);
-        }
-        if let Some(value) = value
-            && over(value, limits.value_bytes_max)
-        {
-            return too_large("a value", value.len(), limits.value_bytes_max);
-        }
-        if let Some(name) = idempotency {
-            if name.is_empty() {
-                let message = "the idempotency key is empty";
-                return Err(Failure::refused(ErrorKind::Invalid, message));
-            }
-            if over(name, limits.idempotency_bytes_max) {
-                let max = limits.idempotency_bytes_max;
-                return too_large("an idempotency key", name.len(), max);
-            }
-        }
-        self.check_load()
-    }
-
-    pub(super) fn check_load(&self) -> Result<(), Failure> {
-        let calls = self.errands.len() as u64;
-        if calls >= u64::from(self.config.limits.calls_max) {
-            let message = format!("{calls} calls are under way here, which is the limit");
-            return Err(Failure::refused(ErrorKind::Overloaded, message));
-        }
-        Ok(())
-    }
-
     pub(super) fn refuse_halted(&mut self, request: RequestId) {
         let failure = self.halted_failure(Applied::No);
         self.outbox.push_back(Output::Reply {
@@ -422,9 +402,10 @@ impl Node {
                 self.finish(id, Err(failure));
             }
         }
+        self.fail_watches();
     }
 
-    fn halted_failure(&self, applied: Applied) -> Failure {
+    pub(super) fn halted_failure(&self, applied: Applied) -> Failure {
         let (kind, message) = match &self.halted {
             Some(error) => (
                 error.error_kind(),

@@ -8,6 +8,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use norikv_types::{GroupId, Mono, NodeId, Version};
 
 use super::metrics::CallKind;
+use super::watches::WatchId;
 use crate::RequestId;
 use crate::wire::Work;
 
@@ -33,6 +34,8 @@ pub(crate) struct Errand {
     pub(crate) attempts: u32,
     /// It is a write, and an earlier attempt may yet be applied.
     pub(crate) uncertain: bool,
+    /// It is a read, and has had the replicated time go on.
+    pub(crate) ticked: bool,
     pub(crate) stage: Stage,
 }
 
@@ -45,6 +48,10 @@ pub(crate) enum Client {
     Peer { node: NodeId, boot: u64, token: u64 },
     /// A scan over all groups.
     Fan(FanId),
+    /// Reads of the group that wait for its replicated time to go on.
+    Tick,
+    /// A watch of a group that has no replica here.
+    Watch(WatchId),
 }
 
 /// Where it stands.
@@ -66,6 +73,8 @@ pub(crate) enum Stage {
     AwaitsApply(norikv_types::LogIndex),
     /// With the storage.
     Reading,
+    /// Until the replicated time has gone on.
+    AwaitsTick,
     /// With another node, under this token.
     Forwarded { to: NodeId, token: u64 },
 }
@@ -126,7 +135,8 @@ impl Errands {
             | Stage::Appended(_)
             | Stage::Asked
             | Stage::AwaitsApply(_)
-            | Stage::Reading => {}
+            | Stage::Reading
+            | Stage::AwaitsTick => {}
         }
         match stage {
             Stage::Parked => {

@@ -153,6 +153,8 @@ impl Node {
                 .is_some_and(|errand| match &errand.work {
                     Work::Write { repeatable, .. } => *repeatable,
                     Work::Get { .. } | Work::Scan { .. } => true,
+                    // Any replica has it.
+                    Work::Watch { .. } => false,
                 });
             if repeatable {
                 self.lost(id, "the leader that had it leads no more");
@@ -201,6 +203,7 @@ impl Node {
             hops,
             attempts: 0,
             uncertain: false,
+            ticked: false,
             stage: Stage::New,
         });
         self.dispatch(id);

@@ -232,6 +232,7 @@ impl Node {
         for errand in readable {
             self.start_read(errand);
         }
+        self.wake_watches(id);
         self.install_if_drained(id);
         self.announce_exports(id);
         self.release(id);
@@ -259,6 +260,7 @@ impl Node {
         for errand in readable {
             self.start_read(errand);
         }
+        self.wake_watches(id);
     }
 
     /// What became of an attempt cannot be known any more.
@@ -271,7 +273,7 @@ impl Node {
                 errand.uncertain = true;
                 *repeatable || breaks(Mutant::LostWriteProposedAgain)
             }
-            Work::Get { .. } | Work::Scan { .. } => true,
+            Work::Get { .. } | Work::Scan { .. } | Work::Watch { .. } => true,
         };
         if again {
             self.retry(id);
@@ -293,6 +295,35 @@ fn outcome_of(outcome: &Outcome) -> Result<Answer, Failure> {
             let mut failure = Failure::refused(ErrorKind::PreconditionFailed, message);
             failure.actual = *actual;
             Err(failure)
+        }
+        Outcome::Counted { version, value } => Ok(Answer::Counted {
+            version: *version,
+            value: *value,
+        }),
+        Outcome::Transacted {
+            version,
+            succeeded,
+            answers,
+        } => Ok(Answer::Transacted {
+            version: *version,
+            succeeded: *succeeded,
+            answers: answers.clone(),
+        }),
+        Outcome::NotANumber { actual } => {
+            let message = alloc::format!("the value of version {actual} is no decimal number");
+            let mut failure = Failure::refused(ErrorKind::NotANumber, message);
+            failure.actual = Some(*actual);
+            Err(failure)
+        }
+        Outcome::Overflow { actual } => {
+            let message = "the sum is beyond the numbers of 64 bits";
+            let mut failure = Failure::refused(ErrorKind::Overflow, message);
+            failure.actual = Some(*actual);
+            Err(failure)
+        }
+        Outcome::AnswerTooLarge { bytes } => {
+            let message = alloc::format!("the transaction reads {bytes} bytes, which is too much");
+            Err(Failure::refused(ErrorKind::TooLarge, message))
         }
         Outcome::IdempotencyMismatch => Err(Failure::refused(
             ErrorKind::IdempotencyMismatch,

@@ -16,6 +16,9 @@ pub(crate) enum CallKind {
     Delete,
     Get,
     Scan,
+    Increment,
+    Transaction,
+    Watch,
 }
 
 /// Handles of everything that a node counts.
@@ -161,7 +164,15 @@ impl NodeMetrics {
 }
 
 impl CallKind {
-    const ALL: [Self; 4] = [Self::Put, Self::Delete, Self::Get, Self::Scan];
+    const ALL: [Self; 7] = [
+        Self::Put,
+        Self::Delete,
+        Self::Get,
+        Self::Scan,
+        Self::Increment,
+        Self::Transaction,
+        Self::Watch,
+    ];
 
     pub(crate) const fn of(call: &Call) -> Self {
         match call {
@@ -169,6 +180,9 @@ impl CallKind {
             Call::Delete { .. } => Self::Delete,
             Call::Get { .. } => Self::Get,
             Call::Scan { .. } => Self::Scan,
+            Call::Increment { .. } => Self::Increment,
+            Call::Transaction { .. } => Self::Transaction,
+            Call::Watch { .. } => Self::Watch,
         }
     }
 
@@ -178,11 +192,14 @@ impl CallKind {
             Self::Delete => "delete",
             Self::Get => "get",
             Self::Scan => "scan",
+            Self::Increment => "increment",
+            Self::Transaction => "transaction",
+            Self::Watch => "watch",
         }
     }
 }
 
-const OUTCOMES: [&str; 12] = [
+const OUTCOMES: [&str; 16] = [
     "ok",
     ErrorKind::Invalid.code(),
     ErrorKind::TooLarge.code(),
@@ -195,6 +212,10 @@ const OUTCOMES: [&str; 12] = [
     ErrorKind::Corrupt.code(),
     ErrorKind::NoSpace.code(),
     ErrorKind::Internal.code(),
+    ErrorKind::NotANumber.code(),
+    ErrorKind::Overflow.code(),
+    ErrorKind::SeveralGroups.code(),
+    ErrorKind::Compacted.code(),
 ];
 
 const REFUSALS: [&str; 4] = [

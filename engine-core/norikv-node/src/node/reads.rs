@@ -9,6 +9,7 @@ use norikv_types::{ErrorKind, LogIndex, Mutant, breaks};
 
 use super::Node;
 use super::errand::{ErrandId, Stage};
+use super::watches::WatchId;
 use crate::wire::Work;
 use crate::{Answer, Failure, Output, PortError, Query, ReadToken};
 
@@ -47,6 +48,10 @@ impl Node {
                 limit: (*limit).clamp(1, self.config.limits.scan_items_max),
                 bytes_max: self.config.limits.scan_bytes_max,
             },
+            Work::Watch { .. } => {
+                self.errands.set_stage(id, Stage::Reading);
+                return self.watch_for_peer(id);
+            }
             Work::Write { .. } => return,
         };
         self.errands.set_stage(id, Stage::Reading);
@@ -57,6 +62,14 @@ impl Node {
     }
 
     pub(super) fn read_done(&mut self, read: ReadToken, result: Result<Answer, PortError>) {
+        if let Some(watch) = WatchId::of(read) {
+            return self.watch_read(watch, result);
+        }
+        if let Ok(answer) = &result
+            && self.awaits_tick(ErrandId(read.0), answer)
+        {
+            return;
+        }
         let result = result.map_err(|error| {
             let message = alloc::format!("reading failed: {error}");
             Failure::refused(error.error_kind(), message)

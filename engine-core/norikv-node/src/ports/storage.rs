@@ -123,6 +123,18 @@ pub enum Query {
         /// Key and value bytes after which the page ends; the first item always fits.
         bytes_max: u32,
     },
+    /// What happened behind a position of each group to keys that begin with `prefix`. Answered by
+    /// `Watched`, its cursor for the same groups, or by `Compacted`.
+    Watch {
+        /// Where each group was seen; only groups of which this node has a replica.
+        positions: Vec<(GroupId, LogIndex)>,
+        /// Empty for every key.
+        prefix: Bytes,
+        /// Most events, but for the last index, which is given whole.
+        limit: u32,
+        /// Bytes after which a group's events end.
+        bytes_max: u32,
+    },
 }
 
 /// What a piece of background work came to.

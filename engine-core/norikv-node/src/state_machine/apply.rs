@@ -2,46 +2,68 @@
 
 use core::ops::Range;
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use nori_raft::{Entry, Payload};
 use norikv_placement::shard_of;
-use norikv_types::{GroupId, Mutant, ShardId, Version, breaks};
+use norikv_types::{GroupId, Mutant, ShardId, breaks};
 
-use crate::{Command, Decided, Expect, Operation, Outcome, PortError};
+use crate::{Command, Decided, Outcome, PortError, WatchEvent};
 
 use super::changes::Changes;
-use super::records::{Kept, decode_value, encode_applied, encode_configuration, encode_value};
+use super::records::{GroupRecord, encode_configuration, encode_group};
+use super::sessions::Sessions;
 use super::view::StateView;
 use super::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX, keys};
 
 /// Decides what entries do to a group, over a view that stands still meanwhile.
 ///
 /// **Invariant: `changes` holds all that the executed entries change**; written in one batch with
-/// the applied (term, index) that [`finish`](Self::finish) adds, they leave the store as if each
-/// entry had been executed alone.
+/// the group's record that [`finish`](Self::finish) adds, they leave the store as if each entry had
+/// been executed alone.
 #[derive(Debug)]
 pub(crate) struct StateMachine<'a, V> {
-    view: &'a V,
+    pub(super) view: &'a V,
     pub(super) group: GroupId,
     shards: Range<ShardId>,
-    applied: Version,
+    /// The applied (term, index), and the replicated time: the highest stamp of any command so
+    /// far. It alone says what has ended.
+    pub(super) record: GroupRecord,
+    /// The names that the group remembers; read from the view when first needed.
+    pub(super) sessions: &'a mut Sessions,
     pub(super) changes: Changes,
+    pub(super) events: Vec<WatchEvent>,
+}
+
+/// What executed entries come to.
+#[derive(Debug)]
+pub(crate) struct Executed {
+    /// To be written in one batch.
+    pub(crate) changes: Changes,
+    /// Where the group stands then.
+    pub(crate) record: GroupRecord,
+    /// What a watcher sees of it, in order.
+    pub(crate) events: Vec<WatchEvent>,
 }
 
 impl<'a, V: StateView> StateMachine<'a, V> {
-    /// A machine for `group`, which serves `shards` and has applied everything up to `applied`.
+    /// A machine for `group`, which serves `shards` and stands at `record`.
     pub(crate) fn new(
         view: &'a V,
         group: GroupId,
         shards: Range<ShardId>,
-        applied: Version,
+        record: GroupRecord,
+        sessions: &'a mut Sessions,
     ) -> Self {
         Self {
             view,
             group,
             shards,
-            applied,
+            record,
+            sessions,
             changes: Changes::default(),
+            events: Vec::new(),
         }
     }
 
@@ -54,10 +76,11 @@ impl<'a, V: StateView> StateMachine<'a, V> {
     /// When `entry` leaves a gap, or its term goes back.
     pub(crate) fn execute(&mut self, entry: &Entry) -> Result<Decided, PortError> {
         let version = entry.version();
-        if breaks(Mutant::RestartAppliesLastAgain) && version == self.applied {
-            self.applied.index = version.index.prev();
+        let applied = &mut self.record.applied;
+        if breaks(Mutant::RestartAppliesLastAgain) && version == *applied {
+            applied.index = version.index.prev();
         }
-        if version.index <= self.applied.index {
+        if version.index <= applied.index {
             return Ok(Decided {
                 version,
                 outcome: Outcome::Skipped,
@@ -65,19 +88,20 @@ impl<'a, V: StateView> StateMachine<'a, V> {
         }
         assert_eq!(
             version.index,
-            self.applied.index.next(),
+            applied.index.next(),
             "entries of {} are applied without gaps",
             self.group
         );
         assert!(
-            version.term >= self.applied.term,
+            version.term >= applied.term,
             "terms in the log of {} never go back",
             self.group
         );
+        *applied = version;
         let outcome = match &entry.payload {
             Payload::Noop => Outcome::Noop,
             Payload::Command(bytes) => match Command::decode(bytes) {
-                Ok(command) if self.fits(&command) => self.command(&command, version)?,
+                Ok(command) if self.fits(&command) => self.command(command, bytes)?,
                 Ok(_) | Err(_) => Outcome::Malformed,
             },
             Payload::Configuration(configuration) => {
@@ -86,13 +110,12 @@ impl<'a, V: StateView> StateMachine<'a, V> {
                 Outcome::Noop
             }
         };
-        self.applied = version;
         Ok(Decided { version, outcome })
     }
 
-    /// The (term, index) of the last executed entry.
-    pub(crate) const fn applied(&self) -> Version {
-        self.applied
+    /// Where the group stands after the entries executed so far.
+    pub(crate) const fn record(&self) -> GroupRecord {
+        self.record
     }
 
     /// Bytes of what has changed so far.
@@ -100,11 +123,15 @@ impl<'a, V: StateView> StateMachine<'a, V> {
         self.changes.bytes()
     }
 
-    /// Everything that changed, the applied (term, index) included.
-    pub(crate) fn finish(mut self) -> Changes {
+    /// Everything that changed, the group's record included.
+    pub(crate) fn finish(mut self) -> Executed {
         self.changes
-            .put(keys::applied_key(self.group), encode_applied(self.applied));
-        self.changes
+            .put(keys::group_key(self.group), encode_group(self.record));
+        Executed {
+            changes: self.changes,
+            record: self.record,
+            events: self.events,
+        }
     }
 
     /// What is stored under `key` after the entries executed so far.
@@ -117,62 +144,41 @@ impl<'a, V: StateView> StateMachine<'a, V> {
 
     /// Whether the command is one that this group can hold. The bounds are the same everywhere.
     fn fits(&self, command: &Command) -> bool {
-        let within = |bytes: &[u8], max: u32| bytes.len() as u64 <= u64::from(max);
-        let value_fits = match &command.operation {
-            Operation::Put(value) => within(value, VALUE_BYTES_MAX),
-            Operation::Delete => true,
-        };
-        value_fits
-            && within(&command.key, KEY_BYTES_MAX)
+        let within = |len: usize, max: u32| len as u64 <= u64::from(max);
+        let name = command.idempotency.as_ref();
+        within(
+            command.operation.bytes(),
+            VALUE_BYTES_MAX.saturating_add(KEY_BYTES_MAX),
+        ) && name.is_none_or(|name| within(name.len(), NAME_BYTES_MAX))
             && command
-                .idempotency
-                .as_ref()
-                .is_none_or(|idempotency| within(&idempotency.key, NAME_BYTES_MAX))
-            && self.shards.contains(&shard_of(&command.key))
+                .operation
+                .keys()
+                .all(|key| within(key.len(), KEY_BYTES_MAX) && self.shards.contains(&shard_of(key)))
     }
 
-    fn command(&mut self, command: &Command, version: Version) -> Result<Outcome, PortError> {
-        let Some(idempotency) = &command.idempotency else {
-            return Ok(self.write(command, version)?.into());
+    fn command(&mut self, command: Command, encoded: &Bytes) -> Result<Outcome, PortError> {
+        self.record.stamp = self.record.stamp.max(command.stamp);
+        let Some(name) = command.idempotency else {
+            return self.operate(command.operation);
         };
-        if let Some(session) = self.session(&idempotency.key)?
+        let name = Sessions::name(&name);
+        let fingerprint = Command::fingerprint(encoded);
+        if let Some(session) = self.session(name)?
             && !breaks(Mutant::SessionsIgnored)
         {
             if breaks(Mutant::RepeatAnsweredAnew) {
+                let version = self.record.applied;
                 return Ok(Outcome::Written { version });
             }
-            return Ok(if session.fingerprint == idempotency.fingerprint {
-                session.kept.into()
+            let same = session.fingerprint == fingerprint || breaks(Mutant::NameBoundToNoRequest);
+            return Ok(if same {
+                session.outcome
             } else {
                 Outcome::IdempotencyMismatch
             });
         }
-        let kept = self.write(command, version)?;
-        self.remember(&idempotency.key, idempotency.fingerprint, kept)?;
-        Ok(kept.into())
-    }
-
-    /// The compare-and-set itself.
-    fn write(&mut self, command: &Command, version: Version) -> Result<Kept, PortError> {
-        let key = keys::data_key(shard_of(&command.key), &command.key);
-        if command.expect != Expect::Any && !breaks(Mutant::CasNotDecidedAtApply) {
-            let actual = match self.lookup(&key)? {
-                Some(stored) => Some(decode_value(&key, &stored)?.0),
-                None => None,
-            };
-            let holds = match command.expect {
-                Expect::Any => true,
-                Expect::Absent => actual.is_none(),
-                Expect::Version(expected) => actual == Some(expected),
-            };
-            if !holds {
-                return Ok(Kept::PreconditionFailed(actual));
-            }
-        }
-        match &command.operation {
-            Operation::Put(value) => self.changes.put(key, encode_value(version, value)),
-            Operation::Delete => self.changes.delete(key),
-        }
-        Ok(Kept::Written(version))
+        let outcome = self.operate(command.operation)?;
+        self.remember(name, fingerprint, &outcome);
+        Ok(outcome)
     }
 }

@@ -5,11 +5,9 @@
 //!
 //! | key | record |
 //! |---|---|
-//! | `01 ‖ group u32 ‖ 00` | the applied (term, index) |
-//! | `01 ‖ group u32 ‖ 01` | how many named writes there were |
-//! | `01 ‖ group u32 ‖ 02 ‖ slot u16` | the name in a slot of the ring of sessions |
-//! | `01 ‖ group u32 ‖ 03 ‖ name` | what became of the write of that name |
-//! | `01 ‖ group u32 ‖ 04` | the newest configuration |
+//! | `01 ‖ group u32 ‖ 00` | the group's record: the applied (term, index), the replicated time |
+//! | `01 ‖ group u32 ‖ 01 ‖ slot u32` | a named write and what became of it |
+//! | `01 ‖ group u32 ‖ 02` | the newest configuration |
 //! | `02 ‖ shard u16 ‖ key` | a client's key |
 //!
 //! Integers are big-endian, so that the order of bytes is the order of numbers.
@@ -21,29 +19,24 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use norikv_types::{GroupId, ShardId};
 
-/// The record of the applied (term, index).
-pub(crate) fn applied_key(group: GroupId) -> Bytes {
-    metadata(group, APPLIED, &[])
+/// The group's record.
+pub(crate) fn group_key(group: GroupId) -> Bytes {
+    metadata(group, GROUP, &[])
 }
 
-/// The record of how many named writes there were.
-pub(crate) fn named_count_key(group: GroupId) -> Bytes {
-    metadata(group, NAMED_COUNT, &[])
-}
-
-/// The record of the name in `slot`.
-pub(crate) fn slot_key(group: GroupId, slot: u16) -> Bytes {
+/// The record of the named write in `slot`.
+pub(crate) fn slot_key(group: GroupId, slot: u32) -> Bytes {
     metadata(group, SLOT, &slot.to_be_bytes())
-}
-
-/// The record of what became of the write called `name`.
-pub(crate) fn session_key(group: GroupId, name: &[u8]) -> Bytes {
-    metadata(group, SESSION, name)
 }
 
 /// The record of who belongs to the group.
 pub(crate) fn configuration_key(group: GroupId) -> Bytes {
     metadata(group, CONFIGURATION, &[])
+}
+
+/// Every record of a named write.
+pub(crate) fn slots_range(group: GroupId) -> Range<Bytes> {
+    metadata(group, SLOT, &[])..metadata(group, SLOT + 1, &[])
 }
 
 /// The record of a client's key.
@@ -104,11 +97,9 @@ fn metadata(group: GroupId, kind: u8, rest: &[u8]) -> Bytes {
 const METADATA: u8 = 1;
 const DATA: u8 = 2;
 
-const APPLIED: u8 = 0;
-const NAMED_COUNT: u8 = 1;
-const SLOT: u8 = 2;
-const SESSION: u8 = 3;
-const CONFIGURATION: u8 = 4;
+const GROUP: u8 = 0;
+const SLOT: u8 = 1;
+const CONFIGURATION: u8 = 2;
 
 const METADATA_PREFIX_BYTES: usize = 5;
 const DATA_PREFIX_BYTES: usize = 3;

@@ -2,92 +2,138 @@
 //!
 //! **Invariant: equal content has equal bytes**, so that replicas can be compared byte by byte.
 //!
-//! Each begins with one byte, its format version (1). Behind it:
+//! Each begins with one byte, its kind and format version. Behind it:
 //!
-//! | record | layout |
-//! |---|---|
-//! | a client's key | term varint ‖ index varint ‖ the value's bytes |
-//! | applied | term varint ‖ index varint |
-//! | named count | varint |
-//! | slot | the name's bytes |
-//! | configuration | voters, outgoing voters, learners, learners to come, witnesses: each count varint ‖ as many node varints; leaves by itself: `00` or `01` |
-//! | session | fingerprint varint ‖ `00` term varint ‖ index varint (written), `01 00` (refused: absent) or `01 01` ‖ term varint ‖ index varint (refused: met this version) |
+//! | record | kind | layout |
+//! |---|---|---|
+//! | a client's key | 01 | term varint ‖ index varint ‖ the value's bytes |
+//! | a client's key that ends | 02 | term varint ‖ index varint ‖ when varint ‖ the value's bytes |
+//! | the group | 03 | term varint ‖ index varint ‖ replicated time varint |
+//! | the configuration | 05 | voters, outgoing voters, learners, learners to come, witnesses: each count varint ‖ as many node varints; leaves by itself: `00` or `01` |
+//! | a named write | 04 | number varint ‖ hash of the name, varint of 128 bits ‖ fingerprint varint ‖ stamp varint ‖ its outcome |
 //!
-//! Varints are postcard's: seven bits a byte, lowest first. A value `hello` written at term 3,
-//! index 300 is `01 03 ac 02 68 65 6c 6c 6f`.
+//! Varints are postcard's: seven bits a byte, lowest first; so is the outcome, the number of the
+//! variant of [`Outcome`](crate::Outcome) and its fields. Times are milliseconds since 1970. A value
+//! `hello` written at term 3, index 300 is `01 03 ac 02 68 65 6c 6c 6f`; if it ends at time 300, it is
+//! `02 03 ac 02 ac 02 68 65 6c 6c 6f`.
 
 use alloc::format;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_raft::Configuration;
-use norikv_types::Version;
+use norikv_types::{Version, WallMs};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{Outcome, PortError, PortErrorKind};
 
-/// What became of a named write when its name was first seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a group stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GroupRecord {
+    /// The last entry applied.
+    pub(crate) applied: Version,
+    /// The replicated time: the highest stamp of the entries applied. It never goes back.
+    pub(crate) stamp: WallMs,
+}
+
+/// A named write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
-    /// Of the request that bore the name.
+    /// How many named writes there were before it.
+    pub(crate) number: u64,
+    /// xxh3-128 of the name.
+    pub(crate) name: u128,
+    /// Of the request that bore the name, the name included.
     pub(crate) fingerprint: u64,
-    /// What it came to.
-    pub(crate) kept: Kept,
+    /// The replicated time at which it was applied.
+    pub(crate) stamp: WallMs,
+    /// What became of it.
+    pub(crate) outcome: Outcome,
 }
 
-/// The outcomes that a name is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Kept {
-    /// It was written with this version.
-    Written(Version),
-    /// It was not written: this was there.
-    PreconditionFailed(Option<Version>),
+/// What is stored under a client's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredValue {
+    /// Of the write that stored it.
+    pub(crate) version: Version,
+    /// When it ends.
+    pub(crate) expires_at: Option<WallMs>,
+    /// The client's bytes.
+    pub(crate) value: Bytes,
 }
 
-impl From<Kept> for Outcome {
-    fn from(kept: Kept) -> Self {
-        match kept {
-            Kept::Written(version) => Self::Written { version },
-            Kept::PreconditionFailed(actual) => Self::PreconditionFailed { actual },
-        }
+impl StoredValue {
+    /// Whether it has ended at the replicated time `now`.
+    pub(crate) fn has_ended(&self, now: WallMs) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
     }
 }
 
-/// A client's value with the version of the write that stored it.
-pub(crate) fn encode_value(version: Version, value: &[u8]) -> Bytes {
-    let mut bytes = Vec::with_capacity(1 + 2 * VARINT_BYTES_MAX + value.len());
-    bytes.push(FORMAT);
-    let mut bytes = extend(bytes, &version);
+/// A client's value with the version of the write that stored it, and when it ends.
+pub(crate) fn encode_value(version: Version, expires_at: Option<WallMs>, value: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(1 + 3 * VARINT_BYTES_MAX + value.len());
+    let mut bytes = match expires_at {
+        None => {
+            bytes.push(VALUE);
+            extend(bytes, &version)
+        }
+        Some(at) => {
+            bytes.push(ENDING);
+            extend(bytes, &(version, at))
+        }
+    };
     bytes.extend_from_slice(value);
     bytes.into()
 }
 
-/// The version and the client's value in what is stored under `key`.
+/// What is stored under a client's `key`.
 ///
 /// # Errors
 /// `Corrupt` when it is no such record.
-pub(crate) fn decode_value(key: &[u8], stored: &Bytes) -> Result<(Version, Bytes), PortError> {
-    let (version, rest) = split(key, stored)?;
-    Ok((version, stored.slice(stored.len() - rest..)))
+pub(crate) fn decode_value(key: &[u8], stored: &Bytes) -> Result<StoredValue, PortError> {
+    let (version, expires_at, rest) = match stored.first() {
+        Some(&ENDING) => {
+            let ((version, at), rest) = split::<(Version, WallMs)>(ENDING, key, stored)?;
+            (version, Some(at), rest)
+        }
+        _ => {
+            let (version, rest) = split(VALUE, key, stored)?;
+            (version, None, rest)
+        }
+    };
+    Ok(StoredValue {
+        version,
+        expires_at,
+        value: stored.slice(stored.len() - rest..),
+    })
 }
 
-/// The record of the applied (term, index).
-pub(crate) fn encode_applied(applied: Version) -> Bytes {
-    encode(&applied)
+/// When the value in a stored record ends, if it is one that does.
+pub(crate) fn ends_at(stored: &[u8]) -> Option<WallMs> {
+    let (&ENDING, body) = stored.split_first()? else {
+        return None;
+    };
+    let ((_, at), _) = postcard::take_from_bytes::<(Version, WallMs)>(body).ok()?;
+    Some(at)
 }
 
-/// The applied (term, index) in what is stored under `key`.
+/// The group's record.
+pub(crate) fn encode_group(record: GroupRecord) -> Bytes {
+    encode(GROUP, &record)
+}
+
+/// Where a group stands, as stored under `key`.
 ///
 /// # Errors
 /// `Corrupt` when it is no such record.
-pub(crate) fn decode_applied(key: &[u8], stored: &Bytes) -> Result<Version, PortError> {
-    whole(key, stored)
+pub(crate) fn decode_group(key: &[u8], stored: &Bytes) -> Result<GroupRecord, PortError> {
+    whole(GROUP, key, stored)
 }
 
 /// The record of who belongs to the group.
 pub(crate) fn encode_configuration(configuration: &Configuration) -> Bytes {
-    encode(configuration)
+    encode(CONFIGURATION, configuration)
 }
 
 /// Who belongs to the group, in what is stored under `key`.
@@ -95,57 +141,25 @@ pub(crate) fn encode_configuration(configuration: &Configuration) -> Bytes {
 /// # Errors
 /// `Corrupt` when it is no such record.
 pub(crate) fn decode_configuration(key: &[u8], stored: &Bytes) -> Result<Configuration, PortError> {
-    whole(key, stored)
+    whole(CONFIGURATION, key, stored)
 }
 
-/// The record of how many named writes there were.
-pub(crate) fn encode_count(count: u64) -> Bytes {
-    encode(&count)
-}
-
-/// The number of named writes in what is stored under `key`.
-///
-/// # Errors
-/// `Corrupt` when it is no such record.
-pub(crate) fn decode_count(key: &[u8], stored: &Bytes) -> Result<u64, PortError> {
-    whole(key, stored)
-}
-
-/// The record of a slot that holds `name`.
-pub(crate) fn encode_slot(name: &[u8]) -> Bytes {
-    let mut bytes = Vec::with_capacity(1 + name.len());
-    bytes.push(FORMAT);
-    bytes.extend_from_slice(name);
-    bytes.into()
-}
-
-/// The name in what is stored under `key`.
-///
-/// # Errors
-/// `Corrupt` when it is no such record.
-pub(crate) fn decode_slot(key: &[u8], stored: &Bytes) -> Result<Bytes, PortError> {
-    match stored.first() {
-        Some(&FORMAT) => Ok(stored.slice(1..)),
-        _ => Err(corrupt(key, stored)),
-    }
-}
-
-/// The record of a session.
+/// The record of a named write.
 pub(crate) fn encode_session(session: &Session) -> Bytes {
-    encode(session)
+    encode(SESSION, session)
 }
 
-/// The session in what is stored under `key`.
+/// The named write in what is stored under `key`.
 ///
 /// # Errors
 /// `Corrupt` when it is no such record.
 pub(crate) fn decode_session(key: &[u8], stored: &Bytes) -> Result<Session, PortError> {
-    whole(key, stored)
+    whole(SESSION, key, stored)
 }
 
-fn encode<T: Serialize>(content: &T) -> Bytes {
-    let mut bytes = Vec::with_capacity(1 + 4 * VARINT_BYTES_MAX);
-    bytes.push(FORMAT);
+fn encode<T: Serialize>(kind: u8, content: &T) -> Bytes {
+    let mut bytes = Vec::with_capacity(1 + 6 * VARINT_BYTES_MAX);
+    bytes.push(kind);
     extend(bytes, content).into()
 }
 
@@ -157,8 +171,12 @@ fn extend<T: Serialize>(bytes: Vec<u8>, content: &T) -> Vec<u8> {
 }
 
 /// The record at the front of `stored`, and how many bytes follow it.
-fn split<T: DeserializeOwned>(key: &[u8], stored: &Bytes) -> Result<(T, usize), PortError> {
-    let Some((&FORMAT, body)) = stored.split_first() else {
+fn split<T: DeserializeOwned>(
+    kind: u8,
+    key: &[u8],
+    stored: &Bytes,
+) -> Result<(T, usize), PortError> {
+    let Some((_, body)) = stored.split_first().filter(|(first, _)| **first == kind) else {
         return Err(corrupt(key, stored));
     };
     match postcard::take_from_bytes(body) {
@@ -167,18 +185,19 @@ fn split<T: DeserializeOwned>(key: &[u8], stored: &Bytes) -> Result<(T, usize), 
     }
 }
 
-fn whole<T: DeserializeOwned>(key: &[u8], stored: &Bytes) -> Result<T, PortError> {
-    match split(key, stored)? {
+fn whole<T: DeserializeOwned>(kind: u8, key: &[u8], stored: &Bytes) -> Result<T, PortError> {
+    match split(kind, key, stored)? {
         (content, 0) => Ok(content),
         _ => Err(corrupt(key, stored)),
     }
 }
 
-fn corrupt(key: &[u8], stored: &[u8]) -> PortError {
+/// What is stored under `key` is not what belongs there.
+pub(super) fn corrupt(key: &[u8], stored: &[u8]) -> PortError {
     PortError::new(
         PortErrorKind::Corrupt,
         format!(
-            "the {} bytes stored under key {} are no record of format {FORMAT}",
+            "the {} bytes stored under key {} are no record of a known format",
             stored.len(),
             Hex(key)
         ),
@@ -193,8 +212,11 @@ impl core::fmt::Display for Hex<'_> {
     }
 }
 
-/// Version of every layout here.
-const FORMAT: u8 = 1;
+const VALUE: u8 = 1;
+const ENDING: u8 = 2;
+const GROUP: u8 = 3;
+const SESSION: u8 = 4;
+const CONFIGURATION: u8 = 5;
 /// Longest varint of 64 bits.
 const VARINT_BYTES_MAX: usize = 10;
 

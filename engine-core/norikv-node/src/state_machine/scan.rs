@@ -6,20 +6,21 @@ use core::ops::Range;
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
 use norikv_placement::shard_of;
-use norikv_types::{ShardId, Version};
+use norikv_types::{GroupId, ShardId, WallMs};
 
 use crate::{Answer, Item, Page, PortError};
 
-use super::keys::{data_key, shard_in, successor, user_key};
-use super::records::decode_value;
+use super::keys::{data_key, group_key, shard_in, successor, user_key};
+use super::records::{GroupRecord, decode_group, decode_value};
 use super::view::{Cursor, StateView};
 
 /// A scan of one group.
 #[derive(Debug, Clone)]
 pub(crate) struct ScanQuery<'a> {
-    /// The shards of the group.
+    /// The group.
+    pub(crate) group: GroupId,
+    /// Its shards.
     pub(crate) shards: Range<ShardId>,
     /// Only keys that begin with it.
     pub(crate) prefix: &'a [u8],
@@ -31,17 +32,39 @@ pub(crate) struct ScanQuery<'a> {
     pub(crate) bytes_max: u32,
 }
 
-/// The value of `key`.
+/// Where `group` stands; at zero where it has applied nothing.
+///
+/// # Errors
+/// What the view reports; `Corrupt` when what is stored is no record of a group.
+pub(crate) fn group_record<V: StateView>(
+    view: &V,
+    group: GroupId,
+) -> Result<GroupRecord, PortError> {
+    let key = group_key(group);
+    match view.get(&key)? {
+        Some(stored) => decode_group(&key, &stored),
+        None => Ok(GroupRecord::default()),
+    }
+}
+
+/// The value of `key`, which `group` serves.
 ///
 /// # Errors
 /// What the view reports; `Corrupt` when what is stored is no value.
-pub(crate) fn get<V: StateView>(view: &V, key: &[u8]) -> Result<Answer, PortError> {
+pub(crate) fn get<V: StateView>(view: &V, group: GroupId, key: &[u8]) -> Result<Answer, PortError> {
     let stored_key = data_key(shard_of(key), key);
     let Some(stored) = view.get(&stored_key)? else {
         return Ok(Answer::Absent);
     };
-    let (version, value) = decode_value(&stored_key, &stored)?;
-    Ok(Answer::Value { value, version })
+    let stored = decode_value(&stored_key, &stored)?;
+    if stored.expires_at.is_some() && stored.has_ended(group_record(view, group)?.stamp) {
+        return Ok(Answer::Absent);
+    }
+    Ok(Answer::Value {
+        value: stored.value,
+        version: stored.version,
+        expires_at: stored.expires_at,
+    })
 }
 
 /// The page that `query` asks for: a merge of its shards, each in order already.
@@ -56,6 +79,7 @@ pub(crate) fn scan<V: StateView>(view: &V, query: &ScanQuery<'_>) -> Result<Page
     let Some((from, to)) = bounds(query.prefix, query.after) else {
         return Ok(page);
     };
+    let now = group_record(view, query.group)?.stamp;
     let mut cursors = Vec::new();
     let mut heads = BinaryHeap::new();
     let mut next = query.shards.start.0;
@@ -67,7 +91,7 @@ pub(crate) fn scan<V: StateView>(view: &V, query: &ScanQuery<'_>) -> Result<Page
             None => data_key(ShardId(shard + 1), &[]),
         };
         let mut cursor = view.range(data_key(ShardId(shard), &from), end);
-        if let Some(head) = Head::take(&mut cursor, cursors.len())? {
+        if let Some(head) = Head::take(&mut cursor, cursors.len(), now)? {
             heads.push(Reverse(head));
             cursors.push(cursor);
         } else {
@@ -89,7 +113,7 @@ pub(crate) fn scan<V: StateView>(view: &V, query: &ScanQuery<'_>) -> Result<Page
         }
         page.items.push(head.item);
         if let Some(cursor) = cursors.get_mut(head.cursor)
-            && let Some(next) = Head::take(cursor, head.cursor)?
+            && let Some(next) = Head::take(cursor, head.cursor, now)?
         {
             heads.push(Reverse(next));
         }
@@ -121,20 +145,29 @@ struct Head {
 }
 
 impl Head {
-    fn take<C: Cursor>(cursor: &mut C, number: usize) -> Result<Option<Self>, PortError> {
-        let Some((stored_key, stored)) = cursor.next()? else {
-            return Ok(None);
-        };
-        let (version, value): (Version, Bytes) = decode_value(&stored_key, &stored)?;
-        let item = Item {
-            key: user_key(&stored_key),
-            value,
-            version,
-        };
-        Ok(Some(Self {
-            item,
-            cursor: number,
-        }))
+    /// The next item that has not ended at `now`.
+    fn take<C: Cursor>(
+        cursor: &mut C,
+        number: usize,
+        now: WallMs,
+    ) -> Result<Option<Self>, PortError> {
+        while let Some((stored_key, stored)) = cursor.next()? {
+            let stored = decode_value(&stored_key, &stored)?;
+            if stored.has_ended(now) {
+                continue;
+            }
+            let item = Item {
+                key: user_key(&stored_key),
+                value: stored.value,
+                version: stored.version,
+                expires_at: stored.expires_at,
+            };
+            return Ok(Some(Self {
+                item,
+                cursor: number,
+            }));
+        }
+        Ok(None)
     }
 }
 

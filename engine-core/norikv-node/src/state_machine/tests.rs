@@ -6,13 +6,19 @@ use std::vec::Vec;
 use bytes::Bytes;
 use nori_raft::{Entry, Payload};
 use norikv_placement::{Placement, shard_of};
-use norikv_types::{GroupId, LogIndex, NodeId, Prng, ShardId, Term, Version};
+use norikv_types::{GroupId, LogIndex, NodeId, Prng, ShardId, Term, Version, WallMs};
 
-use super::sessions::SESSIONS_MAX;
+use super::changes::Changes;
+use super::sessions::SESSION_AGE_MS;
 use super::*;
-use crate::{Answer, Command, Decided, Expect, Operation, Outcome, PortError, PortErrorKind};
+use crate::{
+    Answer, Check, Command, Compare, Decided, Expect, Operation, Outcome, PortError, PortErrorKind,
+    Step, StepAnswer, Transaction,
+};
 
 pub(super) const GROUP: GroupId = GroupId(5);
+/// Named writes that the group remembers here.
+const REMEMBERED: u32 = 64;
 
 /// A store that is a map.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -61,20 +67,23 @@ impl MapView {
     }
 
     fn applied(&self) -> Version {
-        let key = applied_key(GROUP);
-        self.0.get(&key).map_or_else(Version::default, |stored| {
-            decode_applied(&key, stored).unwrap()
-        })
+        group_record(self, GROUP).unwrap().applied
     }
 
+    /// Applies them as after a restart: the sessions are read from what is stored.
     pub(super) fn apply(&mut self, entries: &[Entry]) -> Vec<Decided> {
+        self.apply_with(entries, &mut Sessions::new(REMEMBERED))
+    }
+
+    fn apply_with(&mut self, entries: &[Entry], sessions: &mut Sessions) -> Vec<Decided> {
         let before = self.clone();
-        let mut machine = StateMachine::new(&before, GROUP, shards(), before.applied());
+        let record = group_record(&before, GROUP).unwrap();
+        let mut machine = StateMachine::new(&before, GROUP, shards(), record, sessions);
         let decided = entries
             .iter()
             .map(|entry| machine.execute(entry).unwrap())
             .collect();
-        self.write(&machine.finish());
+        self.write(&machine.finish().changes);
         decided
     }
 }
@@ -107,123 +116,303 @@ fn entry(index: u64, payload: Payload) -> Entry {
     }
 }
 
-fn command(key: &Bytes, operation: Operation, expect: Expect, name: Option<&str>) -> Command {
+fn named(operation: Operation, name: Option<&str>) -> Command {
     let name = name.map(|name| Bytes::copy_from_slice(name.as_bytes()));
-    Command::new(key.clone(), operation, expect, name)
+    Command::new(operation, name)
+}
+
+fn stamped(command: Command, stamp: u64) -> Command {
+    let stamp = WallMs(stamp);
+    Command { stamp, ..command }
+}
+
+fn put_if(key: &Bytes, value: &[u8], expect: Expect) -> Operation {
+    Operation::Put {
+        key: key.clone(),
+        value: Bytes::copy_from_slice(value),
+        expect,
+        ttl_ms: None,
+    }
+}
+
+fn delete(key: &Bytes, expect: Expect) -> Operation {
+    let key = key.clone();
+    Operation::Delete { key, expect }
 }
 
 pub(super) fn put(key: &Bytes, value: &[u8]) -> Command {
-    let operation = Operation::Put(Bytes::copy_from_slice(value));
-    command(key, operation, Expect::Any, None)
+    named(put_if(key, value, Expect::Any), None)
 }
 
 pub(super) fn log(commands: impl IntoIterator<Item = Command>) -> Vec<Entry> {
-    (1..)
+    log_from(1, commands)
+}
+
+fn log_from(first: u64, commands: impl IntoIterator<Item = Command>) -> Vec<Entry> {
+    (first..)
         .zip(commands)
         .map(|(index, command)| entry(index, Payload::Command(command.encode())))
         .collect()
 }
 
+fn outcomes(decided: Vec<Decided>) -> Vec<Outcome> {
+    decided.into_iter().map(|decided| decided.outcome).collect()
+}
+
+fn written(index: u64) -> Outcome {
+    Outcome::Written {
+        version: version(index),
+    }
+}
+
 /// The same rules, written down as plainly as they can be.
 #[derive(Default)]
 struct Model {
-    data: BTreeMap<Bytes, (Version, Bytes)>,
-    /// Oldest first.
-    sessions: VecDeque<(Bytes, u64, Outcome)>,
+    now: u64,
+    /// Version, end, value.
+    data: BTreeMap<Bytes, (Version, Option<u64>, Bytes)>,
+    /// Name, request, time, outcome; oldest first.
+    sessions: VecDeque<(Bytes, Operation, u64, Outcome)>,
 }
 
 impl Model {
     fn decide(&mut self, command: &Command, version: Version) -> Outcome {
-        if let Some(named) = &command.idempotency
-            && let Some((_, fingerprint, outcome)) =
-                self.sessions.iter().find(|(name, ..)| *name == named.key)
-        {
-            return match *fingerprint == named.fingerprint {
+        self.now = self.now.max(command.stamp.0);
+        let now = self.now;
+        self.data
+            .retain(|_, (_, ends, _)| ends.is_none_or(|ends| ends > now));
+        self.sessions
+            .retain(|(_, _, at, _)| at + SESSION_AGE_MS > now);
+        let Some(name) = &command.idempotency else {
+            return self.operate(&command.operation, version);
+        };
+        if let Some((_, request, _, outcome)) = self.sessions.iter().find(|kept| kept.0 == *name) {
+            return match *request == command.operation {
                 true => outcome.clone(),
                 false => Outcome::IdempotencyMismatch,
             };
         }
-        let actual = self.data.get(&command.key).map(|(version, _)| *version);
-        let holds = match command.expect {
-            Expect::Any => true,
-            Expect::Absent => actual.is_none(),
-            Expect::Version(expected) => actual == Some(expected),
-        };
-        let outcome = match (&command.operation, holds) {
-            (_, false) => Outcome::PreconditionFailed { actual },
-            (Operation::Put(value), true) => {
-                let stored = (version, value.clone());
-                self.data.insert(command.key.clone(), stored);
-                Outcome::Written { version }
-            }
-            (Operation::Delete, true) => {
-                self.data.remove(&command.key);
-                Outcome::Written { version }
-            }
-        };
-        if let Some(named) = &command.idempotency {
-            let session = (named.key.clone(), named.fingerprint, outcome.clone());
-            self.sessions.push_back(session);
-            if self.sessions.len() > 4_096 {
-                self.sessions.pop_front();
-            }
+        let outcome = self.operate(&command.operation, version);
+        let request = command.operation.clone();
+        self.sessions
+            .push_back((name.clone(), request, now, outcome.clone()));
+        if self.sessions.len() > REMEMBERED as usize {
+            self.sessions.pop_front();
         }
         outcome
+    }
+
+    fn operate(&mut self, operation: &Operation, version: Version) -> Outcome {
+        let actual = |model: &Self, key: &Bytes| model.data.get(key).map(|stored| stored.0);
+        let met = |model: &Self, key: &Bytes, expect: &Expect| match expect {
+            Expect::Any => true,
+            Expect::Absent => actual(model, key).is_none(),
+            Expect::Version(expected) => actual(model, key) == Some(*expected),
+        };
+        match operation {
+            Operation::Put { key, expect, .. } | Operation::Delete { key, expect }
+                if !met(self, key, expect) =>
+            {
+                let actual = actual(self, key);
+                Outcome::PreconditionFailed { actual }
+            }
+            Operation::Put {
+                key, value, ttl_ms, ..
+            } => {
+                self.put(key, value, *ttl_ms, version);
+                Outcome::Written { version }
+            }
+            Operation::Delete { key, .. } => {
+                self.data.remove(key);
+                Outcome::Written { version }
+            }
+            Operation::Increment { key, by } => self.increment(key, *by, version),
+            Operation::Transaction(transaction) => {
+                let holds = |compare: &Compare| {
+                    let stored = self.data.get(&compare.key);
+                    match &compare.check {
+                        Check::Exists => stored.is_some(),
+                        Check::Absent => stored.is_none(),
+                        Check::Version(version) => stored.is_some_and(|(own, ..)| own == version),
+                        Check::Value(value) => stored.is_some_and(|(.., own)| own == value),
+                    }
+                };
+                let succeeded = transaction.compares.iter().all(holds);
+                let steps = match succeeded {
+                    true => &transaction.then,
+                    false => &transaction.otherwise,
+                };
+                let answers = steps.iter().map(|step| self.step(step, version)).collect();
+                Outcome::Transacted {
+                    version,
+                    succeeded,
+                    answers,
+                }
+            }
+            Operation::Tick => Outcome::Noop,
+        }
+    }
+
+    fn put(&mut self, key: &Bytes, value: &Bytes, ttl_ms: Option<u64>, version: Version) {
+        let ends = ttl_ms.map(|ttl| self.now + ttl);
+        self.data
+            .insert(key.clone(), (version, ends, value.clone()));
+    }
+
+    fn step(&mut self, step: &Step, version: Version) -> StepAnswer {
+        match step {
+            Step::Put { key, value, ttl_ms } => {
+                self.put(key, value, *ttl_ms, version);
+                StepAnswer::Done
+            }
+            Step::Delete { key } => {
+                self.data.remove(key);
+                StepAnswer::Done
+            }
+            Step::Get { key } => match self.data.get(key).cloned() {
+                Some((version, ends, value)) => StepAnswer::Value {
+                    value,
+                    version,
+                    expires_at: ends.map(WallMs),
+                },
+                None => StepAnswer::Absent,
+            },
+        }
+    }
+
+    fn increment(&mut self, key: &Bytes, by: i64, version: Version) -> Outcome {
+        let (actual, ends, before) = match self.data.get(key).cloned() {
+            Some((actual, ends, value)) => {
+                let text = core::str::from_utf8(&value).unwrap_or_default();
+                match text.parse::<i64>() {
+                    Ok(number) => (actual, ends, number),
+                    Err(_) => return Outcome::NotANumber { actual },
+                }
+            }
+            None => (version, None, 0),
+        };
+        match before.checked_add(by) {
+            Some(value) => {
+                let stored = (version, ends, Bytes::from(format!("{value}")));
+                self.data.insert(key.clone(), stored);
+                Outcome::Counted { version, value }
+            }
+            None => Outcome::Overflow { actual },
+        }
+    }
+}
+
+/// Draws a write of one of `keys`.
+fn draw(prng: &mut Prng, keys: &[Bytes], model: &Model, index: u64) -> Operation {
+    let pick =
+        |prng: &mut Prng| keys[usize::try_from(prng.below(keys.len() as u64)).unwrap()].clone();
+    // Few values, so that a repeated name now and then names the same request.
+    let value = |prng: &mut Prng| match prng.below(4) {
+        0 => Bytes::from_static(b"text"),
+        1 => Bytes::from(format!("{}", i64::MAX - 1)),
+        small => Bytes::from(format!("{small}")),
+    };
+    let ttl = |prng: &mut Prng| prng.chance_ppm(300_000).then(|| 1 + prng.below(3) * 400);
+    let key = pick(prng);
+    let actual = model.data.get(&key).map(|stored| stored.0);
+    let expect = match (prng.below(4), actual) {
+        (0, _) => Expect::Absent,
+        (1, Some(actual)) => Expect::Version(actual),
+        (2, _) => Expect::Version(version(prng.below(index))),
+        _ => Expect::Any,
+    };
+    let steps = |prng: &mut Prng| -> Vec<Step> {
+        (0..prng.below(4))
+            .map(|_| match prng.below(3) {
+                0 => Step::Get { key: pick(prng) },
+                1 => Step::Delete { key: pick(prng) },
+                _ => Step::Put {
+                    key: pick(prng),
+                    value: value(prng),
+                    ttl_ms: ttl(prng),
+                },
+            })
+            .collect()
+    };
+    match prng.below(6) {
+        0 => Operation::Delete { key, expect },
+        1 => Operation::Increment {
+            key,
+            by: [1, -5, 2][usize::try_from(prng.below(3)).unwrap()],
+        },
+        2 => {
+            let check = match (prng.below(4), actual) {
+                (0, _) => Check::Exists,
+                (1, _) => Check::Absent,
+                (2, Some(actual)) => Check::Version(actual),
+                _ => Check::Value(value(prng)),
+            };
+            Operation::Transaction(Transaction {
+                compares: vec![Compare { key, check }],
+                then: steps(prng),
+                otherwise: steps(prng),
+            })
+        }
+        _ => Operation::Put {
+            key,
+            value: value(prng),
+            expect,
+            ttl_ms: ttl(prng),
+        },
     }
 }
 
 #[test]
 fn outcomes_and_content_agree_with_a_model() {
-    for seed in 0..4 {
+    for seed in 0..6 {
         let mut prng = Prng::new(seed);
-        let keys = keys(30);
-        let names = if seed == 0 { 9_000 } else { 60 };
+        let keys = keys(20);
+        let names = if seed == 0 { 900 } else { 60 };
         let mut model = Model::default();
-        let mut view = MapView::default();
+        let (mut view, mut steady) = (MapView::default(), MapView::default());
+        // One that has remembered since the beginning, beside one that always reads anew.
+        let mut sessions = Sessions::new(REMEMBERED);
         let mut index = 0;
         let mut before: Vec<Entry> = Vec::new();
-        let batches = if seed == 0 { 500 } else { 100 };
-        for _ in 0..batches {
+        for _ in 0..120 {
             // Some were applied before already: the node does not know what survived.
             let mut entries = before.split_off(before.len() / 2);
             let skipped = entries.len();
             let mut expected = vec![Outcome::Skipped; skipped];
             for _ in 0..prng.below(40) {
                 index += 1;
-                let key = &keys[usize::try_from(prng.below(30)).unwrap()];
-                let operation = match prng.below(3) {
-                    0 => Operation::Delete,
-                    // Few values, so that a repeated name now and then names the same request.
-                    _ => Operation::Put(vec![u8::try_from(prng.below(3)).unwrap(); 4].into()),
-                };
-                let actual = model.data.get(key).map(|(version, _)| *version);
-                let expect = match (prng.below(4), actual) {
-                    (0, _) => Expect::Absent,
-                    (1, Some(actual)) => Expect::Version(actual),
-                    (2, _) => Expect::Version(version(prng.below(index))),
-                    _ => Expect::Any,
-                };
+                let operation = draw(&mut prng, &keys, &model, index);
                 let name = prng
-                    .chance_ppm(700_000)
+                    .chance_ppm(600_000)
                     .then(|| format!("n{}", prng.below(names)));
-                let command = command(key, operation, expect, name.as_deref());
+                // Leaders whose clocks differ; now and then all that is remembered grows old.
+                let leap = if prng.chance_ppm(2_000) {
+                    SESSION_AGE_MS
+                } else {
+                    0
+                };
+                let now = (model.now + leap + prng.below(60)).saturating_sub(20);
+                let command = stamped(named(operation, name.as_deref()), now);
                 expected.push(model.decide(&command, version(index)));
                 entries.push(entry(index, Payload::Command(command.encode())));
             }
             let decided = view.apply(&entries);
+            assert_eq!(decided, steady.apply_with(&entries, &mut sessions));
             let versions: Vec<_> = entries.iter().map(Entry::version).collect();
             assert_eq!(
                 decided.iter().map(|d| d.version).collect::<Vec<_>>(),
                 versions
             );
-            let outcomes: Vec<_> = decided.into_iter().map(|d| d.outcome).collect();
-            assert_eq!(outcomes, expected, "seed {seed}, up to index {index}");
+            assert_eq!(
+                outcomes(decided),
+                expected,
+                "seed {seed}, up to index {index}"
+            );
             before = entries.split_off(skipped);
         }
-        if seed == 0 {
-            assert_eq!(model.sessions.len(), 4_096, "the ring went round");
-        }
+        assert_eq!(view, steady, "seed {seed}");
         let query = ScanQuery {
+            group: GROUP,
             shards: shards(),
             prefix: b"",
             after: None,
@@ -234,27 +423,47 @@ fn outcomes_and_content_agree_with_a_model() {
             .unwrap()
             .items
             .into_iter()
-            .map(|item| (item.key, (item.version, item.value)))
+            .map(|item| {
+                let ends = item.expires_at.map(|at| at.0);
+                (item.key, (item.version, ends, item.value))
+            })
             .collect();
         assert_eq!(found, model.data, "seed {seed}");
-        // One record for what is applied, one for the count, two a session: nothing is left over.
+        // The group's record and one for each slot: nothing is left over.
         let metadata = view.0.range(metadata_range(GROUP)).count();
-        assert_eq!(metadata, 2 + 2 * model.sessions.len(), "seed {seed}");
+        assert!(metadata <= 1 + REMEMBERED as usize, "seed {seed}");
     }
+}
+
+#[test]
+fn a_write_without_a_name_is_one_change_and_a_named_one_two() {
+    let keys = keys(2);
+    let changed = |command: Command| {
+        let view = MapView::default();
+        let mut sessions = Sessions::new(REMEMBERED);
+        let record = GroupRecord::default();
+        let mut machine = StateMachine::new(&view, GROUP, shards(), record, &mut sessions);
+        machine.execute(&log([command])[0]).unwrap();
+        // The group's record comes once a batch.
+        machine.finish().changes.iter().count() - 1
+    };
+    assert_eq!(changed(put(&keys[0], b"v")), 1);
+    let operation = put_if(&keys[0], b"v", Expect::Any);
+    assert_eq!(changed(named(operation, Some("n"))), 2);
 }
 
 #[test]
 fn a_batch_leaves_what_its_entries_leave_one_by_one() {
     let keys = keys(2);
     let (a, b) = (&keys[0], &keys[1]);
-    let put_if = |expect, name| command(a, Operation::Put(b.clone()), expect, name);
+    let put_if = |expect, name| named(put_if(a, b, expect), name);
     let commands = [
         put_if(Expect::Absent, Some("once")),
         put_if(Expect::Absent, Some("once")),
         put_if(Expect::Absent, None),
         put_if(Expect::Version(version(1)), None),
         put_if(Expect::Any, Some("once")),
-        command(a, Operation::Delete, Expect::Version(version(4)), None),
+        named(delete(a, Expect::Version(version(4))), None),
         put_if(Expect::Version(version(4)), None),
         put(b, b"end"),
     ];
@@ -266,13 +475,11 @@ fn a_batch_leaves_what_its_entries_leave_one_by_one() {
     for entry in &entries {
         one_by_one.extend(alone.apply(core::slice::from_ref(entry)));
     }
-    let written = |index| Outcome::Written {
-        version: version(index),
-    };
     let met = |actual| Outcome::PreconditionFailed { actual };
-    let outcomes: Vec<_> = decided.iter().map(|d| d.outcome.clone()).collect();
+    assert_eq!(decided, one_by_one);
+    assert_eq!(together, alone);
     assert_eq!(
-        outcomes,
+        outcomes(decided),
         [
             written(1),
             written(1),
@@ -284,24 +491,32 @@ fn a_batch_leaves_what_its_entries_leave_one_by_one() {
             written(8),
         ]
     );
-    assert_eq!(decided, one_by_one);
-    assert_eq!(together, alone);
 }
 
 #[test]
-fn a_group_remembers_exactly_its_last_4096_named_writes() {
+fn of_sixteen_writes_that_expect_an_absent_key_one_happens() {
     let key = &keys(1)[0];
-    let named = |number: u64| {
-        let value = Operation::Put(Bytes::copy_from_slice(&number.to_le_bytes()));
-        command(key, value, Expect::Any, Some(&format!("n{number}")))
+    let attempts = (0..16_u8).map(|n| named(put_if(key, &[n], Expect::Absent), None));
+    let decided = MapView::default().apply(&log(attempts));
+    let actual = Some(version(1));
+    let expected =
+        core::iter::once(written(1)).chain((1..16).map(|_| Outcome::PreconditionFailed { actual }));
+    assert_eq!(outcomes(decided), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_group_remembers_exactly_its_last_named_writes() {
+    let key = &keys(1)[0];
+    let write = |number: u64| {
+        let operation = put_if(key, &number.to_le_bytes(), Expect::Any);
+        named(operation, Some(&format!("n{number}")))
     };
-    let ring = u64::from(SESSIONS_MAX);
+    let ring = u64::from(REMEMBERED);
     let mut view = MapView::default();
-    view.apply(&log((1..=ring).map(named)));
+    view.apply(&log((1..=ring).map(write)));
     let repeat = |view: &mut MapView, number: u64| {
         let index = view.applied().index.next().0;
-        let entry = entry(index, Payload::Command(named(number).encode()));
-        let decided = view.apply(&[entry]);
+        let decided = view.apply(&log_from(index, [write(number)]));
         match decided[0].outcome {
             Outcome::Written { version } => version.index.0,
             ref other => panic!("{other:?}"),
@@ -315,6 +530,129 @@ fn a_group_remembers_exactly_its_last_4096_named_writes() {
     assert_eq!(repeat(&mut view, 1), ring + 5, "forgotten, so it happens");
     assert_eq!(repeat(&mut view, 2), ring + 6);
     assert_eq!(repeat(&mut view, ring + 1), ring + 3);
+}
+
+#[test]
+fn a_name_is_forgotten_by_the_replicated_time_and_not_before() {
+    let key = &keys(1)[0];
+    let write = |stamp| stamped(named(put_if(key, b"v", Expect::Any), Some("n")), stamp);
+    let decided = MapView::default().apply(&log([
+        write(1_000),
+        write(1_000 + SESSION_AGE_MS - 1),
+        write(5),
+        write(1_000 + SESSION_AGE_MS),
+        write(1_000 + SESSION_AGE_MS),
+    ]));
+    let expected = [written(1), written(1), written(1), written(4), written(4)];
+    assert_eq!(outcomes(decided), expected);
+}
+
+#[test]
+fn large_answers_are_remembered_within_a_bound() {
+    let keys = keys(2);
+    let large = Bytes::from(vec![7; 1 << 20]);
+    let read = |number: u64| {
+        let key = keys[0].clone();
+        let transaction = Transaction {
+            then: vec![Step::Get { key }],
+            ..Transaction::default()
+        };
+        named(
+            Operation::Transaction(transaction),
+            Some(&format!("n{number}")),
+        )
+    };
+    let mut view = MapView::default();
+    view.apply(&log([put(&keys[0], &large)]));
+    view.apply(&log_from(2, (0..40).map(read)));
+    let slots: usize = view
+        .0
+        .range(metadata_range(GROUP))
+        .map(|(_, v)| v.len())
+        .sum();
+    assert!(slots <= 17 << 20, "{slots} bytes are kept");
+    view.apply(&log_from(42, [put(&keys[0], b"small")]));
+    let repeated = view.apply(&log_from(43, [read(39), read(0)]));
+    let answer = |outcome: &Outcome| match outcome {
+        Outcome::Transacted { answers, .. } => answers[0].clone(),
+        other => panic!("{other:?}"),
+    };
+    let value_of = |answer| match answer {
+        StepAnswer::Value { value, .. } => value,
+        other => panic!("{other:?}"),
+    };
+    let repeated = outcomes(repeated);
+    assert_eq!(value_of(answer(&repeated[0])), large, "the first answer");
+    assert_eq!(value_of(answer(&repeated[1])), "small", "forgotten");
+}
+
+#[test]
+fn a_number_is_counted_exactly_and_refused_beyond_64_bits() {
+    let keys = keys(2);
+    let count = |by| {
+        let key = keys[0].clone();
+        Command::new(Operation::Increment { key, by }, None)
+    };
+    let mut view = MapView::default();
+    let decided = view.apply(&log([
+        count(7),
+        count(-10),
+        count(i64::MAX),
+        count(4),
+        put(&keys[0], b"007"),
+        count(1),
+        put(&keys[0], b""),
+        count(1),
+    ]));
+    let counted = |index, value| Outcome::Counted {
+        version: version(index),
+        value,
+    };
+    let not = |index| Outcome::NotANumber {
+        actual: version(index),
+    };
+    assert_eq!(
+        outcomes(decided),
+        [
+            counted(1, 7),
+            counted(2, -3),
+            counted(3, i64::MAX - 3),
+            Outcome::Overflow { actual: version(3) },
+            written(5),
+            not(5),
+            written(7),
+            not(7),
+        ]
+    );
+}
+
+#[test]
+fn a_transaction_that_reads_too_much_changes_nothing() {
+    let keys = keys(2);
+    let get = || Step::Get {
+        key: keys[0].clone(),
+    };
+    let transaction = Transaction {
+        then: vec![
+            Step::Delete {
+                key: keys[1].clone(),
+            },
+            get(),
+            get(),
+        ],
+        ..Transaction::default()
+    };
+    let mut view = MapView::default();
+    view.apply(&log([put(&keys[0], &[7; 600 << 10]), put(&keys[1], b"v")]));
+    let command = Command::new(Operation::Transaction(transaction), None);
+    let decided = view.apply(&log_from(3, [command]));
+    let bytes = 1_200 << 10;
+    assert_eq!(decided[0].outcome, Outcome::AnswerTooLarge { bytes });
+    assert!(matches!(get_of(&view, &keys[1]), Ok(Answer::Value { .. })));
+}
+
+fn get_of(view: &MapView, key: &Bytes) -> Result<Answer, PortError> {
+    get(view, GROUP, key)
 }
 
 #[test]
@@ -343,7 +681,15 @@ fn what_is_no_command_of_this_group_is_refused_everywhere_alike() {
         put(&foreign, b"value").encode(),
         put(&long_key, b"value").encode(),
         put(key, &vec![0; 5 << 20]).encode(),
-        command(key, Operation::Delete, Expect::Any, Some(&long_name)).encode(),
+        named(delete(key, Expect::Any), Some(&long_name)).encode(),
+        Command::new(
+            Operation::Transaction(Transaction {
+                then: vec![Step::Get { key: key.clone() }, Step::Get { key: foreign }],
+                ..Transaction::default()
+            }),
+            None,
+        )
+        .encode(),
     ];
     let mut view = MapView::default();
     let entries: Vec<_> = (1..)
@@ -354,13 +700,13 @@ fn what_is_no_command_of_this_group_is_refused_everywhere_alike() {
         assert_eq!(decided.outcome, Outcome::Malformed, "{}", decided.version);
     }
     assert_eq!(view.applied(), version(entries.len() as u64));
-    assert_eq!(view.0.len(), 1, "nothing but the applied index");
+    assert_eq!(view.0.len(), 1, "nothing but the group's record");
 }
 
 #[test]
 fn removing_an_absent_key_is_a_write_like_any_other() {
     let key = &keys(1)[0];
-    let delete = |expect| command(key, Operation::Delete, expect, None);
+    let delete = |expect| named(delete(key, expect), None);
     let mut view = MapView::default();
     let decided = view.apply(&log([
         delete(Expect::Any),
@@ -380,39 +726,38 @@ fn removing_an_absent_key_is_a_write_like_any_other() {
             Outcome::PreconditionFailed { actual: None },
         ]
     );
-    assert_eq!(get(&view, key), Ok(Answer::Absent));
+    assert_eq!(get_of(&view, key), Ok(Answer::Absent));
 }
 
 #[test]
 fn a_damaged_record_is_an_error_and_never_an_absent_key() {
     let key = &keys(1)[0];
     let mut view = MapView::default();
-    view.apply(&log([command(
-        key,
-        Operation::Put(key.clone()),
-        Expect::Any,
-        Some("name"),
-    )]));
+    view.apply(&log([named(put_if(key, key, Expect::Any), Some("name"))]));
     let records: Vec<_> = view.0.keys().cloned().collect();
+    assert_eq!(records.len(), 3);
     for record in records {
         let mut damaged = view.clone();
         damaged
             .0
             .insert(record.clone(), Bytes::from_static(b"\x07"));
-        let applied = version(1);
-        let mut machine = StateMachine::new(&damaged, GROUP, shards(), applied);
+        let stands = GroupRecord {
+            applied: version(1),
+            stamp: WallMs(0),
+        };
         let probe = |name| {
-            let command = command(key, Operation::Delete, Expect::Absent, name);
-            entry(2, Payload::Command(command.encode()))
+            let command = named(delete(key, Expect::Absent), name);
+            let mut sessions = Sessions::new(REMEMBERED);
+            let mut machine = StateMachine::new(&damaged, GROUP, shards(), stands, &mut sessions);
+            let probe = entry(2, Payload::Command(command.encode()));
+            machine.execute(&probe).map(|_| ())
         };
         let is_corrupt = |error: PortError| error.kind == PortErrorKind::Corrupt;
         let found = [
-            machine.execute(&probe(Some("name"))).is_err_and(is_corrupt),
-            StateMachine::new(&damaged, GROUP, shards(), applied)
-                .execute(&probe(Some("other")))
-                .is_err_and(is_corrupt),
-            get(&damaged, key).is_err_and(is_corrupt),
-            decode_applied(&record, &damaged.0[&record]).is_err_and(is_corrupt),
+            probe(Some("name")).is_err_and(is_corrupt),
+            probe(None).is_err_and(is_corrupt),
+            get_of(&damaged, key).is_err_and(is_corrupt),
+            group_record(&damaged, GROUP).is_err_and(is_corrupt),
         ];
         assert!(found.contains(&true), "{record:?}");
     }

@@ -10,8 +10,8 @@ use norikv_node::driver::{
     ApplyWorker, JobWorker, LogTask, LogWorker, ReadWorker, SnapshotWorker, Task, restore, route,
 };
 use norikv_node::{
-    Answer, Call, Consistency, Event, Expect, Failure, Input, Lane, Node, NodeConfig, NodeStatus,
-    RequestId, Storage,
+    Answer, Call, Consistency, Event, Expect, Failure, Input, Lane, Maintenance, Node, NodeConfig,
+    NodeStatus, RequestId,
 };
 use norikv_types::{GroupId, Mono, NodeId, Prng, Version};
 
@@ -103,8 +103,8 @@ impl Cluster {
         server.config.boot = self.boots;
         server.start += 1;
         let groups = Node::groups_of(&server.config).unwrap();
-        let restored = restore(&server.log, &server.storage, groups.iter().copied()).unwrap();
-        let storage: Arc<MemoryStorage> = Arc::new(server.storage.clone());
+        let storage = Arc::new(server.storage.live().clone());
+        let restored = restore(&server.log, &*storage, groups.iter().copied()).unwrap();
         let log: Arc<MemoryLog> = Arc::new(server.log.clone());
         let meter = Meter::new();
         server.running = Some(Running {
@@ -233,7 +233,10 @@ impl Cluster {
                 Task::Snapshot(task) => {
                     inputs.extend(running.snapshot.run(&task).map(|input| (3, input)));
                 }
-                Task::Job(task) => inputs.extend(running.job.run(&task).map(|input| (3, input))),
+                Task::Job(task) => {
+                    inputs.extend(running.job.run(&task).map(|input| (3, input)));
+                    while running.job.step(1 << 20).0 == Maintenance::More {}
+                }
                 Task::Send { to, lane, frame } => self.send(id, to, lane, frame),
                 Task::Datagram { to, packet } => self.datagram(id, to, packet),
                 Task::Reply { request, result } => {
@@ -437,6 +440,7 @@ pub(crate) fn put_if(key: &str, value: &str, expect: Expect, idempotency: Option
         value: Bytes::copy_from_slice(value.as_bytes()),
         expect,
         idempotency: idempotency.map(|name| Bytes::copy_from_slice(name.as_bytes())),
+        ttl_ms: None,
     }
 }
 

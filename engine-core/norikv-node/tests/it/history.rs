@@ -121,6 +121,7 @@ impl Clients {
                     value: Bytes::from(format!("{}", self.values)),
                     expect,
                     idempotency,
+                    ttl_ms: None,
                 },
             ),
         };
@@ -135,7 +136,7 @@ impl Clients {
 fn output_of(result: &Result<Answer, Failure>) -> Option<VersionedOutput<u64, Version>> {
     match result {
         Ok(Answer::Written { version }) => Some(VersionedOutput::Written(*version)),
-        Ok(Answer::Value { value, version }) => {
+        Ok(Answer::Value { value, version, .. }) => {
             let value = std::str::from_utf8(value).unwrap().parse().unwrap();
             Some(VersionedOutput::Value(value, *version))
         }
@@ -144,7 +145,7 @@ fn output_of(result: &Result<Answer, Failure>) -> Option<VersionedOutput<u64, Ve
             Some(VersionedOutput::Conflict(failure.actual))
         }
         Err(_) => None,
-        Ok(Answer::Page(page)) => panic!("{page:?}"),
+        Ok(other) => panic!("{other:?}"),
     }
 }
 

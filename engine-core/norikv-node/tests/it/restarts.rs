@@ -42,7 +42,7 @@ fn a_restarted_node_does_not_execute_what_its_storage_holds() {
     cluster.start(NodeId(2));
     cluster.run_for(Duration::from_secs(1));
     let after = cluster.servers[&NodeId(2)].storage.state(GroupId(2));
-    assert_eq!(after.data, before.data);
+    assert_eq!(after, before);
     cluster.put(NodeId(2), "hello", "2");
 }
 

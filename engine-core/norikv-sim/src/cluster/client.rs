@@ -258,6 +258,7 @@ impl Simulation {
             value: Bytes::copy_from_slice(value),
             expect: Expect::Any,
             idempotency: None,
+            ttl_ms: None,
         };
         let writes = Some(self.group_of(key));
         let host = self.pick_host();
@@ -357,8 +358,13 @@ impl Simulation {
         active.attempts += 1;
         let call = active.op.call(active.name.clone(), value_bytes_max);
         let writes = match &call {
-            Call::Put { key, .. } | Call::Delete { key, .. } => Some(self.group_of(key)),
-            Call::Get { .. } | Call::Scan { .. } => None,
+            Call::Put { key, .. } | Call::Delete { key, .. } | Call::Increment { key, .. } => {
+                Some(self.group_of(key))
+            }
+            Call::Transaction { transaction, .. } => {
+                transaction.keys().next().map(|key| self.group_of(key))
+            }
+            Call::Get { .. } | Call::Scan { .. } | Call::Watch { .. } => None,
         };
         let host = self.pick_host();
         let request = self.ask(Some(client), host, call, writes);

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use nori_env::{BlockStore, ObjectKind};
+use nori_env::{BlockStore, Clock, ObjectKind};
 use nori_observe::Meter;
 use nori_wal::Options as LogOptions;
 use norikv_node::adapters::{LsmStorage, PlacementRouter, WalLog};
@@ -74,6 +74,8 @@ pub(crate) struct Process {
     snapshot: SnapshotWorker,
     jobs: JobWorker,
     pub(crate) queues: Queues,
+    /// When the node was last told the time of day.
+    wall_told: Option<Mono>,
     /// Calls that are not answered yet.
     pub(crate) calls: BTreeSet<RequestId>,
 }
@@ -219,10 +221,16 @@ impl Host {
             jobs: JobWorker::new(Arc::clone(&storage), log, groups),
             storage,
             queues: Queues::default(),
+            wall_told: None,
             calls: BTreeSet::new(),
         });
         self.life += 1;
         Ok(found)
+    }
+
+    /// What its wall clock shows when its clock was last read.
+    pub(crate) fn wall(&self) -> WallMs {
+        self.clock.wall()
     }
 
     /// Lets its wall clock jump.
@@ -308,6 +316,17 @@ impl Host {
 }
 
 impl Process {
+    /// Whether the node is to be told the time of day again, which it is then.
+    pub(crate) fn is_due_the_time(&mut self, local: Mono) -> bool {
+        let due = self
+            .wall_told
+            .is_none_or(|told| local.since(told) >= Duration::from_secs(1));
+        if due {
+            self.wall_told = Some(local);
+        }
+        due
+    }
+
     /// Runs a worker once over what waits for it.
     pub(crate) fn work(&mut self, worker: Worker) -> Worked {
         let mut worked = Worked {

@@ -287,6 +287,7 @@ impl Simulation {
         let machine = &mut self.hosts[host];
         let id = machine.id;
         let local = machine.read_clock(self.now);
+        let wall = machine.wall();
         let Some(process) = &mut machine.process else {
             return;
         };
@@ -300,6 +301,11 @@ impl Simulation {
         } = &input
         {
             self.invariants.installed(id, *session);
+        }
+        if process.is_due_the_time(local) {
+            let wall = Input::Wall(wall);
+            self.trace.input(self.now, id, &wall);
+            process.node.handle_input(local, wall);
         }
         process.node.handle_input(local, input);
         if !machine.input_cost.is_zero() {

@@ -58,6 +58,7 @@ impl Op {
                 value: value.bytes(value_bytes_max),
                 expect,
                 idempotency: (!once).then_some(name),
+                ttl_ms: None,
             },
             Self::Delete { key, expect } => Call::Delete {
                 key: key_bytes(key),
@@ -163,7 +164,7 @@ impl Op {
                     }
                 }
             }
-            (Self::Get { key, .. }, Answer::Value { value, version }) => {
+            (Self::Get { key, .. }, Answer::Value { value, version, .. }) => {
                 let value = parse(*key, value)?;
                 for id in operations {
                     history.returned(*id, Output::Value(value, *version), at);
@@ -180,7 +181,15 @@ impl Op {
                 }
             }
             // An answer to another question: judged as the impossible answer that it is.
-            (_, Answer::Value { .. } | Answer::Page(_)) => {
+            (
+                _,
+                Answer::Value { .. }
+                | Answer::Page(_)
+                | Answer::Counted { .. }
+                | Answer::Transacted { .. }
+                | Answer::Watched(_)
+                | Answer::Compacted { .. },
+            ) => {
                 for id in operations {
                     history.returned(*id, Output::Absent, at);
                 }

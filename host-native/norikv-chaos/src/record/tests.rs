@@ -99,6 +99,7 @@ fn a_scan_says_of_every_key_that_its_page_covers_what_it_holds() {
         key: key_text(0, 1).into(),
         value: value.bytes(VALUE_BYTES_MAX),
         version: at,
+        expires_at: None,
     };
     let page = Page {
         items: vec![item],

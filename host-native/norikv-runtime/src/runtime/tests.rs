@@ -47,6 +47,7 @@ async fn put(handle: &RuntimeHandle, key: &str) -> Result<Answer, Failure> {
         value,
         expect,
         idempotency: None,
+        ttl_ms: None,
     };
     handle.call(call, PATIENCE).await
 }

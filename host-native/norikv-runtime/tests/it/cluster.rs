@@ -109,6 +109,7 @@ pub(crate) async fn put(node: &RuntimeHandle, key: &str, value: &str) -> Result<
         value: Bytes::copy_from_slice(value.as_bytes()),
         expect: Expect::Any,
         idempotency: None,
+        ttl_ms: None,
     };
     node.call(call, PATIENCE).await
 }

@@ -95,6 +95,7 @@ async fn of_sixteen_writers_that_expect_nothing_there_exactly_one_wins() {
                 value: Bytes::from(format!("{number}")),
                 expect: Expect::Absent,
                 idempotency: None,
+                ttl_ms: None,
             };
             tokio::spawn(async move { handle.call(call, PATIENCE).await })
         })

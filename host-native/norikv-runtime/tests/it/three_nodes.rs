@@ -120,6 +120,7 @@ async fn a_minority_is_not_ready_and_acknowledges_nothing() {
         value: Bytes::from_static(b"value"),
         expect: Expect::Any,
         idempotency: None,
+        ttl_ms: None,
     };
     let failure = alone
         .handle()

@@ -53,6 +53,7 @@ pub(super) async fn get(
                 key,
                 value,
                 version,
+                expires_at: None,
             }))?;
         }
     }

@@ -93,6 +93,7 @@ async fn a_put_carries_raw_key_value_condition_and_name() {
             value: Bytes::from_static(b"raw\0value"),
             expect,
             idempotency: Some(Bytes::from_static(b"once")),
+            ttl_ms: None,
         }]
     );
 }
@@ -102,6 +103,7 @@ async fn a_get_answers_the_raw_value_with_its_version_as_tag() {
     let service = recorder(Ok(Answer::Value {
         value: Bytes::from_static(b"v"),
         version: VERSION,
+        expires_at: None,
     }));
     let request = Request::get("/kv/k?consistency=lease")
         .body(Body::empty())
@@ -164,6 +166,7 @@ async fn a_page_is_a_line_an_item_and_names_where_the_next_one_starts() {
         key: Bytes::from_static(key),
         value: Bytes::from_static(b"\xff"),
         version: VERSION,
+        expires_at: None,
     };
     let page = Page {
         items: vec![item(b"a"), item(b"b\xfe")],

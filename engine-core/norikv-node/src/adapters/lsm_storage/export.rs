@@ -5,7 +5,7 @@ use core::ops::Range;
 use bytes::Bytes;
 use norikv_types::{GroupId, Mutant, Version, breaks};
 
-use crate::state_machine::{Cursor, StateView, applied_key};
+use crate::state_machine::{Cursor, GroupRecord, StateView, ends_at, slots_range};
 use crate::{Chunk, Export, PortError, PortErrorKind};
 
 use super::chunk::{ChunkHead, ChunkWriter, item_bytes};
@@ -13,12 +13,12 @@ use super::lsm_view::{LsmCursor, LsmView};
 
 /// Goes through a group's records in one snapshot of the LSM, which it holds.
 ///
-/// **Invariant: the same state gives the same chunks.** The applied (term, index) stands in the
-/// heads of the chunks, not among the items.
+/// **Invariant: the same state gives the same chunks.** The group's record is the first item; values
+/// that have ended by its replicated time are left out, since compactions take them at any moment.
 #[derive(Debug)]
 pub(super) struct LsmExport {
     group: GroupId,
-    at: Version,
+    record: GroupRecord,
     metadata: LsmCursor,
     data: LsmCursor,
     /// The item that did not fit into the chunk before.
@@ -29,17 +29,17 @@ pub(super) struct LsmExport {
 }
 
 impl LsmExport {
-    /// An export of the `ranges` of `group` in `view`, which has applied everything up to `at`.
+    /// An export of the `ranges` of `group` in `view`, which stands at `record`.
     pub(super) fn new(
         view: &LsmView,
         group: GroupId,
-        at: Version,
+        record: GroupRecord,
         ranges: [Range<Bytes>; 2],
     ) -> Self {
         let [metadata, data] = ranges;
         Self {
             group,
-            at,
+            record,
             metadata: view.range(metadata.start, metadata.end),
             data: view.range(data.start, data.end),
             waiting: None,
@@ -53,17 +53,23 @@ impl LsmExport {
             return Ok(Some(item));
         }
         while let Some((key, value)) = self.metadata.next()? {
-            if key != applied_key(self.group) && !breaks(Mutant::SnapshotWithoutSessions) {
+            let is_session = slots_range(self.group).contains(&key);
+            if !is_session || !breaks(Mutant::SnapshotWithoutSessions) {
                 return Ok(Some((key, value)));
             }
         }
-        self.data.next()
+        while let Some((key, value)) = self.data.next()? {
+            if ends_at(&value).is_none_or(|at| at > self.record.stamp) {
+                return Ok(Some((key, value)));
+            }
+        }
+        Ok(None)
     }
 }
 
 impl Export for LsmExport {
     fn at(&self) -> Version {
-        self.at
+        self.record.applied
     }
 
     fn next_chunk(&mut self, bytes_max: u32) -> Result<Chunk, PortError> {
@@ -86,7 +92,7 @@ impl Export for LsmExport {
         let bytes = chunk.finish(&ChunkHead {
             group: self.group,
             number: self.number,
-            at: self.at,
+            at: self.record.applied,
             last: self.ended,
         });
         self.number += 1;

@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_env::{BlockObject, ObjectId, ObjectKind};
-use norikv_types::{GroupId, LogIndex, Version};
+use norikv_types::{GroupId, Version};
 
-use crate::state_machine::{applied_key, encode_applied};
+use crate::state_machine::{GroupRecord, decode_group, group_key};
 use crate::{PortError, PortErrorKind, Staging};
 
 use super::Inner;
@@ -32,6 +32,8 @@ pub(super) struct LsmStaging {
     last_key: Option<Bytes>,
     /// What the chunks show.
     at: Option<Version>,
+    /// Where the group stands by them; the first item.
+    record: Option<GroupRecord>,
     /// The last chunk is here.
     complete: bool,
     /// A chunk was refused or could not be kept.
@@ -57,6 +59,7 @@ impl LsmStaging {
             spool: None,
             last_key: None,
             at: None,
+            record: None,
             complete: false,
             failed: false,
         }
@@ -86,10 +89,13 @@ impl LsmStaging {
         }
         let ranges = self.inner.ranges(self.group);
         let mut last = self.last_key.take();
-        while let Some((key, _)) = items.next().map_err(|error| bad(error.to_string()))? {
+        while let Some((key, value)) = items.next().map_err(|error| bad(error.to_string()))? {
             let belongs = ranges.iter().any(|range| range.contains(&key))
-                && key != applied_key(self.group)
                 && last.as_ref().is_none_or(|last| *last < key);
+            if key == group_key(self.group) {
+                let record = decode_group(&key, &value).map_err(|error| bad(error.detail))?;
+                self.record = Some(record);
+            }
             if !belongs {
                 return Err(bad(format!(
                     "chunk {number} holds a key of another group, or keys that do not ascend"
@@ -151,16 +157,22 @@ impl Staging for LsmStaging {
                 "asked to install {at}, the chunks show another (term, index)"
             )));
         }
-        let applied = self.inner.positions(self.group).lock().last();
+        let record = self.record.unwrap_or_default();
+        if record.applied != at {
+            return Err(bad(format!(
+                "chunks that show {at} hold the record of {}",
+                record.applied
+            )));
+        }
+        let replica = self.inner.replica(self.group);
+        let applied = replica.positions.lock().last().applied;
         if at.index < applied.index {
             return Err(bad(format!(
                 "a snapshot of {at}, although {} has applied {applied}",
                 self.group
             )));
         }
-        let head = (at.index > LogIndex(0)).then(|| (applied_key(self.group), encode_applied(at)));
         let mut items = Items {
-            head,
             spool,
             next: spool.chunks.iter(),
             offset: 0,
@@ -177,7 +189,10 @@ impl Staging for LsmStaging {
         });
         match (replaced, failed) {
             (Ok(_), None) => {
-                self.inner.positions(self.group).lock().installed(at);
+                replica.positions.lock().installed(record);
+                replica.sessions.lock().forget();
+                replica.history.lock().reset(at.index);
+                self.inner.ended.flushed(self.group, record.stamp);
                 Ok(())
             }
             (_, Some(error)) => Err(error),
@@ -197,8 +212,6 @@ impl Drop for LsmStaging {
 
 /// What a group is to hold, read back chunk by chunk.
 struct Items<'a> {
-    /// The applied (term, index), which sorts before everything else.
-    head: Option<(Bytes, Bytes)>,
     spool: &'a Spool,
     next: core::slice::Iter<'a, u32>,
     offset: u64,
@@ -207,9 +220,6 @@ struct Items<'a> {
 
 impl Items<'_> {
     fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, PortError> {
-        if let Some(head) = self.head.take() {
-            return Ok(Some(head));
-        }
         loop {
             if let Some(items) = &mut self.current
                 && let Some(item) = items

@@ -8,7 +8,7 @@ use norikv_testkit::{DiskOptions, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{NodeId, Prng, Term, WallMs};
 
 use super::*;
-use crate::{Command, Expect, Item, Operation, Outcome};
+use crate::{Check, Command, Compare, Expect, Item, Operation, Outcome, Step, Transaction};
 
 const GROUP: GroupId = GroupId(3);
 const CHUNK_BYTES: u32 = 2_000;
@@ -153,8 +153,21 @@ fn entry(index: u64, payload: Payload) -> Entry {
 }
 
 fn put(index: u64, key: &Bytes, value: &[u8]) -> Entry {
-    let operation = Operation::Put(Bytes::copy_from_slice(value));
-    let command = Command::new(key.clone(), operation, Expect::Any, None);
+    put_until(index, 0, key, value, None)
+}
+
+/// A write at the time `stamp` of a value that ends after `ttl_ms`.
+fn put_until(index: u64, stamp: u64, key: &Bytes, value: &[u8], ttl_ms: Option<u64>) -> Entry {
+    let operation = Operation::Put {
+        key: key.clone(),
+        value: Bytes::copy_from_slice(value),
+        expect: Expect::Any,
+        ttl_ms,
+    };
+    let command = Command {
+        stamp: WallMs(stamp),
+        ..Command::new(operation, None)
+    };
     entry(index, Payload::Command(command.encode()))
 }
 
@@ -173,23 +186,46 @@ fn random_log(seed: u64, len: u64) -> Vec<Entry> {
                 return entry(index, Payload::Noop);
             }
             let key = keys[usize::try_from(prng.below(40)).unwrap()].clone();
-            let operation = match prng.below(4) {
-                0 => Operation::Delete,
-                _ => {
-                    let bytes = usize::try_from(prng.below(200)).unwrap();
-                    let byte = u8::try_from(prng.below(256)).unwrap();
-                    Operation::Put(vec![byte; bytes].into())
-                }
-            };
             let expect = match prng.below(4) {
                 0 => Expect::Absent,
                 1 => Expect::Version(entry(index.saturating_sub(5), Payload::Noop).version()),
                 _ => Expect::Any,
             };
+            let operation = match prng.below(6) {
+                0 => Operation::Delete { key, expect },
+                1 => Operation::Increment { key, by: 3 },
+                2 => Operation::Transaction(Transaction {
+                    compares: vec![Compare {
+                        key: key.clone(),
+                        check: Check::Exists,
+                    }],
+                    then: vec![Step::Get { key: key.clone() }, Step::Delete { key }],
+                    otherwise: vec![Step::Put {
+                        key: keys[0].clone(),
+                        value: Bytes::from_static(b"7"),
+                        ttl_ms: Some(900),
+                    }],
+                }),
+                _ => {
+                    let bytes = usize::try_from(prng.below(200)).unwrap();
+                    let byte = u8::try_from(prng.below(256)).unwrap();
+                    let ttl_ms = prng.chance_ppm(300_000).then(|| 1 + prng.below(2_000));
+                    Operation::Put {
+                        key,
+                        value: vec![byte; bytes].into(),
+                        expect,
+                        ttl_ms,
+                    }
+                }
+            };
             let name = prng
                 .chance_ppm(500_000)
                 .then(|| Bytes::from(format!("name-{}", prng.below(100))));
-            let command = Command::new(key, operation, expect, name);
+            let command = Command {
+                // Leaders whose clocks differ.
+                stamp: WallMs(index * 20 + prng.below(200)),
+                ..Command::new(operation, name)
+            };
             entry(index, Payload::Command(command.encode()))
         })
         .collect()
@@ -220,7 +256,8 @@ fn what_is_applied_is_found_by_key_and_by_scan() {
         replica.get(&keys[0]),
         Answer::Value {
             value: Bytes::from_static(b"c"),
-            version: entries[3].version()
+            version: entries[3].version(),
+            expires_at: None,
         }
     );
     assert_eq!(replica.get(&keys[2]), Answer::Absent);
@@ -339,10 +376,13 @@ fn a_crash_loses_only_what_was_not_flushed_and_the_log_brings_it_back() {
         replica.get(&keys[1]),
         Answer::Value {
             value: Bytes::from_static(b"lost too"),
-            version: lost[1].version()
+            version: lost[1].version(),
+            expires_at: None,
         }
     );
 }
 
 mod damage;
+mod endings;
 mod snapshots;
+mod watching;

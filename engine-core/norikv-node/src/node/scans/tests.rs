@@ -11,6 +11,7 @@ fn page(keys: &[&'static str], more: bool) -> Page {
             key: Bytes::from_static(key.as_bytes()),
             value: Bytes::new(),
             version: Version::default(),
+            expires_at: None,
         })
         .collect();
     Page { items, more }

@@ -8,12 +8,9 @@ fn the_ranges_of_groups_lie_apart_and_hold_all_of_each() {
     let mut keys = BTreeSet::new();
     for group in groups {
         let own = [
-            applied_key(group),
-            named_count_key(group),
+            group_key(group),
             slot_key(group, 0),
-            slot_key(group, u16::MAX),
-            session_key(group, b""),
-            session_key(group, &[0xff; 300]),
+            slot_key(group, u32::MAX),
         ];
         assert!(own.is_sorted(), "{group}");
         for key in own {
@@ -40,11 +37,7 @@ fn a_shard_holds_every_key_and_no_other_shard() {
 
 #[test]
 fn metadata_stands_in_no_shard() {
-    for stored in [
-        applied_key(GroupId(2)),
-        session_key(GroupId(1), b"n"),
-        slot_key(GroupId(0), 9),
-    ] {
+    for stored in [group_key(GroupId(2)), slot_key(GroupId(0), 9)] {
         assert_eq!(shard_in(&stored), None);
     }
     assert_eq!(shard_in(&[2, 1]), None);
@@ -52,12 +45,11 @@ fn metadata_stands_in_no_shard() {
 
 #[test]
 fn the_layout_is_as_written() {
-    assert_eq!(applied_key(GroupId(7)), [1, 0, 0, 0, 7, 0].as_slice());
-    assert_eq!(named_count_key(GroupId(7)), [1, 0, 0, 0, 7, 1].as_slice());
-    let slot = slot_key(GroupId(7), 0x102);
-    assert_eq!(slot, [1, 0, 0, 0, 7, 2, 1, 2].as_slice());
-    let session = session_key(GroupId(0x0102_0304), b"n");
-    assert_eq!(session, [1, 1, 2, 3, 4, 3, b'n'].as_slice());
+    assert_eq!(group_key(GroupId(7)), [1, 0, 0, 0, 7, 0].as_slice());
+    let slot = slot_key(GroupId(0x0102_0304), 0x102);
+    assert_eq!(slot, [1, 1, 2, 3, 4, 1, 0, 0, 1, 2].as_slice());
+    assert!(slots_range(GroupId(0x0102_0304)).contains(&slot));
+    assert!(!slots_range(GroupId(0x0102_0304)).contains(&group_key(GroupId(0x0102_0304))));
     let data = data_key(ShardId(0x102), b"k");
     assert_eq!(data, [2, 1, 2, b'k'].as_slice());
 }

@@ -1,5 +1,6 @@
 use std::vec;
 
+use bytes::Bytes;
 use norikv_types::Prng;
 
 use super::super::tests::{MapView, log, put, shards};
@@ -42,6 +43,7 @@ fn group(seed: u64) -> (MapView, Vec<(Bytes, Bytes)>) {
 
 fn page(view: &MapView, prefix: &[u8], after: Option<&[u8]>, limit: u32, bytes_max: u32) -> Page {
     let query = ScanQuery {
+        group: super::super::tests::GROUP,
         shards: shards(),
         prefix,
         after,
@@ -178,6 +180,7 @@ fn shards_without_keys_are_passed_over_and_those_behind_them_are_not() {
 fn a_view_of_other_groups_alone_is_an_empty_page() {
     let (view, _) = group(5);
     let query = ScanQuery {
+        group: super::super::tests::GROUP,
         shards: ShardId(1023)..ShardId(1024),
         prefix: b"",
         after: None,

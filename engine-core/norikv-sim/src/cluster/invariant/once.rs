@@ -29,7 +29,7 @@ impl Names {
         let Some(name) = command.and_then(|command| command.idempotency) else {
             return Ok(());
         };
-        let first = *self.0.entry(name.key).or_insert(*version);
+        let first = *self.0.entry(name).or_insert(*version);
         if first == *version {
             return Ok(());
         }

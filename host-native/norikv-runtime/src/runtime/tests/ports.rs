@@ -101,8 +101,11 @@ impl Storage for Forgetful {
                     self.apply.meet()?;
                     let command = Command::decode(bytes).expect("well-formed");
                     match command.operation {
-                        Operation::Put(value) => group.data.insert(command.key, (value, version)),
-                        Operation::Delete => group.data.remove(&command.key),
+                        Operation::Put { key, value, .. } => {
+                            group.data.insert(key, (value, version))
+                        }
+                        Operation::Delete { key, .. } => group.data.remove(&key),
+                        other => panic!("no test here asks for {other:?}"),
                     };
                     Outcome::Written { version }
                 }
@@ -122,6 +125,7 @@ impl Storage for Forgetful {
             found.map_or(Answer::Absent, |(value, version)| Answer::Value {
                 value: value.clone(),
                 version: *version,
+                expires_at: None,
             }),
         )
     }
