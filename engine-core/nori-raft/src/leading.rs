@@ -51,8 +51,8 @@ impl Reign {
     }
 
     /// The next heartbeat is the next one after `now`.
-    pub(crate) fn beat_after(&mut self, config: &crate::Config, now: Mono) {
-        self.heartbeat_at = next_beat(config, now);
+    pub(crate) fn beat_after(&mut self, interval: core::time::Duration, now: Mono) {
+        self.heartbeat_at = next_beat(interval, now);
     }
 
     /// Gives back the room that an awake leader reuses.
@@ -105,7 +105,7 @@ impl Raft {
             lease: Lease::new(self.config.lease_duration()),
             transfer: None,
             uncommitted_bytes: uncommitted,
-            heartbeat_at: next_beat(&self.config, self.now),
+            heartbeat_at: next_beat(self.config.heartbeat_interval, self.now),
         };
         // The first round travels with the no-op.
         let round = reign.reads.begin();
@@ -184,7 +184,7 @@ impl Raft {
         if self.now < reign.heartbeat_at {
             return;
         }
-        reign.heartbeat_at = next_beat(&self.config, self.now);
+        reign.heartbeat_at = next_beat(self.config.heartbeat_interval, self.now);
         let patience = self.config.election_timeout_max;
         let heard = self.membership.current().quorum().vote_result(|id| {
             let peer = reign.peer(id);

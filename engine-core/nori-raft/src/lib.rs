@@ -54,7 +54,7 @@ pub use error::{ConfigFault, Error, Misuse, RestoredFault};
 pub use event::Event;
 pub use io::{Input, Output, Persist, ProposalId, ReadId, ReadMode, Refusal};
 pub use message::{Append, AppendOutcome, AppendReply, Body, Message};
-pub use quiescence::Quiesce;
+pub use quiescence::{Quiesce, next_beat};
 pub use quorum::{JointQuorum, MajorityQuorum, VoteResult};
 pub use raft::Raft;
 pub use status::{PeerState, PeerStatus, Role, Status};

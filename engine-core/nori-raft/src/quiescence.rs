@@ -15,10 +15,10 @@
 //! fell asleep with, which tells a follower a wake-up from an echo.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use norikv_types::{LogIndex, Mono, Mutant, NodeId, Term, Version, breaks};
 
-use crate::config::Config;
 use crate::event::Event;
 use crate::message::{Append, Body, Message};
 use crate::progress::Progress;
@@ -96,7 +96,7 @@ impl Raft {
             for peer in &mut reign.peers {
                 peer.last_contact = self.now;
             }
-            reign.beat_after(&self.config, self.now);
+            reign.beat_after(self.config.heartbeat_interval, self.now);
             if breaks(Mutant::LeaseWhileAsleep) {
                 reign.lease.restart_at(self.now);
             }
@@ -226,6 +226,7 @@ impl Raft {
         self.commit_index == last
             && last >= reign.first_index
             && self.is_settled()
+            && !self.membership.current().is_joint()
             && !reign.reads.any()
             && reign.transfer.is_none()
             && (breaks(Mutant::SleepsWhileBehind)
@@ -270,10 +271,11 @@ impl Quiesce {
     }
 }
 
-/// The next multiple of the heartbeat interval after `now`: heartbeats of all groups of a node fall
-/// on the same moments, so that one frame a peer carries them all.
-pub(crate) fn next_beat(config: &Config, now: Mono) -> Mono {
-    let interval = u64::try_from(config.heartbeat_interval.as_nanos()).unwrap_or(u64::MAX);
+/// The next multiple of the heartbeat `interval` after `now`: heartbeats of all groups of a node
+/// fall on the same moments, so that one frame a peer carries them all.
+#[must_use]
+pub fn next_beat(interval: Duration, now: Mono) -> Mono {
+    let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
     let beats = now.as_nanos() / interval.max(1);
     Mono::from_nanos((beats.saturating_add(1)).saturating_mul(interval))
 }

@@ -53,6 +53,9 @@ pub struct RaftOptions {
     pub election_timeout_max: Duration,
     /// How often a leader says that it is there.
     pub heartbeat_interval: Duration,
+    /// After so long in which nobody asked a group for anything it falls asleep: it sends nothing and
+    /// has no lease until somebody does. `None`: never. The same on every node.
+    pub quiesce_after: Option<Duration>,
     /// How far clocks may drift apart, in parts per million; leases are shorter by it.
     pub clock_drift_ppm: u32,
     /// Appends on their way to one follower.
@@ -139,6 +142,7 @@ impl Default for RaftOptions {
             election_timeout_min: Duration::from_millis(300),
             election_timeout_max: Duration::from_millis(600),
             heartbeat_interval: Duration::from_millis(150),
+            quiesce_after: None,
             clock_drift_ppm: 10_000,
             inflight_messages_max: 64,
             append_bytes_max: 512 << 10,

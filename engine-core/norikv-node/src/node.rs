@@ -15,6 +15,7 @@
 //! | `ticks` | reads that wait for the replicated time |
 //! | `forwarding` | frames, work done for other nodes |
 //! | `snapshots` | transfers out and in |
+//! | `liveness` | deadlines of all Rafts, who watches sleeping groups |
 //! | `release` | when log and memory may go |
 //! | `members` | SWIM and connections |
 
@@ -24,6 +25,7 @@ mod forwarding;
 mod group;
 mod groups;
 mod limits;
+mod liveness;
 mod members;
 mod metrics;
 mod reads;
@@ -45,6 +47,7 @@ use norikv_types::{GroupId, Mono, NodeId, WallMs};
 use self::errand::{ErrandId, Errands, FanId};
 use self::forwarding::Seen;
 use self::group::Group;
+use self::liveness::Liveness;
 use self::metrics::NodeMetrics;
 use self::scans::Fan;
 use self::snapshots::Snapshots;
@@ -90,6 +93,9 @@ pub struct Node {
     down: BTreeSet<NodeId>,
     seen: Seen,
     snapshots: Snapshots,
+    liveness: Liveness,
+    /// Bytes of log not yet flushed, over all groups.
+    unflushed_bytes: u64,
     frames: FrameWriter,
     outbox: VecDeque<Output>,
     metrics: NodeMetrics,
@@ -159,6 +165,8 @@ impl Node {
             down: BTreeSet::new(),
             seen: Seen::default(),
             snapshots: Snapshots::default(),
+            liveness: Liveness::new(&config.raft, now),
+            unflushed_bytes: 0,
             frames: FrameWriter::new(config.cluster, config.id),
             outbox: VecDeque::new(),
             metrics,
@@ -168,9 +176,10 @@ impl Node {
             config,
         };
         for group in node.groups.values() {
-            let commit_index = group.raft.status().commit_index;
-            node.metrics.starts_at(group.id, commit_index);
+            node.metrics.starts_at(group.id, group.raft.commit_index());
         }
+        let ids: alloc::vec::Vec<GroupId> = node.groups.keys().copied().collect();
+        ids.into_iter().for_each(|id| node.count_unflushed(id));
         node.metrics.members(&node.members());
         node.drain_membership();
         Ok(node)
@@ -243,13 +252,8 @@ impl Node {
         if self.halted.is_some() {
             return None;
         }
-        let rafts = self
-            .groups
-            .values()
-            .filter_map(|group| group.raft.poll_timeout())
-            .min();
         [
-            rafts,
+            self.liveness.poll_timeout(&self.config.raft),
             self.membership.poll_timeout(),
             self.errands.poll_timeout(),
             self.watches.poll_timeout(),
@@ -261,15 +265,7 @@ impl Node {
     }
 
     fn timeout(&mut self) {
-        let due: alloc::vec::Vec<GroupId> = self
-            .groups
-            .values()
-            .filter(|group| group.raft.poll_timeout().is_some_and(|at| at <= self.now))
-            .map(|group| group.id)
-            .collect();
-        for group in due {
-            self.raft_input(group, raft::Input::Timeout);
-        }
+        self.tick_groups();
         if self
             .membership
             .poll_timeout()
@@ -288,7 +284,9 @@ impl Node {
         if self.halted.is_none() {
             while let Some(group) = self.dirty.pop_first() {
                 self.drain_raft(group);
+                self.note_clock(group);
             }
+            self.beat();
         }
         for (to, lane, frame) in self.frames.take() {
             self.outbox.push_back(Output::Send { to, lane, frame });

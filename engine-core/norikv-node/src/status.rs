@@ -61,6 +61,8 @@ pub struct ReplicaStatus {
     pub released_index: LogIndex,
     /// Whether it can serve.
     pub ready: bool,
+    /// Whether it sleeps: there is nothing to do.
+    pub asleep: bool,
     /// When a leader's lease ends, by its own clock, if it has one.
     pub lease_until: Option<Mono>,
     /// A leader's view of its peers, by id.

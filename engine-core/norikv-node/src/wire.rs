@@ -54,6 +54,8 @@ pub(crate) enum Item {
     Chunk(SnapshotChunk),
     /// What became of a snapshot's pieces.
     ChunkAck(ChunkAck),
+    /// The sender is alive, as this start of it.
+    Alive { boot: u64 },
 }
 
 /// Work carried out for another node.

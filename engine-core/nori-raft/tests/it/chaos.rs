@@ -20,6 +20,7 @@ pub(crate) fn run(seed: u64) -> Result<Counts, Violation> {
         disk_max: prng.duration(Duration::from_micros(100), Duration::from_millis(25)),
         crash_every: (prng.below(4) > 0).then_some(Duration::from_millis(600)),
         partition_every: (prng.below(3) > 0).then_some(Duration::from_millis(500)),
+        quiesce_after: (seed % 2 == 1).then_some(Duration::from_millis(100)),
     };
     let mut cluster = Cluster::new(seed, size, faults);
     cluster.run(Duration::from_secs(5))?;
@@ -66,6 +67,7 @@ fn assert_did_something(counts: Counts) {
         counts.resets,
         counts.truncations,
         counts.crashes,
+        counts.slept,
     ];
     assert!(seen.iter().all(|count| *count > 20), "{counts:?}");
 }

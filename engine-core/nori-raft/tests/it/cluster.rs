@@ -28,6 +28,8 @@ pub(crate) struct Faults {
     /// Mean time between crashes, and between changes of the partition.
     pub(crate) crash_every: Option<Duration>,
     pub(crate) partition_every: Option<Duration>,
+    /// Clients pause, and groups sleep after so long.
+    pub(crate) quiesce_after: Option<Duration>,
 }
 
 impl Faults {
@@ -42,6 +44,7 @@ impl Faults {
             disk_max: Duration::from_millis(2),
             crash_every: None,
             partition_every: None,
+            quiesce_after: None,
         }
     }
 }
@@ -65,6 +68,8 @@ struct Node {
     term: Term,
     role: Role,
     wake_at: Option<Mono>,
+    /// It sleeps under this leader, in this start of it.
+    watches: Option<(NodeId, u64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +115,11 @@ enum Happening {
         boot: u64,
         snapshot: SnapshotMeta,
     },
+    /// Is the leader that a sleeping replica relies on still there?
+    Watch {
+        node: NodeId,
+        boot: u64,
+    },
     Client,
     Crash,
     Restart {
@@ -146,6 +156,7 @@ pub(crate) struct Counts {
     pub(crate) resets: u64,
     pub(crate) truncations: u64,
     pub(crate) crashes: u64,
+    pub(crate) slept: u64,
 }
 
 impl Counts {
@@ -158,6 +169,7 @@ impl Counts {
         self.resets += other.resets;
         self.truncations += other.truncations;
         self.crashes += other.crashes;
+        self.slept += other.slept;
     }
 }
 
@@ -186,6 +198,7 @@ impl Cluster {
             config.append_bytes_max = u32::try_from(append).unwrap();
             config.inflight_bytes_max = 4 * append;
             config.uncommitted_bytes_max = 4_000;
+            config.quiesce_after = cluster.faults.quiesce_after;
             let half = i64::from(config.clock_drift_ppm / 2);
             let rate_ppm =
                 i64::try_from(prng.below(u64::try_from(2 * half).unwrap())).unwrap() - half;
@@ -207,6 +220,7 @@ impl Cluster {
                     term: Term(0),
                     role: Role::Follower,
                     wake_at: None,
+                    watches: None,
                 },
             );
             cluster.start(*id).expect("an empty disk is sound");
@@ -244,6 +258,12 @@ impl Cluster {
         leaders
             .max_by_key(|raft| raft.term())
             .and_then(Raft::leader)
+    }
+
+    /// Whether every node runs and sleeps.
+    pub(crate) fn all_asleep(&self) -> bool {
+        let mut rafts = self.nodes.values().map(|node| node.raft.as_ref());
+        rafts.all(|raft| raft.is_some_and(Raft::is_quiescent))
     }
 
     /// In a healed world everyone ends with one leader and one committed log that grows.
@@ -394,6 +414,11 @@ impl Cluster {
                             configuration,
                         },
                     )?;
+                }
+            }
+            Happening::Watch { node, boot } => {
+                if self.lives(node, boot) {
+                    self.watch(node)?;
                 }
             }
             Happening::Client => self.client()?,

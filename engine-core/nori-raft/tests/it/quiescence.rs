@@ -10,6 +10,8 @@ use norikv_types::{LogIndex, Mutant, NodeId, Term};
 use crate::bench::{
     Bench, accepted, append, appends_to, applied, at, granted, rejected, reply, sent,
 };
+use crate::checker::Violation;
+use crate::cluster::{Cluster, Counts, Faults};
 
 const AFTER: Duration = Duration::from_millis(100);
 
@@ -459,4 +461,43 @@ fn agreement_to_a_round_that_has_not_begun_is_misuse() {
     let from = NodeId(2);
     let refused = bench.try_input(Input::Receive { from, message });
     assert!(refused.is_err(), "{refused:?}");
+}
+
+/// All sleep; then the leader is cut off, another is elected and takes writes, and clients ask both.
+fn cut_off_asleep(seed: u64) -> Result<Counts, Violation> {
+    let mut faults = Faults::none();
+    faults.quiesce_after = Some(Duration::from_millis(60));
+    let mut cluster = Cluster::new(seed, 3, faults);
+    cluster.run(Duration::from_secs(1))?;
+    for _ in 0..400 {
+        cluster.run(Duration::from_millis(10))?;
+        if cluster.all_asleep() {
+            break;
+        }
+    }
+    let leader = cluster.leader().ok_or("liveness: no leader")?;
+    if !cluster.all_asleep() {
+        return Err("liveness: never asleep".into());
+    }
+    cluster.mute(leader);
+    cluster.deafen(leader);
+    cluster.run(Duration::from_secs(4))?;
+    cluster.heal()?;
+    cluster.check_alive()?;
+    Ok(cluster.counts)
+}
+
+#[test]
+fn a_leader_cut_off_asleep_serves_nothing_stale() {
+    let mut caught = 0;
+    for seed in 0..30 {
+        let sound = cut_off_asleep(seed);
+        assert!(sound.is_ok(), "seed {seed}: {sound:?}");
+        let _planted = Mutant::LeaseWhileAsleep.plant();
+        if let Err(violation) = cut_off_asleep(seed) {
+            assert!(violation.starts_with("stale read"), "{violation}");
+            caught += 1;
+        }
+    }
+    assert!(caught > 5, "caught in {caught} of 30 runs");
 }

@@ -321,6 +321,10 @@ impl Storage for LsmStorage {
         record.applied.index
     }
 
+    fn flush_mark(&self) -> Option<u64> {
+        Some(self.inner.lsm.flushed_seqno().0)
+    }
+
     fn flush(&self) {
         self.inner.lsm.rotate();
     }

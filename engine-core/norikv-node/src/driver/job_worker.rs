@@ -15,6 +15,8 @@ pub struct JobWorker {
     storage: Arc<dyn Storage>,
     log: Arc<dyn ReplicatedLog>,
     flushed: BTreeMap<GroupId, LogIndex>,
+    /// The storage's mark when `flushed` was asked for.
+    mark: Option<u64>,
     pressure: Pressure,
     failed: bool,
 }
@@ -34,6 +36,7 @@ impl JobWorker {
                 .into_iter()
                 .map(|group| (group, LogIndex(0)))
                 .collect(),
+            mark: None,
             pressure: Pressure::None,
             failed: false,
         }
@@ -67,6 +70,22 @@ impl JobWorker {
                 return (Maintenance::Idle, alloc::vec![Input::StorageFailed(error)]);
             }
         };
+        let mut inputs = self.newly_flushed();
+        let pressure = self.storage.pressure();
+        if pressure != self.pressure {
+            self.pressure = pressure;
+            inputs.push(Input::Pressure(pressure));
+        }
+        (state, inputs)
+    }
+
+    /// Every group that is flushed further than before.
+    fn newly_flushed(&mut self) -> Vec<Input> {
+        let mark = self.storage.flush_mark();
+        if mark.is_some() && mark == self.mark {
+            return Vec::new();
+        }
+        self.mark = mark;
         let mut inputs = Vec::new();
         for (&group, known) in &mut self.flushed {
             let index = self.storage.flushed(group);
@@ -75,11 +94,6 @@ impl JobWorker {
                 inputs.push(Input::Flushed { group, index });
             }
         }
-        let pressure = self.storage.pressure();
-        if pressure != self.pressure {
-            self.pressure = pressure;
-            inputs.push(Input::Pressure(pressure));
-        }
-        (state, inputs)
+        inputs
     }
 }

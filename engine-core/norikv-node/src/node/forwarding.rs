@@ -107,6 +107,7 @@ impl Node {
             Item::Reply(reply) => self.reply(from, reply),
             Item::Chunk(chunk) => self.chunk(from, chunk),
             Item::ChunkAck(ack) => self.chunk_ack(from, ack),
+            Item::Alive { boot } => self.alive(from, boot),
         }
     }
 

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use nori_raft::{Raft, Role};
-use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
+use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term, Version};
 
 use super::errand::ErrandId;
 use super::retention::Retention;
@@ -28,6 +28,13 @@ pub(crate) struct Group {
     /// Reads that wait until an index is applied.
     pub(crate) reads: BTreeSet<(LogIndex, ErrandId)>,
     pub(crate) retention: Retention,
+    /// What of it is counted in the node's unflushed bytes.
+    pub(crate) unflushed_bytes: u64,
+    /// As its Raft last said, registered with the node.
+    pub(crate) deadline: Option<Mono>,
+    pub(crate) asleep: bool,
+    /// The node that leads it and is watched for it while it sleeps.
+    pub(crate) watches: Option<NodeId>,
     /// The snapshot coming in, if any.
     pub(crate) inbound: Option<SessionId>,
 }

@@ -34,6 +34,7 @@ impl Group {
         settings.inflight_messages_max = options.inflight_messages_max;
         settings.append_bytes_max = options.append_bytes_max;
         settings.uncommitted_bytes_max = options.uncommitted_bytes_max;
+        settings.quiesce_after = options.quiesce_after;
         let applied = Version {
             term: term_at(&restored, restored.applied),
             index: restored.applied,
@@ -53,6 +54,10 @@ impl Group {
             proposals: alloc::collections::BTreeMap::new(),
             reads: alloc::collections::BTreeSet::new(),
             retention,
+            unflushed_bytes: 0,
+            deadline: None,
+            asleep: false,
+            watches: None,
             inbound: None,
         };
         group.refresh();
@@ -135,6 +140,7 @@ impl Node {
             }
             group.retention.append(&persist.entries);
         }
+        self.count_unflushed(id);
         self.outbox
             .push_back(Output::Persist { group: id, persist });
         self.ask_for_flush();

@@ -50,6 +50,7 @@ impl Node {
     }
 
     fn unreachable(&mut self, peer: NodeId) {
+        self.leader_lost(peer);
         let groups: alloc::vec::Vec<GroupId> = self
             .groups
             .values()

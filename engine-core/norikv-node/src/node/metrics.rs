@@ -31,6 +31,7 @@ pub(crate) struct NodeMetrics {
     pub(crate) proposals: Counter,
     pub(crate) applied: Counter,
     pub(crate) groups_led: Gauge,
+    pub(crate) groups_asleep: Gauge,
     pub(crate) halted: Gauge,
     commits: Counter,
     committed: BTreeMap<GroupId, LogIndex>,
@@ -84,6 +85,7 @@ impl NodeMetrics {
             proposals: counter("norikv_proposals", "Writes handed to Raft here.")?,
             applied: counter("norikv_applied", "Log entries applied.")?,
             groups_led: gauge("norikv_groups_led", "Groups that this node leads.")?,
+            groups_asleep: gauge("norikv_groups_asleep", "Groups asleep here: nothing to do.")?,
             halted: gauge(
                 "norikv_halted",
                 "1 when the node stopped for a failed disk.",

@@ -12,6 +12,7 @@ impl Node {
         if let Some(group) = self.groups.get_mut(&id) {
             group.retention.flush(index);
         }
+        self.count_unflushed(id);
         self.release(id);
     }
 
@@ -38,17 +39,22 @@ impl Node {
         self.event(Event::Released { group: id, index });
     }
 
+    /// What of a group is not flushed has changed.
+    pub(super) fn count_unflushed(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let bytes = group.retention.unflushed_bytes();
+        let before = core::mem::replace(&mut group.unflushed_bytes, bytes);
+        self.unflushed_bytes = self.unflushed_bytes - before + bytes;
+    }
+
     /// Asks for a flush when more log than allowed waits for one.
     pub(super) fn ask_for_flush(&mut self) {
         if self.flush_asked {
             return;
         }
-        let unflushed: u64 = self
-            .groups
-            .values()
-            .map(|group| group.retention.unflushed_bytes())
-            .sum();
-        if unflushed > self.config.unflushed_bytes_max {
+        if self.unflushed_bytes > self.config.unflushed_bytes_max {
             self.flush_asked = true;
             self.outbox.push_back(Output::Flush);
         }

@@ -76,6 +76,7 @@ fn replica_status(group: &Group) -> ReplicaStatus {
         flushed_index: group.retention.flushed(),
         released_index: group.retention.released(),
         ready: group.ready(),
+        asleep: group.asleep,
         lease_until: status.lease_until,
         peers: status.peers,
     }

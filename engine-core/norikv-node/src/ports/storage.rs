@@ -47,6 +47,12 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// The last index of `group` that survives a crash without the log.
     fn flushed(&self, group: GroupId) -> LogIndex;
 
+    /// A mark that differs once [`flushed`](Self::flushed) grew for some group, so that whoever
+    /// follows many groups asks for each only then; `None`: ask always.
+    fn flush_mark(&self) -> Option<u64> {
+        None
+    }
+
     /// Has what is in memory flushed by the coming [`maintain`](Self::maintain) calls.
     fn flush(&self);
 

@@ -33,6 +33,10 @@ pub(crate) struct Cluster {
     boots: u64,
     pub(crate) duplicate_ppm: u32,
     pub(crate) delay_max: Duration,
+    /// Frames sent, by sender and receiver.
+    pub(crate) frames: BTreeMap<(NodeId, NodeId), u64>,
+    /// Whether the others hear of a node's end or start only from itself.
+    pub(crate) silent: bool,
 }
 
 pub(crate) struct Server {
@@ -75,6 +79,8 @@ impl Cluster {
             boots: 0,
             duplicate_ppm: 0,
             delay_max: Duration::from_millis(3),
+            frames: BTreeMap::new(),
+            silent: false,
         };
         for id in &ids {
             let mut config = NodeConfig::new(*id, ids.clone(), 7);
@@ -117,7 +123,7 @@ impl Cluster {
         });
         self.drain(id);
         for peer in self.others(id) {
-            if self.servers[&peer].running.is_some() && !self.is_cut(id, peer) {
+            if self.servers[&peer].running.is_some() && !self.is_cut(id, peer) && !self.silent {
                 self.input_later(peer, Input::PeerUp(id), Duration::from_millis(1));
             }
         }
@@ -130,7 +136,7 @@ impl Cluster {
         server.start += 1;
         server.storage.crash();
         for peer in self.others(id) {
-            if self.servers[&peer].running.is_some() {
+            if self.servers[&peer].running.is_some() && !self.silent {
                 self.input_later(peer, Input::PeerDown(id), Duration::from_millis(2));
             }
         }
@@ -259,6 +265,7 @@ impl Cluster {
     }
 
     fn send(&mut self, from: NodeId, to: NodeId, lane: Lane, bytes: Bytes) {
+        *self.frames.entry((from, to)).or_default() += 1;
         let arrival = self.now + self.delay();
         let last = self.lanes.entry((from, to, lane)).or_default();
         let arrival = arrival.max(*last + Duration::from_nanos(1));

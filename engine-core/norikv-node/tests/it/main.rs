@@ -11,6 +11,7 @@ mod memory;
 
 mod calls;
 mod failures;
+mod groups;
 mod history;
 mod restarts;
 mod snapshots;

@@ -43,6 +43,22 @@ impl Cluster {
         let (Some(raft), boot) = (&node.raft, node.boot) else {
             return Ok(());
         };
+        let leader = raft
+            .leader()
+            .filter(|leader| raft.is_quiescent() && *leader != id);
+        let watches = leader.map(|leader| (leader, self.nodes[&leader].boot));
+        let node = self.node(id);
+        let before = node.watches.map(|(leader, _)| leader);
+        if before != watches.map(|(leader, _)| leader) {
+            node.watches = watches;
+            if watches.is_some() {
+                self.plan(WATCH_EVERY, Happening::Watch { node: id, boot });
+            }
+        }
+        let node = self.node(id);
+        let Some(raft) = &node.raft else {
+            return Ok(());
+        };
         let deadline = raft.poll_timeout();
         if let Some(at) = deadline
             && node.wake_at != Some(at)
@@ -163,6 +179,22 @@ impl Cluster {
         Ok(())
     }
 
+    /// Wakes a replica whose leader ended, started anew or cannot be heard.
+    pub(super) fn watch(&mut self, id: NodeId) -> Result<(), Violation> {
+        let Some((leader, seen)) = self.nodes[&id].watches else {
+            return Ok(());
+        };
+        let target = &self.nodes[&leader];
+        let gone = target.raft.is_none() || target.boot != seen;
+        if gone || self.cut.contains(&(leader, id)) {
+            let heard = self.local(id);
+            return self.input(id, Input::Wake { heard });
+        }
+        let boot = self.nodes[&id].boot;
+        self.plan(WATCH_EVERY, Happening::Watch { node: id, boot });
+        Ok(())
+    }
+
     pub(super) fn event(&mut self, id: NodeId, event: &Event) -> Result<(), Violation> {
         let node = self.nodes.get_mut(&id).unwrap();
         self.checker.event(id, event, &node.mirror)?;
@@ -189,6 +221,7 @@ impl Cluster {
                     .leader_committed(id, term, commit_index, disks, configurations)?;
             }
             Event::LogTruncated { .. } => self.counts.truncations += 1,
+            Event::Quiesced { .. } => self.counts.slept += 1,
             _ => {}
         }
         Ok(())
@@ -229,3 +262,6 @@ impl Cluster {
         Ok(())
     }
 }
+
+/// How often a host hears whether other nodes are alive.
+const WATCH_EVERY: Duration = Duration::from_millis(60);

@@ -42,6 +42,13 @@ impl Cluster {
         let wait = self
             .prng
             .duration(Duration::from_micros(200), Duration::from_millis(8));
+        let pauses = self.faults.quiesce_after.is_some() && self.prng.below(50) == 0;
+        let wait = match pauses {
+            true => self
+                .prng
+                .duration(Duration::from_millis(200), Duration::from_millis(1_500)),
+            false => wait,
+        };
         self.plan(wait, Happening::Client);
         let ids: Vec<NodeId> = self.nodes.keys().copied().collect();
         let leaders: Vec<NodeId> = ids
@@ -147,6 +154,7 @@ impl Cluster {
         let raft = Raft::new(node.config.clone(), restored, now);
         node.raft = Some(raft.map_err(|error| format!("restart of {id}: {error}"))?);
         node.wake_at = None;
+        node.watches = None;
         self.drain(id)
     }
 

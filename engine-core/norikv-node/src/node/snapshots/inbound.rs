@@ -214,6 +214,7 @@ impl Node {
             replica.inbound = None;
             replica.retention.flush(at.index);
         }
+        self.count_unflushed(group);
         self.event(Event::SnapshotInstalled {
             group,
             from,
