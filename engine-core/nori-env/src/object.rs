@@ -90,6 +90,8 @@ pub enum ObjectKind {
     Meta = 4,
     /// Bytes on their way in: a snapshot being received.
     Incoming = 5,
+    /// Values that tables point to.
+    Values = 6,
 }
 
 /// How a store's blocks behave.
@@ -149,6 +151,15 @@ impl ObjectId {
         }
     }
 
+    /// Value file `number`.
+    #[must_use]
+    pub const fn values(number: u64) -> Self {
+        Self {
+            kind: ObjectKind::Values,
+            number,
+        }
+    }
+
     /// Manifest `number`.
     #[must_use]
     pub const fn manifest(number: u64) -> Self {
@@ -194,12 +205,13 @@ impl ObjectId {
 
 impl ObjectKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Log,
         Self::Table,
         Self::Manifest,
         Self::Meta,
         Self::Incoming,
+        Self::Values,
     ];
 
     /// The word that stands for the kind in file names and messages.
@@ -211,6 +223,7 @@ impl ObjectKind {
             Self::Manifest => "manifest",
             Self::Meta => "meta",
             Self::Incoming => "incoming",
+            Self::Values => "values",
         }
     }
 }

@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
+use bytes::Bytes;
 use nori_env::sync::{AtomicU64, Ordering, RwLock};
 
 use crate::{block::Block, cache::shard::Shard, filter::Filter};
@@ -48,6 +49,8 @@ pub(crate) enum Cached {
     Block(Arc<Block>),
     /// The filter of an index partition.
     Filter(Arc<Filter>),
+    /// A value of a value file.
+    Value(Bytes),
 }
 
 /// The name of a block.
@@ -166,6 +169,7 @@ impl Cached {
         match self {
             Self::Block(block) => block.weight(),
             Self::Filter(filter) => filter.len() as u64,
+            Self::Value(value) => value.len() as u64,
         }
     }
 }

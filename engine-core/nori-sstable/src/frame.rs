@@ -52,6 +52,10 @@ pub enum BlockKind {
     Properties = 5,
     /// Deletions of ranges of keys.
     RangeTombstones = 6,
+    /// One value of a value file.
+    Value = 7,
+    /// Lengths and checksums of the values of a value file.
+    ValueIndex = 8,
 }
 
 /// Turns payloads into framed blocks; keeps the compressor's memory between them.
@@ -72,8 +76,8 @@ impl Framer {
         }
     }
 
-    /// Appends the block to `out`, to lie at byte `offset` of the table. Only data blocks are
-    /// compressed: index and filter are read too often.
+    /// Appends the block to `out`, to lie at byte `offset` of the table. Only data blocks and
+    /// values are compressed: index and filter are read too often.
     ///
     /// # Panics
     /// When the payload is 4 GiB or longer.
@@ -86,7 +90,8 @@ impl Framer {
     ) -> BlockHandle {
         let uncompressed = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         assert!(uncompressed < u32::MAX - 12, "a block is under 4 GiB");
-        let compressed = (kind == BlockKind::Data && self.compression == Compression::Lz4)
+        let may_shrink = matches!(kind, BlockKind::Data | BlockKind::Value);
+        let compressed = (may_shrink && self.compression == Compression::Lz4)
             .then(|| compress(payload, &mut self.scratch, &mut self.table))
             .flatten();
         let (compression, stored) = match compressed {

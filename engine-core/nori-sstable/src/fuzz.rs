@@ -21,11 +21,17 @@ use crate::range_tombstones::codec;
 use crate::table::top::TopIndex;
 use crate::{
     BlockCache, Compression, Damage, FilterKind, InternalKeyRef, PrefixExtractor, RangeTombstone,
-    SeqNo, Table, TableBuilder, TableMeta, TableOptions, ValueKind, inspect,
+    SeqNo, Table, TableBuilder, TableMeta, TableOptions, ValueFile, ValueFileBuilder,
+    ValueFileMeta, ValueKind, ValuePointer, inspect,
 };
 
 /// The bodies, by name.
-pub const BODIES: &[Body] = &[("table", table), ("block", block), ("parts", parts)];
+pub const BODIES: &[Body] = &[
+    ("table", table),
+    ("block", block),
+    ("parts", parts),
+    ("values", values),
+];
 
 type Entries = BTreeMap<Vec<u8>, (u64, ValueKind, Vec<u8>)>;
 
@@ -55,6 +61,69 @@ fn table(bytes: &[u8]) {
         // Every byte is checked: what verifies is what was written.
         Ok(_) => assert!(bytes.starts_with(&whole), "a changed byte verifies"),
         Err(error) => assert!(bytes != whole, "{error}"),
+    }
+}
+
+/// A damaged value file, and pointers that may be anything: what is read was written, or the damage is
+/// told.
+fn values(bytes: &[u8]) {
+    let tape = &mut Tape::new(bytes);
+    let compression = match tape.byte() % 2 {
+        0 => Compression::None,
+        _ => Compression::Lz4,
+    };
+    let id = ObjectId::values(1);
+    let object = MemStore::new().create(id, None).expect("a new store");
+    let mut builder = ValueFileBuilder::new(Arc::clone(&object), 7, compression);
+    let mut written = Vec::new();
+    for _ in 0..1 + tape.byte() % 8 {
+        let value = tape.bytes(80).repeat(1 + tape.index(3));
+        let pointer = builder.add(&value).expect("there is room");
+        written.push((pointer, value));
+    }
+    let meta = builder.finish().expect("there is room");
+    let mut whole = vec![0; usize::try_from(meta.size).expect("small")];
+    object.read_at(0, &mut whole).expect("it was written");
+    let mut damaged = whole.clone();
+    tape.damage(&mut damaged);
+    let object = MemStore::new().create(id, None).expect("a new store");
+    object.append(0, &[&damaged]).expect("there is room");
+
+    let mut stored = Vec::new();
+    if let Some((pointer, _)) = written.get(tape.index(written.len())) {
+        pointer.encode_into(&mut stored);
+    }
+    tape.damage(&mut stored);
+    let stray = ValuePointer::decode(&stored);
+    let alone = ValueFileMeta::of(&*object);
+    for meta in core::iter::once(meta).chain(alone) {
+        let Ok(file) = ValueFile::open(Arc::clone(&object), &meta, BlockCache::new(1 << 12)) else {
+            assert!(damaged != whole, "a file that nobody damaged opens");
+            continue;
+        };
+        for (pointer, value) in &written {
+            match file.read(pointer, true) {
+                Ok(read) => assert_eq!(read, *value),
+                Err(error) => assert!(damaged != whole, "{error}"),
+            }
+        }
+        if let Some(stray) = stray
+            && let Ok(read) = file.read(&stray, false)
+        {
+            assert!(written.iter().any(|(_, value)| read == *value));
+        }
+        let _ = file.index();
+        let mut verifier = file.verifier();
+        let verified = loop {
+            match verifier.step(50) {
+                Ok(false) => {}
+                done => break done,
+            }
+        };
+        match verified {
+            Ok(_) => assert!(damaged.starts_with(&whole), "a changed byte verifies"),
+            Err(error) => assert!(damaged != whole, "{error}"),
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod prefix;
 mod properties;
 mod range_tombstones;
 mod table;
+mod value_file;
 mod varint;
 mod verify;
 
@@ -47,6 +48,9 @@ pub use prefix::PrefixExtractor;
 pub use properties::Properties;
 pub use range_tombstones::{RangeFragment, RangeTombstone, RangeTombstones};
 pub use table::{Found, Table};
+pub use value_file::{
+    ValueFile, ValueFileBuilder, ValueFileMeta, ValueFileVerifier, ValueInfo, ValuePointer,
+};
 pub use verify::{Verified, Verifier};
 
 /// Longest user key in bytes.

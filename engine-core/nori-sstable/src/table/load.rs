@@ -209,7 +209,7 @@ pub(crate) fn read_footer(object: &dyn BlockObject, meta: &TableMeta) -> Result<
     })
 }
 
-pub(super) fn read_block(object: &dyn BlockObject, handle: BlockHandle) -> Result<Bytes, Error> {
+pub(crate) fn read_block(object: &dyn BlockObject, handle: BlockHandle) -> Result<Bytes, Error> {
     let mut framed = vec![0; handle.length as usize];
     object
         .read_at(handle.offset, &mut framed)

@@ -137,7 +137,7 @@ fn golden_entries() -> Vec<Version> {
 }
 
 /// The bytes of the page's dump: lines of `| offset | hex … | meaning |` in offset order.
-fn dump(page: &str) -> Vec<u8> {
+pub(crate) fn dump(page: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in page.lines() {
         let mut cells = line.split('|').map(str::trim).skip(1);
@@ -155,7 +155,7 @@ fn dump(page: &str) -> Vec<u8> {
     bytes
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let all: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     all.join(" ")
 }

@@ -17,3 +17,8 @@ fn block() {
 fn parts() {
     fuzz(env!("CARGO_MANIFEST_DIR"), BODIES, "parts");
 }
+
+#[test]
+fn values() {
+    fuzz(env!("CARGO_MANIFEST_DIR"), BODIES, "values");
+}

@@ -13,3 +13,4 @@ mod fuzz;
 mod model;
 mod ranges;
 mod shared;
+mod value_file;
