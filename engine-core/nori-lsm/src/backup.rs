@@ -1,19 +1,19 @@
 //! Backups: several states of a store in another, which share their tables.
 //!
 //! **Invariant: a generation that is listed as good can be restored, whatever happened to a later
-//! one.** Tables never change, so a backup copies those that no good generation has; its manifest
-//! is written last, when every table that it names is durable and was read back. A table is deleted
-//! only once no manifest names it.
+//! one.** Tables and value files never change, so a backup copies those that no good generation has;
+//! its manifest is written last, when everything that it names is durable and was read back. A table or
+//! value file is deleted only once no manifest names it.
 //!
-//! A store of backups holds tables under numbers of its own and a manifest a generation, whose
+//! A store of backups holds tables and value files under numbers of its own and a manifest a generation, whose
 //! number is the generation's. The format is that of a store's manifest with the field `taken`.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nori_env::{BlockStore, Entropy, IoErrorKind, ObjectId, ObjectKind, Owner};
-use nori_sstable::{SeqNo, TableMeta};
+use nori_sstable::{SeqNo, TableMeta, ValueFileMeta};
 use norikv_types::WallMs;
 
 use crate::checkpoint::{claim_empty, clear};
@@ -42,7 +42,7 @@ pub struct Generation {
     pub seqno: SeqNo,
     /// Its tables.
     pub tables: u64,
-    /// Bytes of its tables.
+    /// Bytes of its tables and value files.
     pub bytes: u64,
     /// Bytes of those that no earlier generation has.
     pub added_bytes: u64,
@@ -56,10 +56,23 @@ pub struct Pruned {
     pub generations: Vec<u64>,
     /// Tables.
     pub tables: u64,
+    /// Value files.
+    pub values: u64,
+}
+
+/// What lies in a store of backups.
+struct Inventory {
+    /// The number of the next generation, and that of the next table or value file.
+    next: u64,
+    next_table: u64,
+    /// Numbers of the tables and value files that are there.
+    tables: BTreeMap<Key, u64>,
+    values: BTreeMap<Key, u64>,
 }
 
 impl Lsm {
-    /// Takes a backup of everything written before the call: copies the tables that `backups` lacks.
+    /// Takes a backup of everything written before the call: copies the tables and value
+    /// files that `backups` lacks.
     ///
     /// # Errors
     /// `Io` with `Fenced` when someone else writes to `backups`; `Table` when a table of this store
@@ -74,28 +87,58 @@ impl Lsm {
         store.acquire(backups.owner)?;
         let (mut live, levels) = engine.flushed_live()?;
         live.taken = Some(engine.clock.wall());
-        let (number, mut next_table, mut known) = backups.inventory()?;
+        let mut there = backups.inventory()?;
+        let number = there.next;
 
+        let mut missing_values = Vec::new();
+        let mut copies = BTreeMap::new();
+        for (number, known) in &live.values {
+            let copy = there.values.get(&key_of_values(&known.meta)).copied();
+            let copy = copy.unwrap_or_else(|| {
+                missing_values.push((*number, there.next_table, known.meta));
+                there.next_table += 1;
+                there.next_table - 1
+            });
+            copies.insert(*number, copy);
+        }
         let mut tables = Vec::new();
         let mut missing = Vec::new();
         for table in live.tables.values() {
-            let copy = *known.entry(key_of(&table.meta)).or_insert_with(|| {
-                missing.push((table.number, next_table, table.meta.clone()));
-                next_table += 1;
-                next_table - 1
+            let copy = there.tables.get(&key_of(&table.meta)).copied();
+            let copy = copy.unwrap_or_else(|| {
+                missing.push((table.number, there.next_table, table.meta.clone()));
+                there.next_table += 1;
+                there.next_table - 1
             });
+            let refs = table.refs.iter();
+            let mut refs: Vec<_> = refs
+                .map(|(number, bytes)| (copies[number], *bytes))
+                .collect();
+            refs.sort_unstable();
             tables.push(LiveTable {
                 number: copy,
+                refs,
                 ..table.clone()
             });
         }
-        let bytes = missing.iter().map(|(.., meta)| meta.size).sum();
+        let bytes = missing.iter().map(|(.., meta)| meta.size).sum::<u64>()
+            + missing_values
+                .iter()
+                .map(|(.., meta)| meta.size)
+                .sum::<u64>();
         let mut transfer = Transfer::new(&*engine.store, &**store, bytes, progress);
         let copied = missing
             .iter()
             .try_for_each(|(number, copy, meta)| transfer.table(*number, *copy, meta));
+        let copied = copied.and_then(|()| {
+            let mut missing = missing_values.iter();
+            missing.try_for_each(|(number, copy, meta)| transfer.values(*number, *copy, meta))
+        });
         drop(levels);
-        live.next_table = next_table;
+        live.next_table = there.next_table;
+        live.values = (live.values.iter())
+            .map(|(number, known)| (copies[number], *known))
+            .collect();
         live.tables = tables
             .into_iter()
             .map(|table| ((table.level, table.number), table))
@@ -148,12 +191,24 @@ impl Backups {
     /// # Errors
     /// `Io`; `Unsupported` when a generation was written by a later version of this crate.
     pub fn generations(&self) -> Result<Vec<Generation>, Error> {
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         let mut generations = Vec::new();
         for (number, live) in self.readable()? {
-            let tables = live.tables.values();
-            let is_new = |table: &&LiveTable| seen.insert(table.number, ()).is_none();
-            let added = tables.filter(is_new).map(|table| table.meta.size).sum();
+            let tables = live
+                .tables
+                .values()
+                .map(|table| (table.number, table.meta.size));
+            let values = live
+                .values
+                .iter()
+                .map(|(number, known)| (*number, known.meta.size));
+            // Tables and value files share their numbers.
+            let is_new = |(number, _): &(u64, u64)| seen.insert(*number);
+            let added = tables
+                .chain(values)
+                .filter(is_new)
+                .map(|(_, size)| size)
+                .sum();
             generations.push(describe(number, &live, added));
         }
         Ok(generations)
@@ -167,16 +222,23 @@ impl Backups {
         let live = self.read(number)?;
         let total = live.bytes();
         let mut done = 0;
+        let mut advance = |object, bytes| {
+            done += bytes;
+            progress(Progress {
+                object,
+                done,
+                total,
+            });
+        };
         for table in live.tables.values() {
             let object = ObjectId::table(table.number);
-            verify::table(&*self.store, table.number, &table.meta, |bytes| {
-                done += bytes;
-                progress(Progress {
-                    object,
-                    done,
-                    total,
-                });
-            })?;
+            let advance = |bytes| advance(object, bytes);
+            verify::table(&*self.store, table.number, &table.meta, advance)?;
+        }
+        for (number, known) in &live.values {
+            let object = ObjectId::values(*number);
+            let advance = |bytes| advance(object, bytes);
+            verify::values(&*self.store, *number, &known.meta, advance)?;
         }
         Ok(())
     }
@@ -202,6 +264,11 @@ impl Backups {
             .tables
             .values()
             .try_for_each(|table| transfer.table(table.number, table.number, &table.meta))
+            .and_then(|()| {
+                let mut values = live.values.iter();
+                values
+                    .try_for_each(|(number, known)| transfer.values(*number, *number, &known.meta))
+            })
             .and_then(|()| {
                 target.barrier()?;
                 let entropy = Arc::clone(&self.entropy);
@@ -250,41 +317,50 @@ impl Backups {
         }
         // A manifest that came back after a crash would miss its tables.
         self.store.barrier()?;
-        let named = |number| {
-            let mut tables = kept.iter().flat_map(|(_, live)| live.tables.values());
-            tables.any(|table| table.number == number)
-        };
         for id in self.store.list()? {
-            if id.kind == ObjectKind::Table && !named(id.number) {
+            let counted = match id.kind {
+                ObjectKind::Table => &mut pruned.tables,
+                ObjectKind::Values => &mut pruned.values,
+                _ => continue,
+            };
+            if !kept.iter().any(|(_, live)| live.names(id)) {
                 self.store.delete(id)?;
-                pruned.tables += 1;
+                *counted += 1;
             }
         }
         self.store.barrier()?;
         Ok(pruned)
     }
 
-    /// The number of the next generation, that of the next table, and the tables that are there.
-    fn inventory(&self) -> Result<(u64, u64, BTreeMap<TableKey, u64>), Error> {
+    fn inventory(&self) -> Result<Inventory, Error> {
         let listed = self.store.list()?;
-        let above = |kind| {
-            let numbers = listed.iter().filter(|id| id.kind == kind);
+        let above = |kinds: &[ObjectKind]| {
+            let numbers = listed.iter().filter(|id| kinds.contains(&id.kind));
             numbers.map(|id| id.number + 1).max().unwrap_or(1)
         };
-        let mut next_table = above(ObjectKind::Table);
-        let mut known = BTreeMap::new();
+        let mut there = Inventory {
+            next: above(&[ObjectKind::Manifest]),
+            next_table: above(&[ObjectKind::Table, ObjectKind::Values]),
+            tables: BTreeMap::new(),
+            values: BTreeMap::new(),
+        };
+        let is_whole = |id: ObjectId, size: u64| {
+            Ok::<_, Error>(listed.contains(&id) && self.store.open(id)?.len()? == size)
+        };
         for (_, live) in self.readable()? {
-            next_table = next_table.max(live.next_table);
+            there.next_table = there.next_table.max(live.next_table);
             for table in live.tables.values() {
-                let id = ObjectId::table(table.number);
-                let is_whole =
-                    listed.contains(&id) && self.store.open(id)?.len()? == table.meta.size;
-                if is_whole {
-                    known.insert(key_of(&table.meta), table.number);
+                if is_whole(ObjectId::table(table.number), table.meta.size)? {
+                    there.tables.insert(key_of(&table.meta), table.number);
+                }
+            }
+            for (number, known) in &live.values {
+                if is_whole(ObjectId::values(*number), known.meta.size)? {
+                    there.values.insert(key_of_values(&known.meta), *number);
                 }
             }
         }
-        Ok((above(ObjectKind::Manifest), next_table, known))
+        Ok(there)
     }
 
     /// Every generation that can be read.
@@ -308,10 +384,14 @@ impl Backups {
     }
 }
 
-/// What tells tables apart: uid, checksum of the footer, size.
-type TableKey = (u64, u32, u64);
+/// What tells tables, or value files, apart: uid, checksum of the footer, size.
+type Key = (u64, u32, u64);
 
-const fn key_of(meta: &TableMeta) -> TableKey {
+const fn key_of(meta: &TableMeta) -> Key {
+    (meta.uid, meta.footer_checksum, meta.size)
+}
+
+const fn key_of_values(meta: &ValueFileMeta) -> Key {
     (meta.uid, meta.footer_checksum, meta.size)
 }
 

@@ -330,7 +330,8 @@ fn head(encoded: &[u8]) -> Option<(SeqNo, u32, Reader<'_>)> {
 fn record(reader: &mut Reader<'_>) -> Option<Record> {
     let kind = match reader.u8()? {
         RANGE_DELETE => WriteKind::RangeDelete,
-        kind => WriteKind::Version(ValueKind::from_u8(kind)?),
+        // Values come to value files by flushes, never by a batch.
+        kind => WriteKind::Version(ValueKind::from_u8(kind).filter(|kind| !kind.is_pointer())?),
     };
     let key = part(reader, TREE_KEY_BYTES_MAX)?;
     if key.len() < ID_BYTES {

@@ -2,7 +2,7 @@
 //!
 //! **Invariant: a checkpoint opens as a store that holds everything written before the call, or it
 //! does not open.** Its manifest is written last. It shares no object with the first store but
-//! tables, and they never change.
+//! tables and value files, and they never change.
 
 use alloc::sync::Arc;
 
@@ -76,6 +76,16 @@ impl Engine {
                 return Ok(());
             }
             transfer.table(table.number, table.number, &table.meta)
+        });
+        let made = made.and_then(|()| {
+            live.values.iter().try_for_each(|(number, known)| {
+                let id = ObjectId::values(*number);
+                if link(id) {
+                    transfer.linked(id, known.meta.size);
+                    return Ok(());
+                }
+                transfer.values(*number, *number, &known.meta)
+            })
         });
         // Only now may they be deleted.
         drop(levels);

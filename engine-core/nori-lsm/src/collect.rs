@@ -1,4 +1,4 @@
-//! Deletes tables that nobody needs any more.
+//! Deletes tables and value files that nobody needs any more.
 
 use alloc::vec::Vec;
 
@@ -11,34 +11,34 @@ use crate::event::Event;
 /// A collection under way.
 #[derive(Debug)]
 pub(crate) struct Collect {
-    numbers: Vec<u64>,
+    objects: Vec<ObjectId>,
 }
 
 impl Collect {
-    pub(crate) const fn new(numbers: Vec<u64>) -> Self {
-        Self { numbers }
+    pub(crate) const fn new(objects: Vec<ObjectId>) -> Self {
+        Self { objects }
     }
 
-    /// Deletes a few tables; true when none is left.
+    /// Deletes a few; true when none is left.
     pub(crate) fn step(&mut self, engine: &Engine) -> Result<bool, Error> {
         for _ in 0..DELETES_PER_STEP {
-            let Some(&number) = self.numbers.last() else {
+            let Some(&id) = self.objects.last() else {
                 return Ok(true);
             };
-            match engine.store.delete(ObjectId::table(number)) {
+            match engine.store.delete(id) {
                 Err(error) if error.kind != IoErrorKind::NotFound => return Err(error.into()),
                 _ => {
-                    self.numbers.pop();
-                    engine.events.push(Event::Deleted(ObjectId::table(number)));
+                    self.objects.pop();
+                    engine.events.push(Event::Deleted(id));
                 }
             }
         }
-        Ok(self.numbers.is_empty())
+        Ok(self.objects.is_empty())
     }
 
     /// What is not deleted yet.
-    pub(crate) fn rest(&self) -> Vec<u64> {
-        self.numbers.clone()
+    pub(crate) fn rest(&self) -> Vec<ObjectId> {
+        self.objects.clone()
     }
 }
 

@@ -10,6 +10,7 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use nori_env::ObjectId;
 use nori_sstable::{IterOptions, RangeTombstones, SeqNo};
 use norikv_types::{Mutant, breaks};
 
@@ -23,6 +24,7 @@ use crate::reconcile::{By, Reconcile};
 use crate::run_writer::RunWriter;
 use crate::source::Source;
 use crate::table_file::TableFile;
+use crate::values::ValueFiles;
 use crate::{Error, LEVEL_MAX};
 
 /// A compaction under way.
@@ -53,11 +55,19 @@ struct Rewrite {
     /// The newest range tombstones of all inputs.
     ranges: RangeTombstones,
     out: RunWriter,
+    /// Those that the inputs point into.
+    files: Arc<ValueFiles>,
 }
 
 impl Compaction {
     /// What `plan` says, made out of `levels`.
-    pub(crate) fn new(plan: Plan, levels: Arc<Levels>, options: &Options) -> Self {
+    /// Values in the files `given_back` are to lie elsewhere afterwards.
+    pub(crate) fn new(
+        plan: Plan,
+        levels: Arc<Levels>,
+        options: &Options,
+        given_back: BTreeSet<u64>,
+    ) -> Self {
         let inputs = plan.inputs.iter().map(|(_, table)| table.number).collect();
         let work = match plan.how {
             How::Moves => Work::Move,
@@ -75,14 +85,19 @@ impl Compaction {
                     0 => out,
                     level => out.for_level(&levels, level),
                 };
+                let tables = plan.inputs.iter();
+                let refs = tables.flat_map(|(_, table)| &table.refs);
+                let files = Arc::new(ValueFiles::of(refs));
                 Work::Rewrite(Box::new(Rewrite {
                     merge: Merge::new(cursors(&levels, &inputs)),
                     started: false,
                     reconcile: None,
                     out: out
                         .with_filter(filter_bits(&levels, plan.bytes(), options))
-                        .with_ranges(RangeTombstones::newest(kept)),
+                        .with_ranges(RangeTombstones::newest(kept))
+                        .with_values(Arc::clone(&files), given_back),
                     ranges,
+                    files,
                 }))
             }
         };
@@ -100,9 +115,9 @@ impl Compaction {
             return Ok(false);
         };
         let is_move = !matches!(self.work, Work::Rewrite(_));
-        let bytes = match is_move {
-            true => 0,
-            false => tables.iter().map(|table| table.meta().size).sum(),
+        let bytes = match &self.work {
+            Work::Rewrite(rewrite) => rewrite.out.bytes(),
+            Work::Move | Work::Drop => 0,
         };
         let level = self.plan.output;
         engine.install(Install {
@@ -113,6 +128,9 @@ impl Compaction {
             flushed: None,
         })?;
         engine.counters.compacted(level, bytes, is_move);
+        if let Work::Rewrite(rewrite) = &self.work {
+            engine.counters.separated(rewrite.out.values());
+        }
         let mut read_bytes = 0;
         let mut top = level;
         for (from, table) in &self.plan.inputs {
@@ -150,6 +168,7 @@ impl Compaction {
             reconcile,
             ranges,
             out,
+            files,
         } = &mut **rewrite;
         if !*started {
             merge.seek(None)?;
@@ -159,18 +178,19 @@ impl Compaction {
             self.levels.is_below(self.plan.output, key, &self.inputs)
                 && !breaks(Mutant::TombstoneDroppedEarly)
         };
+        let moved_before = out.values().relocated_bytes();
         let mut spent = 0;
         while let Some(cursor) = merge.current() {
             let key = cursor.key();
             let reconcile = reconcile.get_or_insert_with(|| {
-                let mut first = engine.reconcile(By::Compaction);
+                let mut first = engine.reconcile(By::Compaction, files);
                 first.begin(key.user, ranges.covering(key.user, SeqNo::MAX));
                 first
             });
             if reconcile.key() != key.user {
-                out.add_kept(engine, &reconcile.end(is_below))?;
+                out.add_kept(engine, &reconcile.end(is_below)?)?;
                 reconcile.begin(key.user, ranges.covering(key.user, SeqNo::MAX));
-                if spent >= budget {
+                if spent + out.values().relocated_bytes() - moved_before >= budget {
                     engine.rate.charge(engine.clock.now(), spent);
                     return Ok(None);
                 }
@@ -182,7 +202,7 @@ impl Compaction {
             merge.next()?;
         }
         if let Some(reconcile) = reconcile {
-            out.add_kept(engine, &reconcile.end(is_below))?;
+            out.add_kept(engine, &reconcile.end(is_below)?)?;
         }
         engine.rate.charge(engine.clock.now(), spent);
         out.finish(engine).map(Some)
@@ -193,11 +213,11 @@ impl Compaction {
         self.plan.id
     }
 
-    /// The numbers of the tables written so far.
-    pub(crate) fn outputs(&self) -> Vec<u64> {
+    /// The tables and value files written so far.
+    pub(crate) fn outputs(&self) -> Vec<ObjectId> {
         match &self.work {
             Work::Move | Work::Drop => Vec::new(),
-            Work::Rewrite(rewrite) => rewrite.out.numbers().to_vec(),
+            Work::Rewrite(rewrite) => rewrite.out.objects(),
         }
     }
 }

@@ -87,11 +87,7 @@ impl ReadSet {
             return Ok(self.is_written_since(earlier.seqno, later));
         }
         for key in &self.keys {
-            let version = |snapshot: &Snapshot| {
-                let found = snapshot.get(key)?;
-                Ok::<_, Error>(found.map(|found| found.version))
-            };
-            if version(earlier)? != version(later)? {
+            if earlier.version(key)? != later.version(key)? {
                 return Ok(true);
             }
         }

@@ -13,15 +13,16 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
-use nori_sstable::{SeqNo, ValueKind};
+use nori_sstable::{InternalKeyRef, SeqNo, ValueKind};
 use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::cover::Cover;
 use crate::keyspace::{self, ID_BYTES};
 use crate::merge::Merge;
-use crate::resolve::{Base, Resolve};
+use crate::resolve::{Base, Raw, Resolve};
 use crate::snapshot::Snapshot;
 use crate::source::Source;
+use crate::values::Stored;
 use crate::view::{OWN_SEQNO_MIN, View};
 use crate::{Error, expiry};
 
@@ -49,7 +50,7 @@ pub struct Cursor {
     /// Steps in a row that met a covered entry.
     covered_steps: u32,
     /// The versions of the key that is being read backward, the oldest first.
-    versions: Vec<(SeqNo, ValueKind, Bytes)>,
+    versions: Vec<Raw>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,9 @@ enum Value {
     None,
     /// Under the merge, behind so many bytes.
     Current(usize),
-    Held(Bytes),
+    /// In a value file; the pointer stands under the merge, behind so many bytes.
+    Pointed(usize),
+    Held(Stored),
 }
 
 impl Cursor {
@@ -176,17 +179,20 @@ impl Cursor {
         keyspace::user_key(self.tree_key())
     }
 
-    /// The value of the key.
+    /// The value of the key. One that lies in a value file is read now, for the first time.
+    ///
+    /// # Errors
+    /// `Table` when it cannot be read; the cursor stays where it is.
     ///
     /// # Panics
     /// When it stands nowhere.
-    #[must_use]
-    pub fn value(&self) -> &[u8] {
+    pub fn value(&mut self) -> Result<&[u8], Error> {
+        self.fetch()?;
         match (&self.value, &self.merge) {
-            (Value::Held(value), _) => value,
+            (Value::Held(Stored::Here(value)), _) => Ok(value),
             (Value::Current(from), Some(merge)) => {
                 let stored = merge.current().map_or(&[][..], |source| source.value_ref());
-                stored.get(*from..).unwrap_or(&[])
+                Ok(stored.get(*from..).unwrap_or(&[]))
             }
             _ => panic!("the cursor stands nowhere"),
         }
@@ -194,23 +200,43 @@ impl Cursor {
 
     /// The value of the key, to keep; it shares memory where that is worth it.
     ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    ///
     /// # Panics
     /// When it stands nowhere.
-    #[must_use]
-    pub fn value_bytes(&self) -> Bytes {
+    pub fn value_bytes(&mut self) -> Result<Bytes, Error> {
+        self.fetch()?;
         match (&self.value, &self.merge) {
-            (Value::Held(value), _) => value.clone(),
+            (Value::Held(Stored::Here(value)), _) => Ok(value.clone()),
             (Value::Current(from), Some(merge)) => {
                 let stored = merge
                     .current()
                     .map_or(Bytes::new(), |source| source.value());
-                match from {
+                Ok(match from {
                     0 => stored,
                     from => stored.slice((*from).min(stored.len())..),
-                }
+                })
             }
             _ => panic!("the cursor stands nowhere"),
         }
+    }
+
+    /// Reads the value if it lies in a value file.
+    fn fetch(&mut self) -> Result<(), Error> {
+        let value = match (&self.value, &self.merge) {
+            (Value::Held(Stored::There(values, pointer)), _) => values.read(pointer, true)?,
+            (Value::Pointed(from), Some(merge)) => {
+                let source = merge.current().expect("the cursor stands on an entry");
+                let stored = source.value_ref();
+                let values = source.file_of(source.key().kind, stored)?;
+                let values = values.expect("a pointer leads into a file");
+                values.read(stored.get(*from..).unwrap_or(&[]), true)?
+            }
+            _ => return Ok(()),
+        };
+        self.value = Value::Held(Stored::Here(value));
+        Ok(())
     }
 
     /// The write that made the value, or the last that was merged onto it.
@@ -317,13 +343,21 @@ impl Cursor {
             self.version = seqno;
             match kind {
                 ValueKind::Put => return Ok(Some(Value::Current(0))),
-                ValueKind::Expiring if !expiry::is_expired(source.value_ref(), self.now) => {
-                    return Ok(Some(Value::Current(expiry::TIME_BYTES)));
+                ValueKind::Pointer => return Ok(Some(Value::Pointed(0))),
+                ValueKind::Expiring | ValueKind::ExpiringPointer
+                    if !expiry::is_expired(source.value_ref(), self.now) =>
+                {
+                    return Ok(Some(match kind {
+                        ValueKind::Expiring => Value::Current(expiry::TIME_BYTES),
+                        _ => Value::Pointed(expiry::TIME_BYTES),
+                    }));
                 }
                 ValueKind::Tombstone if breaks(Mutant::IterGivesDeleted) => {
                     return Ok(Some(Value::Current(0)));
                 }
-                ValueKind::Tombstone | ValueKind::Expiring => self.merge_mut().next()?,
+                ValueKind::Tombstone | ValueKind::Expiring | ValueKind::ExpiringPointer => {
+                    self.merge_mut().next()?;
+                }
                 ValueKind::Merge => {
                     if let Some(value) = self.fold_forward()? {
                         return Ok(Some(Value::Held(value)));
@@ -349,17 +383,17 @@ impl Cursor {
     }
 
     /// Reads `key`, on whose newest visible version, an operand, the merge stands.
-    fn fold_forward(&mut self) -> Result<Option<Bytes>, Error> {
+    fn fold_forward(&mut self) -> Result<Option<Stored>, Error> {
         let mut resolve = Resolve::default();
         let mut base = None;
         while let Some(source) = self.merge().current()
             && *source.key().user == *self.key
         {
-            let (seqno, kind, now) = (source.key().seqno, source.key().kind, self.now);
+            let (seqno, now) = (source.key().seqno, self.now);
             if self.sees(seqno) {
-                let value = source.value();
+                let raw = raw(source)?;
                 resolve.cover(self.covering());
-                base = resolve.offer(seqno, kind, value, || now);
+                base = resolve.offer(raw, || now);
                 if base.is_some() {
                     break;
                 }
@@ -368,7 +402,7 @@ impl Cursor {
         }
         let base = base.unwrap_or(Base::Nothing);
         let read = resolve.finish(&self.view.rules, &self.key, base)?;
-        Ok(read.map(|read| read.value))
+        Ok(read.map(|(_, value)| value))
     }
 
     /// Goes backward to the next key that is there.
@@ -399,12 +433,8 @@ impl Cursor {
                         // It shadows the older ones.
                         self.versions.clear();
                     }
-                    let value = self
-                        .merge()
-                        .current()
-                        .map(Source::value)
-                        .unwrap_or_default();
-                    self.versions.push((seqno, kind, value));
+                    let raw = raw(self.merge().current().expect("it did not move"))?;
+                    self.versions.push(raw);
                 }
                 self.merge_mut().prev()?;
             }
@@ -416,20 +446,20 @@ impl Cursor {
     }
 
     /// Reads `key`, whose visible versions were gathered.
-    fn fold_backward(&mut self) -> Result<Option<Bytes>, Error> {
+    fn fold_backward(&mut self) -> Result<Option<Stored>, Error> {
         let mut resolve = Resolve::default();
         let mut base = Base::Nothing;
         let now = self.now;
-        while let Some((seqno, kind, value)) = self.versions.pop() {
-            if let Some(found) = resolve.offer(seqno, kind, value, || now) {
+        while let Some(raw) = self.versions.pop() {
+            if let Some(found) = resolve.offer(raw, || now) {
                 base = found;
                 break;
             }
         }
         let read = resolve.finish(&self.view.rules, &self.key, base)?;
-        Ok(read.map(|read| {
-            self.version = read.version;
-            read.value
+        Ok(read.map(|(version, value)| {
+            self.version = version;
+            value
         }))
     }
 
@@ -486,6 +516,17 @@ impl Cursor {
     fn merge_mut(&mut self) -> &mut Merge {
         self.merge.as_mut().expect("the cursor was positioned")
     }
+}
+
+/// The version that `source` stands on.
+fn raw(source: &Source) -> Result<Raw, Error> {
+    let (InternalKeyRef { seqno, kind, .. }, value) = (source.key(), source.value());
+    Ok(Raw {
+        seqno,
+        kind,
+        values: source.file_of(kind, &value)?,
+        value,
+    })
 }
 
 impl fmt::Debug for Cursor {

@@ -3,13 +3,13 @@
 //! **Invariant: readers see a change of the tables only after the manifest's edit is durable, and
 //! all of it at once.** A change is one edit; the manifest's lock puts changes in order.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nori_env::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Park, RwLock};
 use nori_env::{BlockStore, Clock, Entropy};
-use nori_sstable::{BlockCache, SeqNo, TableMeta};
+use nori_sstable::{BlockCache, SeqNo, TableMeta, ValueFileMeta};
 use nori_wal::Wal;
 use norikv_types::{Mutant, WallMs, breaks};
 
@@ -29,7 +29,8 @@ use crate::reconcile::{By, Reconcile};
 use crate::scrub::Scrub;
 use crate::stats::Counters;
 use crate::table_file::{Garbage, TableFile};
-use crate::version_edit::VersionEdit;
+use crate::values::{ValueFiles, ValueRef, Values};
+use crate::version_edit::{LiveSet, VersionEdit};
 use crate::view::View;
 use crate::write::{Staged, Staging};
 
@@ -112,7 +113,7 @@ impl Engine {
             .fold(visible, SeqNo::min)
     }
 
-    /// A number that no table of this store has or had.
+    /// A number that no table or value file of this store has or had.
     pub(crate) fn next_table_number(&self) -> u64 {
         self.next_table.fetch_add(1, Ordering::Relaxed)
     }
@@ -125,17 +126,27 @@ impl Engine {
         }
     }
 
-    /// Decides what is written of each key, as of now.
-    pub(crate) fn reconcile(&self, by: By) -> Reconcile {
-        Reconcile::new(Arc::clone(&self.view().rules), self.now(), by)
+    /// Decides what is written of each key, as of now. Values lie in `files`, if not in the sources.
+    pub(crate) fn reconcile(&self, by: By, files: &Arc<ValueFiles>) -> Reconcile {
+        let rules = Arc::clone(&self.view().rules);
+        Reconcile::new(rules, self.now(), by, Arc::clone(files))
     }
 
     pub(crate) fn open_table(
         &self,
         number: u64,
         meta: &TableMeta,
+        refs: Vec<ValueRef>,
     ) -> Result<Arc<TableFile>, Error> {
-        TableFile::open(&*self.store, &self.cache, &self.garbage, number, meta)
+        TableFile::open(&*self.store, &self.cache, &self.garbage, number, meta, refs)
+    }
+
+    pub(crate) fn open_values(
+        &self,
+        number: u64,
+        meta: &ValueFileMeta,
+    ) -> Result<Arc<Values>, Error> {
+        Values::open(&*self.store, &self.cache, &self.garbage, number, meta)
     }
 
     /// Makes the active memtable wait for its flush and begins a new one.
@@ -217,6 +228,7 @@ impl Engine {
                 .iter()
                 .map(|(level, table)| table.as_live(*level, lane(*level, table), born(table)))
                 .collect(),
+            values: new_values(live, &change.added),
             ..VersionEdit::default()
         };
         if breaks(Mutant::TablesDeletedBeforeEdit) {
@@ -245,6 +257,9 @@ impl Engine {
         let committed = manifest.commit(&edit);
         self.failed.store(manifest.is_failed(), Ordering::Release);
         committed?;
+        if cfg!(debug_assertions) {
+            levels.values.check(&manifest.live().values);
+        }
 
         let mut view = self.view.write();
         let mut waiting = view.waiting.clone();
@@ -266,6 +281,11 @@ impl Engine {
             if !opened.iter().any(|kept| kept.number == table.number) {
                 table.retire();
             }
+            // A file that tables pointed into and that is live no longer left with the last of them.
+            let live = &manifest.live().values;
+            let files = table.refs.iter().map(|known| &known.values);
+            let gone = files.filter(|values| !live.contains_key(&values.number));
+            gone.for_each(|values| values.retire());
         }
         drop(replaced);
         for (_, table) in change.added.iter().filter(|(level, _)| *level == 0) {
@@ -301,4 +321,14 @@ impl Engine {
     pub(crate) fn is_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
+}
+
+/// The value files that `tables` are the first to point into.
+fn new_values(live: &LiveSet, tables: &[(u8, Arc<TableFile>)]) -> Vec<(u64, ValueFileMeta)> {
+    let refs = tables.iter().flat_map(|(_, table)| &table.refs);
+    let files = refs.map(|known| (known.values.number, *known.values.meta()));
+    let new: BTreeMap<u64, ValueFileMeta> = files
+        .filter(|(number, _)| !live.values.contains_key(number))
+        .collect();
+    new.into_iter().collect()
 }

@@ -164,6 +164,9 @@ pub enum Damage {
     /// The store has tables or a log, but no manifest.
     #[error("the store has data but no manifest")]
     NoManifest,
+    /// A pointer to a value leads nowhere, or tables point to other values than the manifest says.
+    #[error("pointers to values are not those that were written")]
+    Pointer,
     /// A record of the log is not a batch, or its sequence numbers go back.
     #[error("a record of the log is not a batch in order")]
     Batch,

@@ -40,7 +40,7 @@ pub enum Event {
         /// Bytes of the tables that came; 0 where tables only changed their level.
         written_bytes: u64,
     },
-    /// A table that nobody needs was deleted.
+    /// A table or value file that nobody needs was deleted.
     Deleted(ObjectId),
     /// A job failed; the same work is handed out again after a pause.
     Failed {

@@ -32,7 +32,7 @@ struct Unit<'a> {
 
 impl Unit<'_> {
     fn bytes(&self) -> u64 {
-        self.tables.iter().map(|table| table.meta().size).sum()
+        self.tables.iter().map(|table| table.bytes()).sum()
     }
 
     fn newest(&self) -> Option<SeqNo> {
@@ -83,7 +83,8 @@ pub(crate) fn due(
     };
     let (level, mut units) = oldest(levels);
     units.sort_by_key(Unit::newest);
-    let all: u64 = (0..=LEVEL_MAX).map(|level| levels.bytes(level)).sum();
+    let tables: u64 = (0..=LEVEL_MAX).map(|level| levels.bytes(level)).sum();
+    let all = tables + levels.values.stats().bytes;
     let mut over = all.saturating_sub(bytes_max);
     let mut dropped = Vec::new();
     for unit in units {
@@ -104,9 +105,8 @@ pub(crate) fn due(
         let tables = pair.iter().flat_map(|run| &run.tables);
         tables.cloned().collect::<Vec<_>>()
     };
-    let bytes = |tables: &Vec<Arc<TableFile>>| -> u64 {
-        tables.iter().map(|table| table.meta().size).sum()
-    };
+    let bytes =
+        |tables: &Vec<Arc<TableFile>>| -> u64 { tables.iter().map(|table| table.bytes()).sum() };
     let mut merged = pairs.map(tables).min_by_key(bytes)?;
     merged.sort_by(|a, b| a.meta().smallest.cmp(&b.meta().smallest));
     let is_disjoint = merged

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use nori_env::ObjectId;
 use nori_skiplist::Position;
 use nori_sstable::{RangeTombstones, SeqNo};
 
@@ -63,7 +64,7 @@ impl Flush {
             let user = self.memtable.key(at).user;
             let reconcile = self
                 .reconcile
-                .get_or_insert_with(|| engine.reconcile(By::Flush));
+                .get_or_insert_with(|| engine.reconcile(By::Flush, &Arc::default()));
             reconcile.begin(user, self.ranges.covering(user, SeqNo::MAX));
             while let Some(at) = self.next {
                 let key = self.memtable.key(at);
@@ -77,10 +78,10 @@ impl Flush {
                 }
                 self.next = list.next(at);
             }
-            self.out.add_kept(engine, &reconcile.end(|_| true))?;
+            self.out.add_kept(engine, &reconcile.end(|_| true)?)?;
         }
         let tables = self.out.finish(engine)?;
-        let bytes = tables.iter().map(|table| table.meta().size).sum();
+        let bytes = self.out.bytes();
         let tables_written = count(tables.len());
         engine.install(Install {
             removed: vec![],
@@ -89,6 +90,7 @@ impl Flush {
             flushed: Some(Arc::clone(&self.memtable)),
         })?;
         engine.counters.flushed(bytes);
+        engine.counters.separated(self.out.values());
         engine.events.push(Event::Flushed {
             bytes,
             tables: tables_written,
@@ -97,7 +99,7 @@ impl Flush {
         Ok(true)
     }
 
-    pub(crate) fn outputs(&self) -> Vec<u64> {
-        self.out.numbers().to_vec()
+    pub(crate) fn outputs(&self) -> Vec<ObjectId> {
+        self.out.objects()
     }
 }

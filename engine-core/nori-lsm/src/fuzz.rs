@@ -223,6 +223,7 @@ pub(crate) fn options() -> Options {
         level_ratio: 2,
         table_bytes: 256,
         cache_bytes: 1 << 16,
+        value_separation: Some(20),
         manifest_bytes: 400,
         log_segment_bytes: 1 << 10,
         batch_bytes_max: 1 << 10,

@@ -129,7 +129,7 @@ impl Ingestion {
         tables: &[Arc<TableFile>],
     ) -> Result<Vec<Arc<TableFile>>, Error> {
         self.place = engine.place()?;
-        let out = RunWriter::new(engine.options.table_bytes);
+        let out = self.out.successor(tables);
         let replaced = core::mem::replace(&mut self.out, out);
         let copied = tables.iter().try_for_each(|table| {
             let mut iter = table.table.iter_with(IterOptions {
@@ -145,7 +145,7 @@ impl Ingestion {
             }
             Ok(())
         });
-        engine.garbage.add(replaced.numbers());
+        engine.garbage.add(&replaced.objects());
         copied.and_then(|()| self.out.finish(engine))
     }
 }
@@ -154,8 +154,9 @@ impl Drop for Ingestion {
     fn drop(&mut self) {
         let engine = &self.lsm.engine;
         // After a failed sync of the manifest they may be live; then the next open decides.
-        if !self.out.numbers().is_empty() && !engine.is_failed() {
-            engine.garbage.add(self.out.numbers());
+        let made = self.out.objects();
+        if !made.is_empty() && !engine.is_failed() {
+            engine.garbage.add(&made);
         }
     }
 }

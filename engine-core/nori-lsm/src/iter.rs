@@ -73,7 +73,8 @@ impl Iter {
         };
         self.front.state = State::Going;
         let is_there = self.settle(moved)? && !self.have_met();
-        Ok(Self::give(&mut self.front, &mut self.keys, is_there))
+        let given = Self::give(&mut self.front, &mut self.keys, is_there);
+        self.settle(given)
     }
 
     /// The next key and value from the back; `None` when all were given.
@@ -90,7 +91,8 @@ impl Iter {
         };
         self.back.state = State::Going;
         let is_there = self.settle(moved)? && !self.have_met();
-        Ok(Self::give(&mut self.back, &mut self.keys, is_there))
+        let given = Self::give(&mut self.back, &mut self.keys, is_there);
+        self.settle(given)
     }
 
     /// The lowest key behind the range of which the store has a record, be it one of its deletion;
@@ -114,17 +116,22 @@ impl Iter {
         }
     }
 
-    fn give(end: &mut End, keys: &mut BytesMut, is_there: bool) -> Option<(Bytes, Bytes)> {
+    fn give(
+        end: &mut End,
+        keys: &mut BytesMut,
+        is_there: bool,
+    ) -> Result<Option<(Bytes, Bytes)>, Error> {
         if !is_there {
             end.state = State::Done;
-            return None;
+            return Ok(None);
         }
+        let value = end.cursor.value_bytes()?;
         let key = end.cursor.key();
         if keys.capacity() < key.len() {
             *keys = BytesMut::with_capacity(key.len().max(KEYS_BYTES));
         }
         keys.extend_from_slice(key);
-        Some((keys.split().freeze(), end.cursor.value_bytes()))
+        Ok(Some((keys.split().freeze(), value)))
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -258,8 +258,8 @@ impl Jobs {
     fn collect(&mut self, engine: &Engine) -> (JobKind, Work) {
         self.collecting = true;
         self.collect_first = false;
-        let numbers = engine.garbage.take();
-        (JobKind::Collect, Work::Collect(Collect::new(numbers)))
+        let objects = engine.garbage.take();
+        (JobKind::Collect, Work::Collect(Collect::new(objects)))
     }
 }
 
@@ -267,14 +267,14 @@ impl Work {
     /// Hands what was written so far to the garbage. After a failed sync of the manifest it may be
     /// live; then the next open decides.
     fn give_up(&self, engine: &Engine) {
-        let numbers = match self {
+        let objects = match self {
             Self::Flush(flush) => flush.outputs(),
             Self::Compaction(compaction) => compaction.outputs(),
             Self::Collect(collect) => collect.rest(),
             Self::Sync | Self::Scrub => return,
         };
         if !engine.is_failed() {
-            engine.garbage.add(&numbers);
+            engine.garbage.add(&objects);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::guards::{self, KeyRange, Slots};
 use crate::heat::HeatMap;
 use crate::shape;
 use crate::table_file::TableFile;
+use crate::value_use::ValueUse;
 use crate::version_edit::{LiveSet, LiveTable, VersionEdit};
 use crate::{Damage, Error, LANES_MAX, LEVEL_COUNT, LEVEL_MAX};
 
@@ -37,6 +38,8 @@ pub(crate) struct Levels {
     born: Arc<BTreeMap<u64, WallMs>>,
     slots: [Arc<Slots>; LEVEL_COUNT - 1],
     pub(crate) heat: Arc<HeatMap>,
+    /// What the tables point to.
+    pub(crate) values: Arc<ValueUse>,
 }
 
 /// Tables that ascend and share no key.
@@ -122,6 +125,7 @@ impl Levels {
             born: Arc::default(),
             slots,
             heat: Arc::new(heat),
+            values: Arc::default(),
         }
     }
 
@@ -150,6 +154,7 @@ impl Levels {
         let removed = |level: u8, table: &TableFile| edit.removed.contains(&(level, table.number));
         let mut next = self.clone();
         next.generation += 1;
+        next.values = self.values_after(edit, opened);
 
         for run in &mut next.fresh {
             if run.tables.iter().any(|table| removed(0, table)) {
@@ -212,6 +217,23 @@ impl Levels {
         let fresh = shape::cells(&next, 0, next.slots(LEVEL_MAX));
         next.fresh_depth = count(fresh.iter().map(|cell| cell.runs).max().unwrap_or(0));
         next
+    }
+
+    fn values_after(&self, edit: &VersionEdit, opened: &[Arc<TableFile>]) -> Arc<ValueUse> {
+        let removed = edit.removed.iter().filter_map(|(level, number)| {
+            let mut tables = self.tables(*level);
+            tables.find(|table| table.number == *number)
+        });
+        let points = |table: &&Arc<TableFile>| !table.refs.is_empty();
+        let removed: Vec<_> = removed.filter(points).collect();
+        if removed.is_empty() && !opened.iter().any(|table| points(&table)) {
+            return Arc::clone(&self.values);
+        }
+        let mut next = (*self.values).clone();
+        // First those that come: a file stays whose last table only changes its level.
+        opened.iter().for_each(|table| next.add(table));
+        removed.into_iter().for_each(|table| next.remove(table));
+        Arc::new(next)
     }
 
     /// Changes the guards.

@@ -24,7 +24,7 @@ use crate::options::Options;
 #[cfg(feature = "std")]
 use crate::pool::Pool;
 use crate::pressure::{Pressure, PressureLevel};
-use crate::stats::{LevelStats, Stats};
+use crate::stats::{LevelStats, Stats, ValueStats};
 use crate::write::count;
 use crate::{Error, LEVEL_MAX, keyspace};
 
@@ -265,6 +265,11 @@ impl Lsm {
             user_bytes: load(&counters.user_bytes),
             flush_bytes: load(&counters.flush_bytes),
             compaction_bytes: load(&counters.compaction_bytes),
+            values: ValueStats {
+                written_bytes: load(&counters.value_bytes),
+                relocated_bytes: load(&counters.relocated_bytes),
+                ..view.levels.values.stats()
+            },
             sampled_gets,
             sampled_runs,
             failures: load(&counters.failures),

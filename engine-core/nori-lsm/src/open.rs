@@ -28,6 +28,7 @@ use crate::rate::Rate;
 use crate::scrub::Scrub;
 use crate::stats::Counters;
 use crate::table_file::{Garbage, TableFile};
+use crate::values::{self, Values};
 use crate::view::View;
 use crate::write::Staging;
 use crate::{Damage, Error};
@@ -59,22 +60,27 @@ pub(crate) fn open(
     let cache = BlockCache::new(options.cache_bytes);
     let work = Arc::new(Park::new());
     let garbage = Arc::new(Garbage::new(&work));
-    let levels = Levels::open(&recovered.live, |table| {
-        TableFile::open(&*store, &cache, &garbage, table.number, &table.meta)
+    let files = values::open_all(&recovered.live, |number, meta| {
+        Values::open(&*store, &cache, &garbage, number, meta)
     })?;
+    let levels = Levels::open(&recovered.live, |table| {
+        let refs = values::refs_of(&table.refs, &files);
+        TableFile::open(&*store, &cache, &garbage, table.number, &table.meta, refs)
+    })?;
+    drop(files);
 
     // No number is used twice, whether the object that had it was installed or not.
-    let stored = stored_tables(&*store)?;
+    let stored = stored(&*store)?;
     let live = &mut recovered.live;
     live.next_table = stored
         .iter()
-        .fold(live.next_table.max(1), |next, number| next.max(number + 1));
+        .fold(live.next_table.max(1), |next, id| next.max(id.number + 1));
     if breaks(Mutant::TableNumberReused) {
         live.next_table = live.tables.len() as u64 + 1;
     }
     let next_table = live.next_table;
     let (mut last, flushed) = (live.last_seqno, live.flushed_seqno);
-    let live_tables: Vec<u64> = live.tables.values().map(|table| table.number).collect();
+    let orphans: Vec<ObjectId> = stored.into_iter().filter(|id| !live.names(*id)).collect();
 
     let rules = keyspaces::rules(live, &options.keyspaces);
     let seed = entropy.draw();
@@ -117,10 +123,8 @@ pub(crate) fn open(
         let _ = wal.release_before(replay.unflushed.unwrap_or_else(|| wal.durable_lsn()));
     }
 
-    for number in stored {
-        if writable && !live_tables.contains(&number) {
-            garbage.add(&[number]);
-        }
+    if writable && !orphans.is_empty() {
+        garbage.add(&orphans);
     }
     let rate = Rate::new(options.compaction_bytes_per_second);
     let has_ttl = options.keyspaces.values().any(|known| known.ttl.is_some());
@@ -235,9 +239,9 @@ fn open_log(
     Ok(wal)
 }
 
-/// The numbers of all tables in `store`.
-fn stored_tables(store: &dyn BlockStore) -> Result<Vec<u64>, Error> {
+/// All tables and value files in `store`.
+fn stored(store: &dyn BlockStore) -> Result<Vec<ObjectId>, Error> {
     let listed = store.list()?.into_iter();
-    let tables = listed.filter(|id| id.kind == ObjectKind::Table);
-    tables.map(manifest::number_of).collect()
+    let data = listed.filter(|id| matches!(id.kind, ObjectKind::Table | ObjectKind::Values));
+    data.map(|id| manifest::number_of(id).map(|_| id)).collect()
 }

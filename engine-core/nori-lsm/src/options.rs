@@ -33,7 +33,7 @@ pub struct Options {
     pub level_base_bytes: u64,
     /// How many times larger each further level may be; at least 2.
     pub level_ratio: u32,
-    /// Bytes at which compaction cuts a table; what a slot holds.
+    /// Bytes at which compaction cuts a table, what a slot holds; a value file is cut there too.
     pub table_bytes: u64,
     /// Bytes of the block cache that all tables share.
     pub cache_bytes: u64,
@@ -41,6 +41,10 @@ pub struct Options {
     pub compaction: Compaction,
     /// How tables are built.
     pub table: TableOptions,
+    /// Bytes from which on a value lies in a value file and its key's table only points to it, so that
+    /// compactions do not rewrite it; `None`: all lie in tables. Counts for what flushes and
+    /// compactions write from now on; operands of merges always lie in tables.
+    pub value_separation: Option<u32>,
     /// Bytes at which the manifest is written anew.
     pub manifest_bytes: u64,
     /// What a write waits for, with a log of its own. With `Interval` and `Never` a write that returned
@@ -192,6 +196,7 @@ impl Default for Options {
             cache_bytes: 64 << 20,
             compaction: Compaction::Adaptive,
             table: TableOptions::default(),
+            value_separation: None,
             manifest_bytes: 4 << 20,
             sync: SyncPolicy::Group,
             log_segment_bytes: 128 << 20,

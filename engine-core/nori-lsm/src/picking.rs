@@ -22,6 +22,7 @@ use crate::levels::Levels;
 use crate::options::{Compaction as Style, Options};
 use crate::shape::{self, Cell, Shape};
 use crate::table_file::TableFile;
+use crate::value_use;
 
 /// What compactions under way have taken.
 #[derive(Debug, Default)]
@@ -63,6 +64,8 @@ struct Candidate {
     range: KeyRange,
     /// Merges the lanes of its level instead of moving anything down.
     folds: bool,
+    /// It is for what the tables point to: they are written anew, come what may.
+    rewrites: bool,
 }
 
 /// A compaction as it will run.
@@ -138,6 +141,7 @@ impl Picking {
         let mut due = Vec::new();
         fresh_due(levels, options, &shape, &mut due);
         (1..=LEVEL_MAX).for_each(|level| level_due(levels, options, &shape, level, &mut due));
+        self.garbage_due(levels, &shape, &mut due);
         if due.is_empty() && self.wanted.is_empty() {
             self.calm = Some(state);
             return None;
@@ -197,6 +201,7 @@ impl Picking {
                 level,
                 range: slots.range(slots.of_table(table.meta())),
                 folds: false,
+                rewrites: false,
             };
             Some((level, self.plan(levels, options, shape, &candidate)?))
         })
@@ -269,6 +274,7 @@ impl Picking {
             }
         }
         let moves = !candidate.folds
+            && !candidate.rewrites
             && merged.is_empty()
             && is_movable(levels, &above, output, levels.slots(output));
         let with = |level| move |table| (level, table);
@@ -306,7 +312,46 @@ impl Picking {
             output: plan.output,
             range: plan.range.clone(),
         });
-        Compaction::new(plan, Arc::clone(levels), options)
+        let given_back = levels.values.due(self.garbage_one_in());
+        Compaction::new(plan, Arc::clone(levels), options, given_back)
+    }
+
+    /// The slot that points to most of the values in files with much garbage, once these are many.
+    fn garbage_due(&self, levels: &Levels, shape: &Shape, due: &mut Vec<Candidate>) {
+        let one_in = self.garbage_one_in();
+        let percent = levels.values.garbage_percent(one_in);
+        if percent == 0 || (percent < GARBAGE_PERCENT && !self.settling) {
+            return;
+        }
+        let files = levels.values.due(one_in);
+        let tables =
+            (0..=LEVEL_MAX).flat_map(|level| levels.tables(level).map(move |t| (level, t)));
+        let tables =
+            tables.map(|(level, table)| (value_use::due_bytes(table, &files), level, table));
+        // Of equals the lowest level, where values lie longest.
+        let most = tables.max_by_key(|(bytes, level, _)| (*bytes, *level));
+        if let Some((bytes, level, table)) = most
+            && bytes > 0
+        {
+            let folds = level > 0;
+            let slots = levels.slots(if folds { level } else { shape.base });
+            due.push(Candidate {
+                score: DUE,
+                gain: 0,
+                level,
+                range: slots.range(slots.of_table(table.meta())),
+                folds,
+                rewrites: true,
+            });
+        }
+    }
+
+    /// A file goes once this part of it is garbage.
+    const fn garbage_one_in(&self) -> u64 {
+        match self.settling {
+            true => GARBAGE_ONE_IN_SETTLED,
+            false => GARBAGE_ONE_IN,
+        }
     }
 }
 
@@ -365,6 +410,7 @@ fn fresh_due(levels: &Levels, options: &Options, shape: &Shape, due: &mut Vec<Ca
                 level: 0,
                 range,
                 folds: false,
+                rewrites: false,
             });
         }
     }
@@ -379,6 +425,7 @@ fn fresh_due(levels: &Levels, options: &Options, shape: &Shape, due: &mut Vec<Ca
             level: 0,
             range: slots.range(slots.of_table(table.meta())),
             folds: false,
+            rewrites: false,
         });
     }
 }
@@ -407,6 +454,7 @@ fn level_due(
         level,
         range: slots.range(slot..slot + 1),
         folds,
+        rewrites: false,
     };
     for (slot, cell) in above.iter().enumerate().filter(|(_, cell)| cell.runs > 1) {
         let range = slots.range(slot..slot + 1);
@@ -450,5 +498,11 @@ fn gain(above: Cell, below: Cell) -> u64 {
 }
 
 const DUE: u64 = 1_000;
+/// A value file of which half is garbage is to be given back; by whoever settles, an eighth.
+const GARBAGE_ONE_IN: u64 = 2;
+const GARBAGE_ONE_IN_SETTLED: u64 = 8;
+/// Tables are written anew for the sake of their values once such files hold so much garbage for a
+/// hundred bytes of values.
+const GARBAGE_PERCENT: u64 = 30;
 /// A table of which half are tombstones is due.
 const TOMBSTONES_ONE_IN: u64 = 2;

@@ -20,10 +20,12 @@ use core::ops::Range;
 use nori_sstable::{InternalKeyRef, SeqNo, VALUE_BYTES_MAX, ValueKind};
 use norikv_types::WallMs;
 
+use crate::Error;
 use crate::compaction_filter::FilterDecision;
 use crate::expiry;
 use crate::keyspace;
 use crate::rules::Rules;
+use crate::values::{ValueFiles, time_bytes};
 
 /// One version of the key.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub(crate) struct Reconcile {
     rules: Arc<Rules>,
     now: WallMs,
     by: By,
+    /// Where values lie that are only pointed to.
+    files: Arc<ValueFiles>,
     key: Vec<u8>,
     /// The newest range tombstone over the key.
     covering: Option<SeqNo>,
@@ -83,12 +87,18 @@ impl<'a> Kept<'a> {
 }
 
 impl Reconcile {
-    /// `now` is the time by which values expire.
-    pub(crate) const fn new(rules: Arc<Rules>, now: WallMs, by: By) -> Self {
+    /// `now` is the time by which values expire; what is pointed to lies in `files`.
+    pub(crate) const fn new(
+        rules: Arc<Rules>,
+        now: WallMs,
+        by: By,
+        files: Arc<ValueFiles>,
+    ) -> Self {
         Self {
             rules,
             now,
             by,
+            files,
             key: Vec::new(),
             covering: None,
             versions: Vec::new(),
@@ -135,21 +145,26 @@ impl Reconcile {
 
     /// What is to be written of the key, the newest first. `is_below`: whether older versions of it
     /// may lie where the sources do not reach.
-    pub(crate) fn end(&mut self, is_below: impl FnOnce(&[u8]) -> bool) -> Kept<'_> {
+    ///
+    /// # Errors
+    /// `Table`, `Corrupt` when a value that has to be looked at lies in a file and cannot be read.
+    pub(crate) fn end(&mut self, is_below: impl FnOnce(&[u8]) -> bool) -> Result<Kept<'_>, Error> {
         let is_decided = match self.versions.as_slice() {
             [] => true,
             // What most keys are.
-            [only] => only.kind == ValueKind::Put && !self.has_filter(),
+            [only] => {
+                matches!(only.kind, ValueKind::Put | ValueKind::Pointer) && !self.has_filter()
+            }
             _ => false,
         };
         if is_decided {
-            return self.kept();
+            return Ok(self.kept());
         }
         // What a range tombstone covers is as good as gone: where anything of it lies below, the
         // tombstone is written too.
         let is_last = self.covering.is_some() || !is_below(&self.key);
-        self.decide(is_last);
-        self.kept()
+        self.decide(is_last)?;
+        Ok(self.kept())
     }
 
     fn kept(&self) -> Kept<'_> {
@@ -170,26 +185,27 @@ impl Reconcile {
     }
 
     /// `is_last`: nothing older says anything about the key.
-    fn decide(&mut self, is_last: bool) {
-        self.fold(is_last);
+    fn decide(&mut self, is_last: bool) -> Result<(), Error> {
+        self.fold(is_last)?;
         let Some(newest) = self.versions.first() else {
-            return;
+            return Ok(());
         };
         let is_gone = match newest.kind {
             ValueKind::Tombstone => true,
-            ValueKind::Expiring if self.is_expired(newest) => true,
-            ValueKind::Put | ValueKind::Expiring => self.has_filter() && self.is_filtered(),
+            ValueKind::Expiring | ValueKind::ExpiringPointer if self.is_expired(newest) => true,
             ValueKind::Merge => false,
+            _ => self.has_filter() && self.is_filtered()?,
         };
         if is_gone {
             self.versions[0].kind = ValueKind::Tombstone;
             self.versions[0].value = 0..0;
             self.versions.truncate(usize::from(!is_last));
         }
+        Ok(())
     }
 
     /// Merges operands as far as may be.
-    fn fold(&mut self, is_last: bool) {
+    fn fold(&mut self, is_last: bool) -> Result<(), Error> {
         let operand_count = self
             .versions
             .iter()
@@ -197,26 +213,27 @@ impl Reconcile {
             .count();
         let (operands, base) = self.versions.split_at(operand_count);
         let Some(newest) = operands.first().map(|version| version.seqno) else {
-            return;
+            return Ok(());
         };
-        let (onto, kind) = match base.first() {
-            Some(base) if base.kind == ValueKind::Put => {
-                (Some(&self.values[base.value.clone()]), ValueKind::Put)
-            }
-            Some(base) if base.kind == ValueKind::Expiring => {
-                match self.is_expired(base) {
-                    true => (None, ValueKind::Put),
-                    // Operands do not end with the value under them.
-                    false => (None, ValueKind::Merge),
-                }
-            }
-            Some(_) => (None, ValueKind::Put),
-            None if is_last => (None, ValueKind::Put),
-            None => (None, ValueKind::Merge),
+        let kind = match base.first() {
+            // Operands do not end with the value under them.
+            Some(base) if is_expiring(base.kind) && !self.is_expired(base) => ValueKind::Merge,
+            None if !is_last => ValueKind::Merge,
+            _ => ValueKind::Put,
         };
         if kind == ValueKind::Merge && operand_count == 1 {
-            return;
+            return Ok(());
         }
+        let stored = |version: &Version| &self.values[version.value.clone()];
+        let read;
+        let onto = match base.first() {
+            Some(base) if base.kind == ValueKind::Put => Some(stored(base)),
+            Some(base) if base.kind == ValueKind::Pointer => {
+                read = self.files.read(stored(base))?;
+                Some(&*read)
+            }
+            _ => None,
+        };
         let keyspace = keyspace::id_of(&self.key);
         let user = keyspace::user_key(&self.key);
         let values = |version: &Version| &self.values[version.value.clone()];
@@ -224,7 +241,7 @@ impl Reconcile {
         // What cannot be merged is kept: a read says so, and a put or a delete cures it.
         let value = match self.rules.fold(keyspace, user, onto, &mut values) {
             Ok(value) if fits(value.len()) => value,
-            _ => return,
+            _ => return Ok(()),
         };
         let kept = match kind {
             ValueKind::Merge => operand_count,
@@ -236,6 +253,7 @@ impl Reconcile {
             value: self.push_value(&[&value]),
         };
         self.versions.splice(..kept, [folded]);
+        Ok(())
     }
 
     fn is_expired(&self, version: &Version) -> bool {
@@ -244,26 +262,34 @@ impl Reconcile {
 
     /// Asks the keyspace's filter about the newest version and changes it if told to; true when it
     /// is to be removed.
-    fn is_filtered(&mut self) -> bool {
+    fn is_filtered(&mut self) -> Result<bool, Error> {
         let rules = self.rules.of(keyspace::id_of(&self.key));
         let Some(filter) = rules.and_then(|rules| rules.compaction_filter.as_deref()) else {
-            return false;
+            return Ok(false);
         };
         let newest = &self.versions[0];
         let stored = &self.values[newest.value.clone()];
-        let time_bytes = match newest.kind {
-            ValueKind::Expiring => expiry::TIME_BYTES.min(stored.len()),
-            _ => 0,
-        };
-        let (time, value) = stored.split_at(time_bytes);
-        match filter.filter(keyspace::user_key(&self.key), value) {
-            FilterDecision::Change(value) if fits(time_bytes + value.len()) => {
-                let changed = [time, &value].concat();
-                self.versions[0].value = self.push_value(&[&changed]);
-                false
+        let (time, value) = stored.split_at(time_bytes(newest.kind).min(stored.len()));
+        let read;
+        let value = match newest.kind.is_pointer() {
+            true => {
+                read = self.files.read(value)?;
+                &read
             }
-            FilterDecision::Remove => true,
-            FilterDecision::Keep | FilterDecision::Change(_) => false,
+            false => value,
+        };
+        match filter.filter(keyspace::user_key(&self.key), value) {
+            FilterDecision::Change(value) if fits(time.len() + value.len()) => {
+                let changed = [time, &value].concat();
+                self.versions[0].kind = match is_expiring(newest.kind) {
+                    true => ValueKind::Expiring,
+                    false => ValueKind::Put,
+                };
+                self.versions[0].value = self.push_value(&[&changed]);
+                Ok(false)
+            }
+            FilterDecision::Remove => Ok(true),
+            FilterDecision::Keep | FilterDecision::Change(_) => Ok(false),
         }
     }
 
@@ -274,6 +300,10 @@ impl Reconcile {
                 .of(keyspace::id_of(&self.key))
                 .is_some_and(|rules| rules.compaction_filter.is_some())
     }
+}
+
+const fn is_expiring(kind: ValueKind) -> bool {
+    matches!(kind, ValueKind::Expiring | ValueKind::ExpiringPointer)
 }
 
 /// Whether a table takes a value of this length.

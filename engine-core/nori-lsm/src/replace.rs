@@ -54,7 +54,7 @@ impl Engine {
                 }),
             });
         if installed.is_err() && !self.is_failed() {
-            self.garbage.add(out.numbers());
+            self.garbage.add(&out.objects());
         }
         installed.map(|()| seqno)
     }

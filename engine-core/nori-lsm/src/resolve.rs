@@ -4,6 +4,7 @@
 //! is an operand; an operand goes on top of what the older versions read as.** The versions of a key
 //! come from the newest to the oldest, whatever source they are in.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use nori_sstable::{SeqNo, ValueKind};
 use norikv_types::WallMs;
 
 use crate::rules::Rules;
+use crate::values::{Stored, Values, time_bytes};
 use crate::{Error, expiry, keyspace};
 
 /// A value and its version.
@@ -36,7 +38,17 @@ pub(crate) struct Resolve {
 /// What the older versions say.
 pub(crate) enum Base {
     Nothing,
-    Value(SeqNo, Bytes),
+    Value(SeqNo, Stored),
+}
+
+/// One version of a key as its source has it.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) seqno: SeqNo,
+    pub(crate) kind: ValueKind,
+    pub(crate) value: Bytes,
+    /// Where the value lies, if `value` only points to it.
+    pub(crate) values: Option<Arc<Values>>,
 }
 
 impl Resolve {
@@ -49,54 +61,66 @@ impl Resolve {
     }
 
     /// Takes the next older version; `Some` when nothing older says anything.
-    pub(crate) fn offer(
-        &mut self,
-        seqno: SeqNo,
-        kind: ValueKind,
-        value: Bytes,
-        now: impl FnOnce() -> WallMs,
-    ) -> Option<Base> {
+    pub(crate) fn offer(&mut self, raw: Raw, now: impl FnOnce() -> WallMs) -> Option<Base> {
+        let Raw { seqno, kind, .. } = raw;
         if self.covering.is_some_and(|covering| seqno < covering) {
             return Some(Base::Nothing);
         }
-        match kind {
-            ValueKind::Put => Some(Base::Value(seqno, value)),
-            ValueKind::Tombstone => Some(Base::Nothing),
-            ValueKind::Expiring if expiry::is_expired(&value, now()) => Some(Base::Nothing),
-            ValueKind::Expiring => {
-                let value = value.slice(expiry::TIME_BYTES.min(value.len())..);
-                Some(Base::Value(seqno, value))
+        let has_ended = match kind {
+            ValueKind::Expiring | ValueKind::ExpiringPointer => {
+                expiry::is_expired(&raw.value, now())
             }
+            _ => false,
+        };
+        match kind {
+            ValueKind::Tombstone => Some(Base::Nothing),
+            _ if has_ended => Some(Base::Nothing),
             ValueKind::Merge => {
                 self.newest = self.newest.max(seqno);
-                self.operands.push(value);
+                self.operands.push(raw.value);
                 None
             }
+            ValueKind::Put
+            | ValueKind::Expiring
+            | ValueKind::Pointer
+            | ValueKind::ExpiringPointer => Some(Base::Value(seqno, raw.stored())),
         }
     }
 
-    /// What `key` (of the tree) reads as.
+    /// The version and value that `key` (of the tree) reads as. A value that lies in a file is not read,
+    /// unless something is merged onto it.
     ///
     /// # Errors
-    /// `NoMergeOperator`, `Merge`.
+    /// `NoMergeOperator`, `Merge`; `Table`.
     pub(crate) fn finish(
         self,
         rules: &Rules,
         key: &[u8],
         base: Base,
-    ) -> Result<Option<Versioned>, Error> {
+    ) -> Result<Option<(SeqNo, Stored)>, Error> {
         let onto = match (base, self.operands.is_empty()) {
             (Base::Nothing, true) => return Ok(None),
-            (Base::Value(version, value), true) => return Ok(Some(Versioned { version, value })),
+            (Base::Value(version, value), true) => return Ok(Some((version, value))),
             (Base::Nothing, false) => None,
-            (Base::Value(_, value), false) => Some(value),
+            (Base::Value(_, value), false) => Some(value.read()?),
         };
         let (id, user) = (keyspace::id_of(key), keyspace::user_key(key));
         let mut operands = self.operands.iter().map(|operand| &operand[..]);
         let value = rules.fold(id, user, onto.as_deref(), &mut operands)?;
-        Ok(Some(Versioned {
-            version: self.newest,
-            value: value.into(),
-        }))
+        Ok(Some((self.newest, Stored::Here(value.into()))))
+    }
+}
+
+impl Raw {
+    /// The value without its time.
+    fn stored(self) -> Stored {
+        let value = match time_bytes(self.kind) {
+            0 => self.value,
+            time => self.value.slice(time.min(self.value.len())..),
+        };
+        match self.values {
+            None => Stored::Here(value),
+            Some(values) => Stored::There(values, value),
+        }
     }
 }

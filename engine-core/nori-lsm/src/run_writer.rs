@@ -1,9 +1,10 @@
 //! Writes sorted entries as the tables of one run.
 //!
-//! **Invariant: until they are installed, the tables are known to nobody.** Whoever gives up
-//! hands their numbers to the garbage; after a crash they are orphans, which the next open deletes.
+//! **Invariant: until they are installed, the tables and their value files are known to nobody.**
+//! Whoever gives up hands them to the garbage; after a crash they are orphans, which the next open deletes.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -17,6 +18,8 @@ use crate::guards::Slots;
 use crate::levels::Levels;
 use crate::reconcile::Kept;
 use crate::table_file::TableFile;
+use crate::value_writer::{self, Refs, ValueWriter};
+use crate::values::ValueFiles;
 use crate::{Error, LEVEL_MAX};
 
 /// Tables under construction.
@@ -37,10 +40,11 @@ pub(crate) struct RunWriter {
     ranges: RangeTombstones,
     /// Where the table under construction begins: behind all that is in those before.
     from: Vec<u8>,
+    values: ValueWriter,
     builder: Option<Box<TableBuilder>>,
     /// Of every table so far, the one under construction included.
     numbers: Vec<u64>,
-    done: Vec<(u64, TableMeta)>,
+    done: Vec<(u64, TableMeta, Refs)>,
 }
 
 impl RunWriter {
@@ -55,6 +59,7 @@ impl RunWriter {
             filter_bits: None,
             ranges: RangeTombstones::default(),
             from: Vec::new(),
+            values: ValueWriter::default(),
             builder: None,
             numbers: Vec::new(),
             done: Vec::new(),
@@ -83,6 +88,12 @@ impl RunWriter {
         self
     }
 
+    /// Values of the sources lie in `files`; those in `given_back` are to lie elsewhere.
+    pub(crate) fn with_values(mut self, files: Arc<ValueFiles>, given_back: BTreeSet<u64>) -> Self {
+        self.values = ValueWriter::new(files, given_back);
+        self
+    }
+
     /// Gives the tables these range tombstones too.
     pub(crate) fn with_ranges(mut self, ranges: RangeTombstones) -> Self {
         self.ranges = ranges;
@@ -97,10 +108,9 @@ impl RunWriter {
         if let Some((key, _)) = kept.iter().next() {
             self.cut_before(engine, key.user)?;
         }
-        let builder = self.builder(engine)?;
         let mut last = None;
         for (key, value) in kept.iter() {
-            builder.add(&key, value)?;
+            self.put(engine, key, value)?;
             last = Some(key.user);
         }
         self.cut_if_full(last.unwrap_or_default())
@@ -114,9 +124,15 @@ impl RunWriter {
         value: &[u8],
     ) -> Result<(), Error> {
         self.cut_before(engine, key.user)?;
-        let builder = self.builder(engine)?;
-        builder.add(key, value)?;
+        self.put(engine, *key, value)?;
         self.cut_if_full(key.user)
+    }
+
+    fn put(&mut self, engine: &Engine, key: InternalKeyRef<'_>, value: &[u8]) -> Result<(), Error> {
+        self.builder(engine)?;
+        let (key, stored) = self.values.place(engine, key, value)?;
+        let builder = self.builder.as_mut().expect("it was just made");
+        Ok(builder.add(&key, stored)?)
     }
 
     /// Ends the table under construction if `key` does not belong in it.
@@ -207,7 +223,8 @@ impl RunWriter {
                 self.from.extend_from_slice(to);
             }
             let number = *self.numbers.last().expect("a builder has a number");
-            self.done.push((number, builder.finish()?));
+            self.done
+                .push((number, builder.finish()?, self.values.take_refs()));
         }
         Ok(())
     }
@@ -215,15 +232,41 @@ impl RunWriter {
     /// Finishes and opens all tables; they are durable now.
     pub(crate) fn finish(&mut self, engine: &Engine) -> Result<Vec<Arc<TableFile>>, Error> {
         self.end_slots(engine, None)?;
+        let files = self.values.finish(engine)?;
         self.done
             .iter()
-            .map(|(number, meta)| engine.open_table(*number, meta))
+            .map(|(number, meta, refs)| {
+                engine.open_table(*number, meta, value_writer::resolve(refs, &files))
+            })
             .collect()
     }
 
-    /// The numbers of all tables.
-    pub(crate) fn numbers(&self) -> &[u64] {
-        &self.numbers
+    /// All tables and value files.
+    pub(crate) fn objects(&self) -> Vec<ObjectId> {
+        let tables = self.numbers.iter().map(|number| ObjectId::table(*number));
+        tables.chain(self.values.objects()).collect()
+    }
+
+    /// Bytes of all tables and value files that are finished.
+    pub(crate) fn bytes(&self) -> u64 {
+        let tables = self.done.iter().map(|(_, meta, _)| meta.size);
+        tables.sum::<u64>() + self.values.bytes()
+    }
+
+    /// What was written to value files.
+    pub(crate) const fn values(&self) -> &ValueWriter {
+        &self.values
+    }
+
+    /// One for the same entries in other tables: it owns the value files of `tables`, which this one
+    /// has written.
+    pub(crate) fn successor(&mut self, tables: &[Arc<TableFile>]) -> Self {
+        let refs = tables.iter().flat_map(|table| table.refs.iter().cloned());
+        let values = self.values.successor(refs);
+        Self {
+            values,
+            ..Self::new(self.cut_bytes)
+        }
     }
 }
 

@@ -1,16 +1,17 @@
-//! Reading the live tables over and over in the background, to find rot before anybody needs them.
+//! Reading the live tables and value files over and over in the background, to find rot before anybody needs them.
 //!
 //! **Invariant: a scrub yields to every other job and keeps to its rate.** It reads a piece, then
 //! nothing until as much time has passed as the piece is worth. What it finds it keeps and tells;
 //! it changes nothing.
 
-use alloc::sync::Arc;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nori_env::ObjectId;
 use nori_env::sync::Mutex;
-use nori_sstable::Verifier;
+use nori_env::{ObjectId, ObjectKind};
+use nori_sstable::{ValueFileVerifier, Verifier};
 use norikv_types::Mono;
 
 use crate::engine::Engine;
@@ -21,11 +22,13 @@ use crate::{Error, Lsm};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scrubbed {
-    /// How often all live tables were read whole.
+    /// How often all live tables and value files were read whole.
     pub passes: u64,
     /// Tables that were read.
     pub tables: u64,
-    /// The damage that is known, one finding a table; without those that are gone.
+    /// Value files that were read.
+    pub values: u64,
+    /// The damage that is known, one finding an object; without those that are gone.
     pub findings: Vec<Finding>,
 }
 
@@ -38,10 +41,27 @@ pub(crate) struct Scrub {
 #[derive(Debug, Default)]
 struct State {
     next_at: Mono,
-    /// The table that is being read, or was read last.
-    at: u64,
-    verifier: Option<Verifier>,
+    /// The object that is being read, or was read last.
+    at: Option<ObjectId>,
+    verifier: Option<Check>,
     done: Scrubbed,
+}
+
+/// A check under way.
+#[derive(Debug)]
+enum Check {
+    Table(Box<Verifier>),
+    Values(ValueFileVerifier),
+}
+
+impl Check {
+    /// Checks about `bytes`; true once all is done.
+    fn step(&mut self, bytes: u64) -> Result<bool, nori_sstable::Error> {
+        match self {
+            Self::Table(verifier) => Ok(verifier.step(bytes)?.is_some()),
+            Self::Values(verifier) => verifier.step(bytes),
+        }
+    }
 }
 
 impl Lsm {
@@ -52,11 +72,13 @@ impl Lsm {
     pub fn scrubbed(&self) -> Scrubbed {
         let mut done = self.engine.scrub.state.lock().done.clone();
         let levels = &self.engine.view().levels;
-        let is_live = |id: ObjectId| {
-            let mut live = levels.runs().flat_map(|run| &run.tables);
-            live.any(|table| ObjectId::table(table.number) == id)
-        };
-        done.findings.retain(|finding| is_live(finding.object));
+        let tables = levels.runs().flat_map(|run| &run.tables);
+        let tables = tables.map(|table| ObjectId::table(table.number));
+        let live: BTreeSet<_> = tables
+            .chain(levels.values.files().map(|values| values.id()))
+            .collect();
+        done.findings
+            .retain(|finding| live.contains(&finding.object));
         done
     }
 }
@@ -79,18 +101,18 @@ impl Engine {
             / u32::try_from(self.options.scrub_bytes_per_second.max(1)).unwrap_or(u32::MAX);
         state.next_at = self.clock.now() + pause;
         if state.verifier.is_none() {
-            let Some((number, verifier)) = self.next_table_behind(&mut state) else {
+            let Some((id, verifier)) = self.next_behind(&mut state) else {
                 return Ok(());
             };
-            state.at = number;
+            state.at = Some(id);
             state.verifier = Some(verifier);
         }
-        let verifier = state.verifier.as_mut().expect("a table is being read");
+        let id = state.at.expect("an object is being read");
+        let verifier = state.verifier.as_mut().expect("an object is being read");
         match verifier.step(u64::from(PIECE_BYTES)) {
-            Ok(None) => return Ok(()),
-            Ok(Some(_)) => {}
+            Ok(false) => return Ok(()),
+            Ok(true) => {}
             Err(error) => {
-                let id = ObjectId::table(state.at);
                 state.verifier = None;
                 let finding = Finding::of(id, error.into())?;
                 state.done.findings.retain(|known| known.object != id);
@@ -98,26 +120,40 @@ impl Engine {
             }
         }
         state.verifier = None;
-        state.done.tables += 1;
+        match id.kind {
+            ObjectKind::Values => state.done.values += 1,
+            _ => state.done.tables += 1,
+        }
         Ok(())
     }
 
-    /// The live table with the lowest number behind the one that was read last, or else the lowest.
-    fn next_table_behind(&self, state: &mut State) -> Option<(u64, Verifier)> {
+    /// The live object behind the one that was read last, or else the first.
+    fn next_behind(&self, state: &mut State) -> Option<(ObjectId, Check)> {
         let view = self.view();
         let tables = || view.levels.runs().flat_map(|run| &run.tables);
-        let lowest_behind = |at| {
-            let behind = tables().filter(move |table| table.number > at);
-            behind.min_by_key(|table| table.number).map(Arc::clone)
+        let ids = || {
+            let tables = tables().map(|table| ObjectId::table(table.number));
+            tables.chain(view.levels.values.files().map(|values| values.id()))
         };
-        let next = match lowest_behind(state.at) {
+        let behind = ids().filter(|id| state.at.is_some_and(|at| *id > at)).min();
+        let next = match behind {
             Some(next) => next,
             None => {
-                state.done.passes += u64::from(state.at > 0);
-                lowest_behind(0)?
+                state.done.passes += u64::from(state.at.is_some());
+                ids().min()?
             }
         };
-        Some((next.number, next.table.verifier()))
+        let check = match next.kind {
+            ObjectKind::Values => {
+                let mut files = view.levels.values.files();
+                Check::Values(files.find(|values| values.id() == next)?.file.verifier())
+            }
+            _ => {
+                let table = tables().find(|table| table.number == next.number)?;
+                Check::Table(Box::new(table.table.verifier()))
+            }
+        };
+        Some((next, check))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::table_file::TableFile;
 use crate::{Error, Lsm, keyspace};
 
 impl Lsm {
-    /// About how many bytes of tables the keys of `range` take in the default keyspace: all that
+    /// About how many bytes of tables and value files the keys of `range` take in the default keyspace: all that
     /// lies there, what is deleted or overwritten included; nothing of memtables. Of each table on a
     /// border of the range it reads two index blocks.
     ///
@@ -43,7 +43,7 @@ fn size_between(table: &TableFile, start: &[u8], end: &[u8]) -> Result<u64, Erro
     // A range within one block takes a part of it.
     let share = to.saturating_sub(from).max(1).min(data.max(1));
     Ok(
-        u64::try_from(u128::from(meta.size) * u128::from(share) / u128::from(data.max(1)))
-            .unwrap_or(meta.size),
+        u64::try_from(u128::from(table.bytes()) * u128::from(share) / u128::from(data.max(1)))
+            .unwrap_or_else(|_| table.bytes()),
     )
 }

@@ -26,6 +26,12 @@ impl Snapshot {
         self.view.get(key, self.seqno, || self.now)
     }
 
+    /// The version of `key` (of the tree), if it is there.
+    pub(crate) fn version(&self, key: &[u8]) -> Result<Option<SeqNo>, Error> {
+        let found = self.view.find(key, self.seqno, || self.now)?;
+        Ok(found.map(|(version, _)| version))
+    }
+
     /// The last write that it shows.
     #[must_use]
     pub const fn seqno(&self) -> SeqNo {

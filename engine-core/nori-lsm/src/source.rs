@@ -8,11 +8,12 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 use nori_skiplist::Position;
-use nori_sstable::{InternalKeyRef, IterOptions, RangeTombstones, SeqNo, TableIter};
+use nori_sstable::{InternalKeyRef, IterOptions, RangeTombstones, SeqNo, TableIter, ValueKind};
 
 use crate::Error;
 use crate::levels::Run;
 use crate::memtable::{Memtable, tag_bound};
+use crate::values::Values;
 
 /// A position in one source. Owns what it needs.
 #[derive(Debug)]
@@ -83,6 +84,18 @@ impl Source {
         match self {
             Self::Memtable { memtable, at } => memtable.value(at.expect("the cursor is valid")),
             Self::Run(run) => run.iter().value_ref(),
+        }
+    }
+
+    /// The value file that the entry's value lies in, if it lies in one.
+    pub(crate) fn file_of(
+        &self,
+        kind: ValueKind,
+        stored: &[u8],
+    ) -> Result<Option<Arc<Values>>, Error> {
+        match self {
+            Self::Memtable { .. } => Ok(None),
+            Self::Run(run) => run.run.tables[run.index].file_of(kind, stored),
         }
     }
 

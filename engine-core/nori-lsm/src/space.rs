@@ -80,8 +80,7 @@ impl<'a> Space<'a> {
     ) -> Result<SeqNo, Error> {
         let tree_key = keyspace::tree_key(self.id, key);
         let snapshot = self.lsm.snapshot();
-        let version = snapshot.get(&tree_key)?.map(|found| found.version);
-        if version != expected {
+        if snapshot.version(&tree_key)? != expected {
             return Err(Error::Conflict);
         }
         let mut batch = WriteBatch::with_capacity(key.len() + value.map_or(0, <[u8]>::len));

@@ -6,6 +6,7 @@ use nori_env::sync::{AtomicU64, Ordering};
 use nori_sstable::SeqNo;
 
 use crate::LEVEL_COUNT;
+use crate::value_writer::ValueWriter;
 
 /// Figures about a store at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +31,12 @@ pub struct Stats {
     pub moves: u64,
     /// Bytes of batches written since the store was opened.
     pub user_bytes: u64,
-    /// Bytes of tables written by flushes.
+    /// Bytes of tables and value files written by flushes.
     pub flush_bytes: u64,
-    /// Bytes of tables written by compactions.
+    /// Bytes of tables and value files written by compactions.
     pub compaction_bytes: u64,
+    /// What lies outside of tables.
+    pub values: ValueStats,
     /// Look-ups in the tables that were counted, one in 64.
     pub sampled_gets: u64,
     /// Runs that these found over their keys.
@@ -63,8 +66,24 @@ pub struct LevelStats {
     pub read_bytes: u64,
 }
 
+/// Figures about value files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ValueStats {
+    /// Value files.
+    pub files: u32,
+    /// Bytes of the values in them.
+    pub bytes: u64,
+    /// Of these, the bytes that tables point to; the others are garbage.
+    pub referenced_bytes: u64,
+    /// Bytes of value files that flushes and compactions wrote since the store was opened.
+    pub written_bytes: u64,
+    /// Bytes of values that compactions moved since then, so that files with much garbage could go.
+    pub relocated_bytes: u64,
+}
+
 impl Stats {
-    /// Bytes of tables written for a hundred bytes of batches, since the store was opened.
+    /// Bytes of tables and value files written for a hundred bytes of batches, since the store was opened.
     #[must_use]
     pub fn write_amplification_percent(&self) -> u64 {
         (self.flush_bytes + self.compaction_bytes) * 100 / self.user_bytes.max(1)
@@ -77,13 +96,15 @@ impl Stats {
         self.sampled_runs * 100 / self.sampled_gets.max(1)
     }
 
-    /// Bytes of all tables for a hundred in the last level: what space is lost to versions and
-    /// tombstones that are not merged yet, at most.
+    /// Bytes of all tables and value files for a hundred in the last level and what tables point
+    /// to: what space is lost to versions and tombstones that are not merged yet, at most, and to
+    /// values that nobody needs.
     #[must_use]
     pub fn space_amplification_percent(&self) -> u64 {
         let all: u64 = self.levels.iter().map(|level| level.bytes).sum();
         let last = self.levels.last().map_or(0, |level| level.bytes);
-        all * 100 / last.max(1)
+        let values = self.values;
+        (all + values.bytes) * 100 / (last + values.referenced_bytes).max(1)
     }
 }
 
@@ -96,6 +117,8 @@ pub(crate) struct Counters {
     pub(crate) user_bytes: AtomicU64,
     pub(crate) flush_bytes: AtomicU64,
     pub(crate) compaction_bytes: AtomicU64,
+    pub(crate) value_bytes: AtomicU64,
+    pub(crate) relocated_bytes: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) stalls: AtomicU64,
     pub(crate) delays: AtomicU64,
@@ -109,6 +132,14 @@ impl Counters {
         self.flushes.fetch_add(1, Ordering::Relaxed);
         self.flush_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.written_bytes[0].fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What a flush or compaction put into value files.
+    pub(crate) fn separated(&self, values: &ValueWriter) {
+        self.value_bytes
+            .fetch_add(values.bytes(), Ordering::Relaxed);
+        let moved = values.relocated_bytes();
+        self.relocated_bytes.fetch_add(moved, Ordering::Relaxed);
     }
 
     /// Tables of `bytes` were written to `level`.

@@ -10,9 +10,10 @@ use core::fmt;
 
 use nori_env::sync::{AtomicBool, Mutex, Ordering, Park};
 use nori_env::{BlockObject, BlockStore, IoErrorKind, ObjectId};
-use nori_sstable::{BlockCache, Table, TableMeta};
+use nori_sstable::{BlockCache, Table, TableMeta, ValueKind};
 use norikv_types::{Mutant, WallMs, breaks};
 
+use crate::values::{self, ValueRef, Values};
 use crate::version_edit::LiveTable;
 use crate::{Damage, Error};
 
@@ -20,14 +21,16 @@ use crate::{Damage, Error};
 pub(crate) struct TableFile {
     pub(crate) number: u64,
     pub(crate) table: Arc<Table>,
+    /// The value files that it points into, sorted by uid.
+    pub(crate) refs: Vec<ValueRef>,
     garbage: Arc<Garbage>,
     obsolete: AtomicBool,
 }
 
-/// Numbers of tables that may be deleted.
+/// Tables and value files that may be deleted.
 #[derive(Debug)]
 pub(crate) struct Garbage {
-    numbers: Mutex<Vec<u64>>,
+    objects: Mutex<Vec<ObjectId>>,
     /// Who may delete them waits there.
     work: Arc<Park>,
 }
@@ -43,10 +46,12 @@ impl TableFile {
         garbage: &Arc<Garbage>,
         number: u64,
         meta: &TableMeta,
+        refs: Vec<ValueRef>,
     ) -> Result<Arc<Self>, Error> {
-        let object = open_object(store, number)?;
+        let object = open_object(store, ObjectId::table(number))?;
         Ok(Arc::new(Self {
             number,
+            refs,
             table: Table::open(object, meta, Arc::clone(cache))?,
             garbage: Arc::clone(garbage),
             obsolete: AtomicBool::new(false),
@@ -57,18 +62,43 @@ impl TableFile {
         self.table.meta()
     }
 
+    /// Its bytes and those of the values that it points to.
+    pub(crate) fn bytes(&self) -> u64 {
+        let values: u64 = self.refs.iter().map(|known| known.bytes).sum();
+        self.meta().size + values
+    }
+
+    /// The value file that a value of `kind` lies in, if it lies in one.
+    ///
+    /// # Errors
+    /// `Corrupt` when the table points into none.
+    #[inline]
+    pub(crate) fn file_of(
+        &self,
+        kind: ValueKind,
+        stored: &[u8],
+    ) -> Result<Option<Arc<Values>>, Error> {
+        values::file_of(&self.refs, self.number, kind, stored)
+    }
+
     /// The table left the live set.
     pub(crate) fn retire(&self) {
         self.obsolete.store(true, Ordering::Release);
     }
 
     pub(crate) fn as_live(&self, level: u8, run: u64, born: Option<WallMs>) -> LiveTable {
+        let refs = self.refs.iter();
+        let mut refs: Vec<_> = refs
+            .map(|known| (known.values.number, known.bytes))
+            .collect();
+        refs.sort_unstable();
         LiveTable {
             level,
             run,
             number: self.number,
             meta: self.meta().clone(),
             born,
+            refs,
         }
     }
 }
@@ -76,20 +106,19 @@ impl TableFile {
 impl Drop for TableFile {
     fn drop(&mut self) {
         if *self.obsolete.get_mut() && !breaks(Mutant::ObsoleteTablesKept) {
-            self.garbage.add(&[self.number]);
+            self.garbage.add(&[ObjectId::table(self.number)]);
         }
     }
 }
 
-/// The object of a table that a manifest names.
+/// An object that a manifest names.
 ///
 /// # Errors
 /// `Corrupt` when it is not there.
 pub(crate) fn open_object(
     store: &dyn BlockStore,
-    number: u64,
+    id: ObjectId,
 ) -> Result<Arc<dyn BlockObject>, Error> {
-    let id = ObjectId::table(number);
     store.open(id).map_err(|error| match error.kind {
         IoErrorKind::NotFound => Error::Corrupt {
             object: id,
@@ -111,23 +140,23 @@ impl fmt::Debug for TableFile {
 impl Garbage {
     pub(crate) fn new(work: &Arc<Park>) -> Self {
         Self {
-            numbers: Mutex::default(),
+            objects: Mutex::default(),
             work: Arc::clone(work),
         }
     }
 
-    pub(crate) fn add(&self, numbers: &[u64]) {
-        self.numbers.lock().extend_from_slice(numbers);
+    pub(crate) fn add(&self, objects: &[ObjectId]) {
+        self.objects.lock().extend_from_slice(objects);
         self.work.wake();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.numbers.lock().is_empty()
+        self.objects.lock().is_empty()
     }
 
-    /// Takes all numbers, in ascending order.
-    pub(crate) fn take(&self) -> Vec<u64> {
-        let mut taken = core::mem::take(&mut *self.numbers.lock());
+    /// Takes all, in order.
+    pub(crate) fn take(&self) -> Vec<ObjectId> {
+        let mut taken = core::mem::take(&mut *self.objects.lock());
         taken.sort_unstable();
         taken
     }

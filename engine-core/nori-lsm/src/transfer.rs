@@ -1,13 +1,13 @@
-//! Copying the tables of one store into another.
+//! Copying the tables and value files of one store into another.
 //!
-//! **Invariant: a table that was copied is durable, and every byte of the copy was read back and
+//! **Invariant: what was copied is durable, and every byte of the copy was read back and
 //! verified.** The numbers may differ; the uid that salts every checksum does not.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use nori_env::{BlockStore, ObjectId};
-use nori_sstable::TableMeta;
+use nori_sstable::{TableMeta, ValueFileMeta};
 
 use crate::Error;
 use crate::verify;
@@ -74,6 +74,43 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    /// Copies value file `number` to `copy`.
+    ///
+    /// # Errors
+    /// `Table` names the file of the source if that is damaged, else the copy.
+    pub(crate) fn values(
+        &mut self,
+        number: u64,
+        copy: u64,
+        meta: &ValueFileMeta,
+    ) -> Result<(), Error> {
+        self.copy(ObjectId::values(number), ObjectId::values(copy), meta.size)?;
+        let advance = |bytes| {
+            self.done += bytes;
+            (self.progress)(Progress {
+                object: ObjectId::values(number),
+                done: self.done,
+                total: self.total,
+            });
+        };
+        let copied = verify::values(self.to, copy, meta, advance);
+        match copied {
+            Err(Error::Table(_)) => verify::values(self.from, number, meta, |_| ()).and(copied),
+            copied => copied,
+        }
+    }
+
+    /// Counts an object that needs no copying, since `to` is linked to it.
+    pub(crate) fn linked(&mut self, to: ObjectId, size: u64) {
+        self.made.push(to);
+        self.done += 2 * size;
+        (self.progress)(Progress {
+            object: to,
+            done: self.done,
+            total: self.total,
+        });
+    }
+
     fn copy(&mut self, from: ObjectId, to: ObjectId, size: u64) -> Result<(), Error> {
         let source = self.from.open(from)?;
         let target = self.to.create(to, None)?;
@@ -96,17 +133,6 @@ impl<'a> Transfer<'a> {
             });
         }
         Ok(target.sync()?)
-    }
-
-    /// Counts a table that needs no copying, since `to` is linked to it.
-    pub(crate) fn linked(&mut self, to: ObjectId, size: u64) {
-        self.made.push(to);
-        self.done += 2 * size;
-        (self.progress)(Progress {
-            object: to,
-            done: self.done,
-            total: self.total,
-        });
     }
 
     /// Takes back what was made. What cannot be deleted is debris that no manifest names.

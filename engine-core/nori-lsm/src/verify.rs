@@ -9,11 +9,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectId, ObjectKind};
-use nori_sstable::{BlockCache, Table, TableMeta, inspect};
+use nori_sstable::{BlockCache, Table, TableMeta, ValueFile, ValueFileMeta, ValuePointer, inspect};
 use nori_wal::Wal;
 
 use crate::transfer::Progress;
-use crate::version_edit::LiveTable;
+use crate::values::pointer_in;
+use crate::version_edit::{LiveSet, LiveTable};
 use crate::{Damage, Error, Lsm, manifest, table_file};
 
 /// Bytes that are not what was written.
@@ -45,7 +46,7 @@ pub struct Verified {
 }
 
 impl Lsm {
-    /// Reads every byte of every live object: manifest, tables and log. Others may write meanwhile.
+    /// Reads every byte of every live object: manifest, tables, value files and log. Others may write meanwhile.
     ///
     /// # Errors
     /// Where the host fails. Damage is no error: it is among what is returned.
@@ -63,9 +64,7 @@ impl Lsm {
             }
             (manifest.live().clone(), Arc::clone(&engine.view().levels))
         };
-        for table in live.tables.values() {
-            walk.table(&*engine.store, table.number, &table.meta)?;
-        }
+        walk.data(&*engine.store, &live)?;
         drop(levels);
         if let Some(wal) = &engine.wal {
             let first = wal.first_lsn();
@@ -109,9 +108,10 @@ pub fn verify_store(
     };
     let is_log = |id: &ObjectId| id.kind == ObjectKind::Log;
     let of_kind = |kind| listed.iter().filter(move |id| id.kind == kind);
-    let (manifests, tables) = (of_kind(ObjectKind::Manifest), of_kind(ObjectKind::Table));
+    let manifests = of_kind(ObjectKind::Manifest);
+    let data = of_kind(ObjectKind::Table).chain(of_kind(ObjectKind::Values));
     let has_log = logs.iter().any(is_log);
-    if manifests.clone().next().is_none() && tables.clone().next().is_none() && !has_log {
+    if manifests.clone().next().is_none() && data.clone().next().is_none() && !has_log {
         return Err(Error::NoStore);
     }
     for id in manifests {
@@ -119,20 +119,17 @@ pub fn verify_store(
     }
     let Some(named) = walk.named(store, has_log)? else {
         // Nothing says what they ought to be, so each is checked against itself.
-        for id in tables {
-            walk.lone_table(store, *id)?;
+        for id in data {
+            walk.lone(store, *id)?;
         }
         if let Some(log) = log.filter(|_| has_log) {
             walk.log(log)?;
         }
         return Ok(walk.verified);
     };
-    walk.total += named.iter().map(|table| table.meta.size).sum::<u64>();
-    for table in &named {
-        walk.table(store, table.number, &table.meta)?;
-    }
-    let is_named = |id: &ObjectId| named.iter().any(|table| table.number == id.number);
-    walk.verified.orphans = tables.filter(|id| !is_named(id)).count() as u64;
+    walk.total += named.bytes();
+    walk.data(store, &named)?;
+    walk.verified.orphans = data.filter(|id| !named.names(**id)).count() as u64;
     if let Some(log) = log.filter(|_| has_log) {
         walk.log(log)?;
     }
@@ -164,32 +161,32 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// The tables that the manifests name; `None` where they are too damaged to tell.
-    fn named(
-        &mut self,
-        store: &dyn BlockStore,
-        has_log: bool,
-    ) -> Result<Option<Vec<LiveTable>>, Error> {
-        let mut generations = BTreeMap::new();
+    /// What the manifests name, in all generations of backups; `None` where they are too damaged to
+    /// tell.
+    fn named(&mut self, store: &dyn BlockStore, has_log: bool) -> Result<Option<LiveSet>, Error> {
+        let mut generations = LiveSet::default();
         let mut damaged = Vec::new();
         for number in manifest::manifests(store)? {
             match manifest::read_one(store, number) {
                 Ok(live) if live.taken.is_some() => {
-                    let tables = live.tables.into_values();
-                    generations.extend(tables.map(|table| (table.number, table)));
+                    // A table may lie in another level in another generation.
+                    let tables = live.tables.into_iter();
+                    let tables = tables.map(|((_, number), table)| ((0, number), table));
+                    generations.tables.extend(tables);
+                    generations.values.extend(live.values);
                 }
                 Ok(_) => {}
                 Err(error) => damaged.push((number, error)),
             }
         }
-        if !generations.is_empty() {
+        if !generations.tables.is_empty() {
             for (number, error) in damaged {
                 self.found(ObjectId::manifest(number), error)?;
             }
-            return Ok(Some(generations.into_values().collect()));
+            return Ok(Some(generations));
         }
         match manifest::recover(store, has_log) {
-            Ok(recovered) => Ok(Some(recovered.live.tables.into_values().collect())),
+            Ok(recovered) => Ok(Some(recovered.live)),
             Err(error) => {
                 self.found(ObjectId::manifest(0), error)?;
                 Ok(None)
@@ -206,31 +203,49 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn table(
-        &mut self,
-        store: &dyn BlockStore,
-        number: u64,
-        meta: &TableMeta,
-    ) -> Result<(), Error> {
-        let id = ObjectId::table(number);
+    /// Reads every table and value file of `live`.
+    fn data(&mut self, store: &dyn BlockStore, live: &LiveSet) -> Result<(), Error> {
+        for table in live.tables.values() {
+            let id = ObjectId::table(table.number);
+            let pointers = || match table.refs.is_empty() {
+                true => Ok(()),
+                false => pointers(store, live, table),
+            };
+            let checked = self::table(store, table.number, &table.meta, |bytes| {
+                self.advance(id, bytes);
+            });
+            self.checked(id, checked.and_then(|()| pointers()))?;
+        }
+        for (number, known) in &live.values {
+            let id = ObjectId::values(*number);
+            let checked = values(store, *number, &known.meta, |bytes| self.advance(id, bytes));
+            self.checked(id, checked)?;
+        }
+        Ok(())
+    }
+
+    fn checked(&mut self, id: ObjectId, checked: Result<(), Error>) -> Result<(), Error> {
         self.verified.objects += 1;
-        match table(store, number, meta, |bytes| self.advance(id, bytes)) {
+        match checked {
             Ok(()) => Ok(()),
             Err(error) => self.found(id, error),
         }
     }
 
-    fn lone_table(&mut self, store: &dyn BlockStore, id: ObjectId) -> Result<(), Error> {
-        match inspect::meta_of(&store.open(id)?) {
-            Ok(meta) => {
-                self.total += meta.size;
-                self.table(store, id.number, &meta)
-            }
-            Err(error) => {
-                self.verified.objects += 1;
-                self.found(id, error.into())
-            }
-        }
+    /// Reads a table or value file of which nothing says what it ought to be.
+    fn lone(&mut self, store: &dyn BlockStore, id: ObjectId) -> Result<(), Error> {
+        let object = store.open(id)?;
+        self.total += object.len()?;
+        let advance = |bytes| self.advance(id, bytes);
+        let checked = match id.kind {
+            ObjectKind::Values => ValueFileMeta::of(&*object)
+                .map_err(Error::from)
+                .and_then(|meta| values(store, id.number, &meta, advance)),
+            _ => inspect::meta_of(&object)
+                .map_err(Error::from)
+                .and_then(|meta| table(store, id.number, &meta, advance)),
+        };
+        self.checked(id, checked)
     }
 
     fn log(&mut self, log: &dyn BlockStore) -> Result<(), Error> {
@@ -338,7 +353,7 @@ pub(crate) fn table(
     meta: &TableMeta,
     mut advance: impl FnMut(u64),
 ) -> Result<(), Error> {
-    let object = table_file::open_object(store, number)?;
+    let object = table_file::open_object(store, ObjectId::table(number))?;
     let table = Table::open(object, meta, BlockCache::new(0))?;
     let mut verifier = table.verifier();
     let mut left = meta.size;
@@ -349,6 +364,67 @@ pub(crate) fn table(
     }
     advance(left);
     Ok(())
+}
+
+/// Reads every byte of value file `number` of `store`.
+///
+/// # Errors
+/// As [`table`].
+pub(crate) fn values(
+    store: &dyn BlockStore,
+    number: u64,
+    meta: &ValueFileMeta,
+    mut advance: impl FnMut(u64),
+) -> Result<(), Error> {
+    let object = table_file::open_object(store, ObjectId::values(number))?;
+    let file = ValueFile::open(object, meta, BlockCache::new(0))?;
+    let mut verifier = file.verifier();
+    let mut left = meta.size;
+    while !verifier.step(ADVANCE_BYTES)? {
+        let bytes = left.min(ADVANCE_BYTES);
+        advance(bytes);
+        left -= bytes;
+    }
+    advance(left);
+    Ok(())
+}
+
+/// Compares what table `live` points to with what the manifest says of it.
+///
+/// # Errors
+/// `Corrupt` when it is something else; `Table` when it cannot be read.
+fn pointers(store: &dyn BlockStore, live: &LiveSet, table: &LiveTable) -> Result<(), Error> {
+    let id = ObjectId::table(table.number);
+    let astray = Error::Corrupt {
+        object: id,
+        offset: 0,
+        what: Damage::Pointer,
+    };
+    let open = Table::open(
+        table_file::open_object(store, id)?,
+        &table.meta,
+        BlockCache::new(0),
+    )?;
+    let mut found = BTreeMap::new();
+    let mut iter = open.iter();
+    iter.seek_to_first()?;
+    while iter.is_valid() {
+        let kind = iter.key().kind;
+        if kind.is_pointer() {
+            let pointer = ValuePointer::decode(pointer_in(kind, iter.value_ref()));
+            let Some(ValuePointer { uid, length, .. }) = pointer else {
+                return Err(astray);
+            };
+            *found.entry(uid).or_insert(0) += u64::from(length);
+        }
+        iter.next()?;
+    }
+    let stated = table.refs.iter();
+    let stated = stated.map(|(number, bytes)| (live.values[number].meta.uid, *bytes));
+    match found == stated.collect() {
+        true => Ok(()),
+        false => Err(astray),
+    }
 }
 
 const ADVANCE_BYTES: u64 = 1 << 20;

@@ -9,8 +9,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use nori_env::ObjectId;
-use nori_sstable::{KEY_BYTES_MAX, SeqNo, TableMeta};
+use nori_env::{ObjectId, ObjectKind};
+use nori_sstable::{KEY_BYTES_MAX, SeqNo, TableMeta, ValueFileMeta};
 use norikv_types::WallMs;
 
 use crate::guards;
@@ -37,6 +37,8 @@ pub(crate) struct VersionEdit {
     /// New keyspaces with their names.
     pub(crate) keyspaces: Vec<(u16, Arc<str>)>,
     pub(crate) dropped_keyspaces: Vec<u16>,
+    /// Value files that tables of this edit are the first to point into.
+    pub(crate) values: Vec<(u64, ValueFileMeta)>,
 }
 
 /// A table of the live set.
@@ -50,6 +52,19 @@ pub(crate) struct LiveTable {
     pub(crate) meta: TableMeta,
     /// When its newest entry had been written, where tables are dropped by age.
     pub(crate) born: Option<WallMs>,
+    /// Numbers of the value files that it points into, ascending, each with the bytes of the values
+    /// that it points to.
+    pub(crate) refs: Vec<(u64, u64)>,
+}
+
+/// A value file of the live set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LiveValues {
+    pub(crate) meta: ValueFileMeta,
+    /// Bytes of the values that tables point to; the others are garbage.
+    pub(crate) referenced: u64,
+    /// Tables that point into it; with none it is live no longer.
+    tables: u64,
 }
 
 /// The live set after all edits so far.
@@ -60,6 +75,8 @@ pub(crate) struct LiveSet {
     pub(crate) flushed_seqno: SeqNo,
     /// By level and number.
     pub(crate) tables: BTreeMap<(u8, u64), LiveTable>,
+    /// By number.
+    pub(crate) values: BTreeMap<u64, LiveValues>,
     /// Each guard with the uppermost level that it cuts; it cuts all levels below too.
     pub(crate) guards: BTreeMap<Bytes, u8>,
     /// When a backup was taken; `None` in a store.
@@ -81,6 +98,8 @@ mod tag {
     pub(super) const GUARD: u64 = 6;
     pub(super) const KEYSPACE: u64 = 7;
     pub(super) const KEYSPACE_DROPPED: u64 = 8;
+    pub(super) const VALUES: u64 = 9;
+    pub(super) const REFS: u64 = 10;
     pub(super) const BORN: u64 = 11;
     pub(super) const TAKEN: u64 = 15;
 }
@@ -123,6 +142,21 @@ impl VersionEdit {
                 field.extend_from_slice(&id.to_le_bytes());
             });
         }
+        for (number, meta) in &self.values {
+            put_field(&mut out, tag::VALUES, |field| {
+                varint::put(field, *number);
+                put_values(field, meta);
+            });
+        }
+        for table in self.added.iter().filter(|table| !table.refs.is_empty()) {
+            put_field(&mut out, tag::REFS, |field| {
+                varint::put(field, table.number);
+                for (number, bytes) in &table.refs {
+                    varint::put(field, *number);
+                    varint::put(field, *bytes);
+                }
+            });
+        }
         for table in &self.added {
             if let Some(born) = table.born {
                 put_field(&mut out, tag::BORN, |field| {
@@ -142,7 +176,8 @@ impl VersionEdit {
         let mut reader = Reader::new(bytes);
         let mut edit = Self::default();
         let mut last = 0;
-        // Tables of which it is said, or skipped, how old they are.
+        // Tables of which it is said, or skipped, where their values lie, and how old they are.
+        let mut referring = 0;
         let mut noted = 0;
         while !reader.is_empty() {
             let tag = reader.varint()?;
@@ -170,6 +205,7 @@ impl VersionEdit {
                     number: field.varint()?,
                     meta: meta(&mut field)?,
                     born: None,
+                    refs: Vec::new(),
                 }),
                 tag::GUARD => {
                     let level = field.u8()?;
@@ -184,12 +220,14 @@ impl VersionEdit {
                     let id = u16::from_le_bytes(field.array()?);
                     edit.dropped_keyspaces.push(id);
                 }
+                tag::VALUES => edit.values.push((field.varint()?, values(&mut field)?)),
+                tag::REFS => {
+                    let table = next_of(&mut edit.added, &mut referring, field.varint()?)?;
+                    table.refs = refs(&mut field)?;
+                }
                 tag::BORN => {
-                    let (number, born) = (field.varint()?, WallMs(field.varint()?));
-                    // In the order of the tables, each once.
-                    let mut added = edit.added[noted..].iter_mut();
-                    noted += added.position(|table| table.number == number)? + 1;
-                    edit.added[noted - 1].born = Some(born);
+                    let table = next_of(&mut edit.added, &mut noted, field.varint()?)?;
+                    table.born = Some(WallMs(field.varint()?));
                 }
                 tag::TAKEN if edit.taken.is_none() => edit.taken = Some(WallMs(field.varint()?)),
                 _ => return None,
@@ -223,6 +261,11 @@ impl LiveSet {
                 .map(|(id, name)| (*id, Arc::clone(name)))
                 .collect(),
             dropped_keyspaces: self.dropped_keyspaces.iter().copied().collect(),
+            values: self
+                .values
+                .iter()
+                .map(|(number, known)| (*number, known.meta))
+                .collect(),
         }
     }
 
@@ -238,8 +281,25 @@ impl LiveSet {
 
     /// Applies `edit`. On an error the set is half changed and must be dropped.
     pub(crate) fn apply(&mut self, edit: &VersionEdit) -> Result<(), Damage> {
+        for (number, meta) in &edit.values {
+            let values = LiveValues {
+                meta: *meta,
+                referenced: 0,
+                tables: 0,
+            };
+            let figures = [meta.size, meta.values];
+            if *number >= ObjectId::NUMBER_MAX
+                || figures.into_iter().any(|figure| figure > FIGURE_MAX)
+                || meta.data_bytes > meta.size
+                || self.values.insert(*number, values).is_some()
+            {
+                return Err(Damage::Edit);
+            }
+        }
+        let mut let_go = Vec::new();
         for key in &edit.removed {
-            self.tables.remove(key).ok_or(Damage::Edit)?;
+            let removed = self.tables.remove(key).ok_or(Damage::Edit)?;
+            let_go.extend(removed.refs);
         }
         for table in &edit.added {
             let key = (table.level, table.number);
@@ -252,6 +312,8 @@ impl LiveSet {
                 return Err(Damage::Edit);
             }
         }
+        let added = edit.added.iter().flat_map(|table| &table.refs);
+        self.refer(added, &let_go, &edit.values)?;
         guards::apply(&mut self.guards, &edit.guards).ok_or(Damage::Edit)?;
         for (id, name) in &edit.keyspaces {
             let is_bad = *id == DEFAULT
@@ -285,9 +347,54 @@ impl LiveSet {
         Ok(())
     }
 
-    /// Bytes of all tables.
+    /// Tables point where they did not, and no longer where they did.
+    fn refer<'a>(
+        &mut self,
+        added: impl Iterator<Item = &'a (u64, u64)>,
+        let_go: &[(u64, u64)],
+        new: &[(u64, ValueFileMeta)],
+    ) -> Result<(), Damage> {
+        for (number, bytes) in let_go {
+            let values = self.values.get_mut(number).ok_or(Damage::Edit)?;
+            values.referenced -= bytes;
+            values.tables -= 1;
+        }
+        for (number, bytes) in added {
+            let values = self.values.get_mut(number).ok_or(Damage::Edit)?;
+            values.referenced = values.referenced.saturating_add(*bytes);
+            values.tables += 1;
+            if values.referenced > values.meta.data_bytes {
+                return Err(Damage::Edit);
+            }
+        }
+        let is_used = |values: &LiveValues| values.tables > 0;
+        for (number, _) in let_go {
+            if !self.values.get(number).is_none_or(is_used) {
+                self.values.remove(number);
+            }
+        }
+        // A file that no table points into never comes.
+        let is_there = |number| self.values.get(number).is_some_and(is_used);
+        match new.iter().all(|(number, _)| is_there(number)) {
+            true => Ok(()),
+            false => Err(Damage::Edit),
+        }
+    }
+
+    /// Whether `id` is a table or value file of it.
+    pub(crate) fn names(&self, id: ObjectId) -> bool {
+        match id.kind {
+            ObjectKind::Table => self.tables.keys().any(|(_, number)| *number == id.number),
+            ObjectKind::Values => self.values.contains_key(&id.number),
+            _ => false,
+        }
+    }
+
+    /// Bytes of all tables and value files.
     pub(crate) fn bytes(&self) -> u64 {
-        self.tables.values().map(|table| table.meta.size).sum()
+        let tables = self.tables.values().map(|table| table.meta.size);
+        let values = self.values.values().map(|values| values.meta.size);
+        tables.chain(values).sum()
     }
 
     /// The run number for the next run of level 0.
@@ -332,6 +439,49 @@ fn put_meta(out: &mut Vec<u8>, meta: &TableMeta) {
     varint::put(out, meta.seqno_min.0);
     varint::put(out, meta.seqno_max.0);
     out.extend_from_slice(&meta.footer_checksum.to_le_bytes());
+}
+
+fn put_values(out: &mut Vec<u8>, meta: &ValueFileMeta) {
+    out.extend_from_slice(&meta.uid.to_le_bytes());
+    varint::put(out, meta.size);
+    varint::put(out, meta.data_bytes);
+    varint::put(out, meta.values);
+    out.extend_from_slice(&meta.footer_checksum.to_le_bytes());
+}
+
+fn values(reader: &mut Reader<'_>) -> Option<ValueFileMeta> {
+    Some(ValueFileMeta {
+        uid: u64::from_le_bytes(reader.array()?),
+        size: reader.varint()?,
+        data_bytes: reader.varint()?,
+        values: reader.varint()?,
+        footer_checksum: u32::from_le_bytes(reader.array()?),
+    })
+}
+
+/// Numbers of value files and bytes: ascending, one pair at least.
+fn refs(reader: &mut Reader<'_>) -> Option<Vec<(u64, u64)>> {
+    let mut refs: Vec<(u64, u64)> = Vec::new();
+    while refs.is_empty() || !reader.is_empty() {
+        let next = (reader.varint()?, reader.varint()?);
+        if refs.last().is_some_and(|last| last.0 >= next.0) {
+            return None;
+        }
+        refs.push(next);
+    }
+    Some(refs)
+}
+
+/// The table `number` among those behind `at`: fields about tables come in their order, at most one
+/// each.
+fn next_of<'a>(
+    added: &'a mut [LiveTable],
+    at: &mut usize,
+    number: u64,
+) -> Option<&'a mut LiveTable> {
+    let mut behind = added[*at..].iter();
+    *at += behind.position(|table| table.number == number)? + 1;
+    added.get_mut(*at - 1)
 }
 
 fn meta(reader: &mut Reader<'_>) -> Option<TableMeta> {

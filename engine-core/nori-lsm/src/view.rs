@@ -15,9 +15,10 @@ use norikv_types::{Mutant, WallMs, breaks};
 use crate::Error;
 use crate::levels::Levels;
 use crate::memtable::Memtable;
-use crate::resolve::{Base, Resolve, Versioned};
+use crate::resolve::{Base, Raw, Resolve, Versioned};
 use crate::rules::Rules;
 use crate::source::Source;
+use crate::values::{Stored, Values};
 
 /// The memtables and tables at one moment.
 #[derive(Debug, Clone)]
@@ -40,6 +41,20 @@ impl View {
         at: SeqNo,
         now: impl Fn() -> WallMs,
     ) -> Result<Option<Versioned>, Error> {
+        let Some((version, value)) = self.find(key, at, now)? else {
+            return Ok(None);
+        };
+        let value = value.read()?;
+        Ok(Some(Versioned { version, value }))
+    }
+
+    /// As [`get`](Self::get), but a value that lies in a file is not read yet.
+    pub(crate) fn find(
+        &self,
+        key: &[u8],
+        at: SeqNo,
+        now: impl Fn() -> WallMs,
+    ) -> Result<Option<(SeqNo, Stored)>, Error> {
         let at = match breaks(Mutant::SnapshotSeesLater) {
             true => SeqNo::MAX,
             false => at,
@@ -51,7 +66,7 @@ impl View {
                 continue;
             }
             resolve.cover(memtable.ranges().covering(key, at));
-            let get = |at| Ok(memtable.get(key, at));
+            let get = |at| Ok(memtable.get(key, at).map(|found| raw(found, None)));
             if let Some(base) = versions(&mut resolve, at, get, &now)? {
                 return resolve.finish(&self.rules, key, base);
             }
@@ -63,7 +78,11 @@ impl View {
             }
             let get = |at| match file.table.get(key, at) {
                 Err(_) if breaks(Mutant::DamagedReadAsAbsent) => Ok(None),
-                read => Ok(read?),
+                read => {
+                    let Some(found) = read? else { return Ok(None) };
+                    let values = file.file_of(found.kind, &found.value)?;
+                    Ok(Some(raw(found, values)))
+                }
             };
             found = versions(&mut resolve, at, get, &now)?;
             Ok(found.is_some())
@@ -94,18 +113,28 @@ impl View {
 fn versions(
     resolve: &mut Resolve,
     at: SeqNo,
-    get: impl Fn(SeqNo) -> Result<Option<Found>, Error>,
+    get: impl Fn(SeqNo) -> Result<Option<Raw>, Error>,
     now: &impl Fn() -> WallMs,
 ) -> Result<Option<Base>, Error> {
     let mut from = at;
-    while let Some(found) = get(from)? {
-        if let Some(base) = resolve.offer(found.seqno, found.kind, found.value, now) {
+    while let Some(raw) = get(from)? {
+        let seqno = raw.seqno;
+        if let Some(base) = resolve.offer(raw, now) {
             return Ok(Some(base));
         }
-        from = SeqNo(found.seqno.0 - 1);
+        from = SeqNo(seqno.0 - 1);
     }
     // Older sources hold nothing newer than a tombstone of this one.
     Ok(resolve.is_covered().then_some(Base::Nothing))
+}
+
+fn raw(found: Found, values: Option<Arc<Values>>) -> Raw {
+    Raw {
+        seqno: found.seqno,
+        kind: found.kind,
+        value: found.value,
+        values,
+    }
 }
 
 /// Numbers from here on are those of a transaction's own writes, which nobody else sees.

@@ -28,6 +28,10 @@ pub enum ValueKind {
     Merge = 2,
     /// The key has a value until a time: the milliseconds (u64, little-endian), then the value.
     Expiring = 3,
+    /// The key has a value that lies in a value file: a [`ValuePointer`](crate::ValuePointer).
+    Pointer = 4,
+    /// The key has such a value until a time: the milliseconds (u64, little-endian), then the pointer.
+    ExpiringPointer = 5,
 }
 
 /// One version of one user key, owned. Encoded: user key ‖ 8-byte trailer (little-endian
@@ -76,8 +80,16 @@ impl ValueKind {
             1 => Some(Self::Put),
             2 => Some(Self::Merge),
             3 => Some(Self::Expiring),
+            4 => Some(Self::Pointer),
+            5 => Some(Self::ExpiringPointer),
             _ => None,
         }
+    }
+
+    /// Whether the value lies in a value file.
+    #[must_use]
+    pub const fn is_pointer(self) -> bool {
+        matches!(self, Self::Pointer | Self::ExpiringPointer)
     }
 }
 

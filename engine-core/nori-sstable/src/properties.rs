@@ -10,7 +10,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::{Compression, Damage, InternalKeyRef, PrefixExtractor, SeqNo, TableOptions, varint};
+use crate::{
+    Compression, Damage, InternalKeyRef, PrefixExtractor, SeqNo, TableOptions, ValueKind, varint,
+};
 
 /// Facts about a table, counted while it was built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,15 +64,6 @@ pub struct Properties {
     pub user: Vec<(Bytes, Bytes)>,
 }
 
-/// Kinds of values as trailers number them.
-mod kind {
-    pub(super) const TOMBSTONE: u8 = 0;
-    pub(super) const MERGE: u8 = 2;
-    pub(super) const EXPIRING: u8 = 3;
-    pub(super) const POINTER: u8 = 4;
-    pub(super) const EXPIRING_POINTER: u8 = 5;
-}
-
 const PREFIX_EXTRACTOR: u32 = 32;
 const USER: u32 = 64;
 
@@ -91,11 +84,11 @@ impl Properties {
         self.entries += 1;
         self.key_bytes += key.user.len() as u64;
         self.value_bytes += value.len() as u64;
-        let kind = key.kind as u8;
-        self.tombstones += u64::from(kind == kind::TOMBSTONE);
-        self.merges += u64::from(kind == kind::MERGE);
-        self.pointers += u64::from(matches!(kind, kind::POINTER | kind::EXPIRING_POINTER));
-        if matches!(kind, kind::EXPIRING | kind::EXPIRING_POINTER)
+        let kind = key.kind;
+        self.tombstones += u64::from(kind == ValueKind::Tombstone);
+        self.merges += u64::from(kind == ValueKind::Merge);
+        self.pointers += u64::from(kind.is_pointer());
+        if matches!(kind, ValueKind::Expiring | ValueKind::ExpiringPointer)
             && let Some(expiry) = value.first_chunk::<8>()
         {
             let expiry = u64::from_le_bytes(*expiry);

@@ -15,7 +15,7 @@ mod workload;
 
 pub use args::EmbeddedArgs;
 pub use cell::{KEYS_MIN, run_cell};
-pub use engine::{Durability, ENGINES, Engine, EngineKind, Sizes};
+pub use engine::{Durability, ENGINES, Engine, EngineKind, Sizes, VARIANTS};
 pub use group::{GROUPS, Group, Measured};
 pub use groups::VALUE_BYTES;
 pub use session::KEY_BYTES;
@@ -105,7 +105,8 @@ impl Settings {
             return Ok(ENGINES.to_vec());
         }
         let by_name = |name: &String| {
-            let known: Vec<_> = ENGINES.iter().map(|engine| engine.name).collect();
+            let known = ENGINES.iter().chain(VARIANTS);
+            let known: Vec<_> = known.map(|engine| engine.name).collect();
             EngineKind::by_name(name)
                 .with_context(|| format!("this build has no {name}, but {}", known.join(", ")))
         };

@@ -259,6 +259,9 @@ pub(crate) enum Inspect {
     /// A sorted table: what is known of it, its blocks, its entries.
     #[command(after_help = INSPECT_HELP)]
     Sst(InspectFile),
+    /// A value file: what is known of it, its values.
+    #[command(after_help = INSPECT_HELP)]
+    Values(InspectFile),
     /// A manifest: its edits, and the tables that are live behind them.
     #[command(after_help = INSPECT_HELP)]
     Manifest(InspectFile),

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_env::BlockObject;
-use nori_sstable::{SeqNo, TableMeta};
+use nori_sstable::{SeqNo, TableMeta, ValueFileMeta};
 use norikv_types::WallMs;
 
 use super::record::{self, HEAD_BYTES, Head, HeadError, Kind, Successor, align_up};
@@ -78,6 +78,8 @@ pub struct EditInfo {
     pub keyspaces: Vec<(u16, Arc<str>)>,
     /// Numbers of keyspaces that are dropped.
     pub dropped_keyspaces: Vec<u16>,
+    /// Value files that come: numbers, and what their footers are checked against.
+    pub values: Vec<(u64, ValueFileMeta)>,
     /// In a store of backups: when the backup was taken.
     pub taken: Option<WallMs>,
 }
@@ -94,6 +96,8 @@ pub struct TableInfo {
     pub number: u64,
     /// What its footer is checked against.
     pub meta: TableMeta,
+    /// Numbers of the value files that it points into, each with the bytes that it points to.
+    pub values: Vec<(u64, u64)>,
 }
 
 /// Every part of the manifest in `object`, front to back, and the tables that are live at its end as
@@ -180,6 +184,7 @@ impl From<VersionEdit> for EditInfo {
             guards: edit.guards,
             keyspaces: edit.keyspaces,
             dropped_keyspaces: edit.dropped_keyspaces,
+            values: edit.values,
             taken: edit.taken,
         }
     }
@@ -192,6 +197,7 @@ impl From<crate::version_edit::LiveTable> for TableInfo {
             run: table.run,
             number: table.number,
             meta: table.meta,
+            values: table.refs,
         }
     }
 }

@@ -79,8 +79,9 @@ enum Unreadable {
 /// Reads the manifests of `store`. `has_log` says whether the store's log holds anything.
 pub(crate) fn recover(store: &dyn BlockStore, has_log: bool) -> Result<Recovered, Error> {
     let numbers = manifests(store)?;
-    let tables = store.list()?;
-    let has_data = has_log || tables.iter().any(|id| id.kind == ObjectKind::Table);
+    let listed = store.list()?;
+    let is_data = |id: &ObjectId| matches!(id.kind, ObjectKind::Table | ObjectKind::Values);
+    let has_data = has_log || listed.iter().any(is_data);
     let mut failed = corrupt(ObjectId::manifest(1), 0, Damage::NoManifest);
     let mut found = None;
     for &number in &numbers {

@@ -62,14 +62,14 @@ fn decide(
     is_below: bool,
     versions: &[(u64, ValueKind, &[u8])],
 ) -> Vec<(u64, ValueKind, Vec<u8>)> {
-    let mut reconcile = Reconcile::new(rules(), NOW, by);
+    let mut reconcile = Reconcile::new(rules(), NOW, by, Arc::default());
     reconcile.begin(KEY, covering.map(SeqNo));
     for (seqno, kind, value) in versions {
         if reconcile.wants(SeqNo(*seqno)) {
             reconcile.add(SeqNo(*seqno), *kind, value);
         }
     }
-    let kept = reconcile.end(|_| is_below);
+    let kept = reconcile.end(|_| is_below).unwrap();
     assert!(kept.iter().all(|(key, _)| key.user == KEY));
     kept.iter()
         .map(|(key, value)| (key.seqno.0, key.kind, value.to_vec()))
@@ -194,8 +194,8 @@ fn the_filter_removes_and_changes_at_compactions_only() {
 
 #[test]
 fn keys_of_a_dropped_keyspace_go() {
-    let mut reconcile = Reconcile::new(rules(), NOW, By::Flush);
+    let mut reconcile = Reconcile::new(rules(), NOW, By::Flush, Arc::default());
     reconcile.begin(b"\0\x07key", None);
     assert!(!reconcile.wants(SeqNo(1)));
-    assert!(reconcile.end(|_| true).is_empty());
+    assert!(reconcile.end(|_| true).unwrap().is_empty());
 }

@@ -21,6 +21,7 @@ pub(crate) fn table(level: u8, run: u64, number: u64, from: &str, to: &str) -> L
             footer_checksum: 0xaabb_ccdd,
         },
         born: None,
+        refs: vec![],
     }
 }
 
@@ -35,6 +36,7 @@ fn example() -> VersionEdit {
         guards: vec![(1, Bytes::from_static(b"m")), (3, Bytes::new())],
         keyspaces: vec![(2, "users".into())],
         dropped_keyspaces: vec![1],
+        values: vec![],
     }
 }
 
@@ -151,6 +153,15 @@ fn the_golden_edit_is_read_and_written_alike() {
     assert_eq!(example().encode(), GOLDEN);
 }
 
+/// Written by the first version that knew value files.
+const GOLDEN_VALUES: &[u8] = include_bytes!("../../tests/golden/edit-values-v1.bin");
+
+#[test]
+fn the_golden_edit_with_value_files_is_read_and_written_alike() {
+    assert_eq!(VersionEdit::decode(GOLDEN_VALUES), Some(pointing()));
+    assert_eq!(pointing().encode(), GOLDEN_VALUES);
+}
+
 #[test]
 fn what_is_said_of_the_age_of_tables_is_read_back_and_of_others_refused() {
     let mut edit = example();
@@ -172,6 +183,108 @@ fn what_is_said_of_the_age_of_tables_is_read_back_and_of_others_refused() {
     assert_eq!(with(&[born(9)]), None, "a table that is not added");
     assert_eq!(with(&[born(7), born(7)]), None, "twice");
     assert_eq!(with(&[born(8), born(7)]), None, "not in their order");
+}
+
+fn values(uid: u64) -> ValueFileMeta {
+    ValueFileMeta {
+        uid,
+        size: 1100,
+        data_bytes: 1000,
+        values: 3,
+        footer_checksum: 0x0102_0304,
+    }
+}
+
+/// Two tables that point into two value files.
+fn pointing() -> VersionEdit {
+    let mut edit = VersionEdit {
+        added: vec![
+            table(0, 2, 7, "a", "mm"),
+            table(1, 0, 8, "b", "c"),
+            table(1, 0, 9, "d", "e"),
+        ],
+        values: vec![(5, values(50)), (6, values(60))],
+        ..VersionEdit::default()
+    };
+    edit.added[0].refs = vec![(5, 400), (6, 300)];
+    edit.added[2].refs = vec![(5, 600)];
+    edit.added[2].born = Some(WallMs(3));
+    edit
+}
+
+#[test]
+fn what_tables_point_to_is_read_back_and_anything_else_refused() {
+    let edit = pointing();
+    let encoded = edit.encode();
+    assert_eq!(VersionEdit::decode(&encoded).as_ref(), Some(&edit));
+    let with = |fields: &[&[u8]]| {
+        let edit = VersionEdit {
+            added: vec![table(0, 2, 7, "a", "mm"), table(1, 0, 8, "b", "c")],
+            ..VersionEdit::default()
+        };
+        VersionEdit::decode(&[edit.encode(), fields.concat()].concat())
+    };
+    let of = |table: u8| [10, 3, table, 5, 40];
+    assert!(with(&[&of(7), &of(8)]).is_some());
+    assert!(with(&[&[10, 5, 8, 5, 40, 6, 40]]).is_some());
+    assert_eq!(with(&[&of(9)]), None, "a table that is not added");
+    assert_eq!(with(&[&of(7), &of(7)]), None, "twice");
+    assert_eq!(with(&[&of(8), &of(7)]), None, "not in their order");
+    assert_eq!(with(&[&[10, 1, 7]]), None, "no file");
+    assert_eq!(with(&[&[10, 5, 8, 6, 40, 5, 40]]), None, "files descend");
+    assert_eq!(with(&[&[10, 5, 8, 5, 40, 5, 40]]), None, "a file twice");
+}
+
+#[test]
+fn a_value_file_is_live_from_the_first_table_that_points_into_it_to_the_last() {
+    let mut set = LiveSet::default();
+    set.apply(&pointing()).unwrap();
+    let referenced = |set: &LiveSet| {
+        let values = set.values.iter();
+        values
+            .map(|(number, known)| (*number, known.referenced))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(referenced(&set), [(5, 1000), (6, 300)]);
+    assert_eq!(set.bytes(), 3 * 300 + 2 * 1100);
+    assert!(set.names(ObjectId::values(5)) && !set.names(ObjectId::values(7)));
+    let mut again = LiveSet::default();
+    again.apply(&set.as_edit()).unwrap();
+    assert_eq!(again, set);
+
+    // The only table that points into file 6 changes its level.
+    let mut moved = VersionEdit {
+        removed: vec![(0, 7)],
+        added: vec![table(2, 0, 7, "a", "mm")],
+        ..VersionEdit::default()
+    };
+    moved.added[0].refs = vec![(5, 400), (6, 300)];
+    set.apply(&moved).unwrap();
+    assert_eq!(referenced(&set), [(5, 1000), (6, 300)]);
+    let remove = |key| VersionEdit {
+        removed: vec![key],
+        ..VersionEdit::default()
+    };
+    set.apply(&remove((2, 7))).unwrap();
+    assert_eq!(referenced(&set), [(5, 600)]);
+    set.apply(&remove((1, 9))).unwrap();
+    assert_eq!(referenced(&set), []);
+}
+
+#[test]
+fn value_files_that_do_not_fit_are_refused() {
+    let refused = |change: &dyn Fn(&mut VersionEdit)| {
+        let mut edit = pointing();
+        change(&mut edit);
+        assert_eq!(LiveSet::default().apply(&edit), Err(Damage::Edit));
+    };
+    refused(&|edit| edit.values.truncate(1));
+    refused(&|edit| edit.values.push((10, values(70))));
+    refused(&|edit| edit.values.push((5, values(70))));
+    refused(&|edit| edit.added[2].refs[0].1 = 601);
+    refused(&|edit| edit.values[0].1.data_bytes = 1101);
+    refused(&|edit| edit.values[0].1.size = u64::MAX);
+    refused(&|edit| edit.values[0].0 = ObjectId::NUMBER_MAX);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nori_env::BlockStore;
+use nori_env::{BlockStore, ObjectId, ObjectKind};
 use nori_lsm::{
     DEFAULT_KEYSPACE, Error, KeyspaceOptions, Log, Lsm, MergeOperator, MergeRefused, Options,
     WriteBatch,
@@ -92,6 +92,8 @@ struct Told {
 /// A run, and the state after each of its changes.
 struct Script {
     steps: Vec<Step>,
+    /// Values lie in value files.
+    separates: bool,
     states: Vec<State>,
 }
 
@@ -117,7 +119,28 @@ impl Script {
             }
             states.push(state);
         }
-        Self { steps, states }
+        Self {
+            steps,
+            states,
+            separates: false,
+        }
+    }
+
+    fn separated(self) -> Self {
+        Self {
+            separates: true,
+            ..self
+        }
+    }
+
+    fn options(&self) -> Options {
+        match self.separates {
+            true => Options {
+                value_separation: Some(1),
+                ..options()
+            },
+            false => options(),
+        }
     }
 
     /// Runs it, asking again `patience` times where a change fails.
@@ -139,7 +162,7 @@ impl Script {
             }
         };
         let mut lsm = None;
-        again(&mut || open(&store, options(), seed).map(|opened| lsm = Some(opened)))?;
+        again(&mut || open(&store, self.options(), seed).map(|opened| lsm = Some(opened)))?;
         for (number, step) in (0..).zip(&self.steps) {
             let open_now = lsm.as_ref().unwrap();
             match step {
@@ -157,7 +180,9 @@ impl Script {
                 Step::Reopen => {
                     lsm = None;
                     let seed = seed + number;
-                    again(&mut || open(&store, options(), seed).map(|opened| lsm = Some(opened)))?;
+                    again(&mut || {
+                        open(&store, self.options(), seed).map(|opened| lsm = Some(opened))
+                    })?;
                 }
             }
         }
@@ -394,6 +419,9 @@ fn every_crash_point(script: &Script, unit: u32, psow: bool, recycle: bool) -> u
     let mut told = Told::default();
     let result = script.run(&whole, SEED, &mut told, 0);
     result.unwrap_or_else(|error| panic!("after change {}: {error}", told.acknowledged));
+    let is_values = |id: &ObjectId| id.kind == ObjectKind::Values;
+    let has_values = whole.list().unwrap().iter().any(is_values);
+    assert_eq!(has_values, script.separates);
     let mut checked = 0;
     for op in 0..whole.ops() {
         let disk = CrashDisk::new(unit, psow, recycle);
@@ -425,7 +453,7 @@ fn recover(
 ) {
     let reopen = |disk: &CrashDisk, seed: u64| {
         let store: Arc<dyn BlockStore> = Arc::new(disk.clone());
-        open(&store, options(), seed)
+        open(&store, script.options(), seed)
     };
     let after = disk.crash_as(fates);
     let calm = after.fork();
@@ -491,14 +519,28 @@ fn an_ingestion_survives_every_crash_point_whole_or_not_at_all() {
     everywhere(&ingesting());
 }
 
+#[test]
+fn a_run_with_values_in_value_files_survives_every_crash_point() {
+    everywhere(&long().separated());
+}
+
+#[test]
+fn all_that_can_be_done_with_values_in_value_files_survives_every_crash_point() {
+    everywhere(&everything().separated());
+    everywhere(&ingesting().separated());
+}
+
 /// What faults strike, and whether the disk recycles.
-fn runs() -> [(Script, bool); 5] {
+fn runs() -> [(Script, bool); 8] {
     [
         (short(), true),
         (long(), false),
         (long(), true),
         (ingesting(), true),
         (everything(), true),
+        (long().separated(), true),
+        (ingesting().separated(), true),
+        (everything().separated(), true),
     ]
 }
 
@@ -550,13 +592,13 @@ fn a_failed_sync_at_any_operation_loses_nothing_acknowledged_and_what_opening_sh
             // The process alone died: caches show what the disk does not hold.
             let cached = disk.restart();
             let store: Arc<dyn BlockStore> = Arc::new(cached.clone());
-            let lsm = open(&store, options(), 100);
+            let lsm = open(&store, script.options(), 100);
             let lsm = lsm.unwrap_or_else(|error| panic!("{context}: {error}"));
             let state = script.state_of(&lsm, told, &context);
             drop(lsm);
             let lost = vec![UnitFate::Lost; cached.undecided()];
             let store: Arc<dyn BlockStore> = Arc::new(cached.crash_as(&lost));
-            let lsm = open(&store, options(), 101);
+            let lsm = open(&store, script.options(), 101);
             let lsm = lsm.unwrap_or_else(|error| panic!("{context}, then a crash: {error}"));
             let found = everything_of(&lsm).unwrap();
             assert_eq!(found, state, "{context}, then a crash");

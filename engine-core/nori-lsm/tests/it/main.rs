@@ -25,6 +25,7 @@ mod replace;
 mod semantics;
 mod support;
 mod threads;
+mod values;
 mod verify;
 mod versions;
 mod workload;

@@ -14,7 +14,7 @@ use norikv_testkit::{SimEntropy, VirtualClock};
 use norikv_types::{Prng, WallMs};
 use proptest::prelude::*;
 
-use crate::support::{backward, forward, mem, tiny, work};
+use crate::support::{backward, forward, mem, separated, tiny, work};
 use crate::versions::{Versions, Write, append, key};
 
 const NAMES: [&str; 3] = ["default", "left", "right"];
@@ -100,12 +100,15 @@ struct Run {
 }
 
 impl Run {
-    fn new(own_log: bool) -> Self {
+    fn new(own_log: bool, separates: bool) -> Self {
         let (data, log) = (mem(), mem());
         let mut options = tiny(match own_log {
             true => Log::Own(log),
             false => Log::External,
         });
+        if separates {
+            options = separated(options);
+        }
         for name in NAMES {
             let space = KeyspaceOptions {
                 merge_operator: append(),
@@ -343,7 +346,7 @@ impl Run {
             };
             at = next.filter(|at| *at < all.len());
             assert_eq!(moved.unwrap(), at.is_some());
-            check_place(&cursor, at.map(|at| &all[at]));
+            check_place(&mut cursor, at.map(|at| &all[at]));
         }
     }
 
@@ -408,7 +411,7 @@ impl Run {
         }
         // The old store is gone before the new one opens.
         self.spaces.clear();
-        let nowhere = Self::new(false);
+        let nowhere = Self::new(false, false);
         drop(std::mem::replace(&mut self.lsm, nowhere.lsm));
         self.lsm = open(&self.data, &self.options, &self.clock, 100 + number);
         self.spaces = spaces(&self.lsm);
@@ -425,11 +428,12 @@ impl Run {
     }
 }
 
-fn check_place(cursor: &Cursor, expected: Option<&(Bytes, Bytes)>) {
+fn check_place(cursor: &mut Cursor, expected: Option<&(Bytes, Bytes)>) {
     assert_eq!(cursor.is_valid(), expected.is_some());
     if let Some((key, value)) = expected {
-        assert_eq!((cursor.key(), cursor.value()), (&key[..], &value[..]));
-        assert_eq!(cursor.value_bytes(), value);
+        assert_eq!(cursor.key(), key);
+        assert_eq!(cursor.value_bytes().unwrap(), value);
+        assert_eq!(cursor.value().unwrap(), value);
     }
 }
 
@@ -447,8 +451,8 @@ fn spaces(lsm: &Lsm) -> Vec<Keyspace> {
     NAMES.map(|name| lsm.keyspace(name).unwrap()).into()
 }
 
-fn run(steps: Vec<Step>, own_log: bool) {
-    let mut run = Run::new(own_log);
+fn run(steps: Vec<Step>, own_log: bool, separates: bool) {
+    let mut run = Run::new(own_log, separates);
     for (number, step) in (0..).zip(steps) {
         run.step(step, number);
     }
@@ -460,11 +464,19 @@ proptest! {
 
     #[test]
     fn all_that_can_be_done_to_keys_agrees_with_a_btree_map(steps in steps()) {
-        run(steps, true);
+        run(steps, true, false);
     }
 
     #[test]
     fn without_a_log_all_that_can_be_done_to_keys_agrees_with_a_btree_map(steps in steps()) {
-        run(steps, false);
+        run(steps, false, false);
+    }
+
+    #[test]
+    fn with_values_in_value_files_all_that_can_be_done_to_keys_agrees_with_a_btree_map(
+        steps in steps(),
+        own_log in any::<bool>(),
+    ) {
+        run(steps, own_log, true);
     }
 }

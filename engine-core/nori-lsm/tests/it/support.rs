@@ -38,6 +38,14 @@ pub(crate) fn tiny(log: Log) -> Options {
     }
 }
 
+/// The same, with nearly every value in a value file.
+pub(crate) fn separated(options: Options) -> Options {
+    Options {
+        value_separation: Some(4),
+        ..options
+    }
+}
+
 pub(crate) fn open(store: &Arc<dyn BlockStore>, options: Options, seed: u64) -> Result<Lsm, Error> {
     Lsm::open_in(
         Arc::clone(store),

@@ -14,7 +14,7 @@ use crate::scratch::Scratch;
 /// Measures embedded engines side by side, each workload in a process of its own.
 #[derive(Debug, Clone, Args)]
 pub struct EmbeddedArgs {
-    /// Engines, separated by commas [default: all of this build].
+    /// Engines, separated by commas [default: all of this build; `nori-values` only by name].
     #[arg(long, value_delimiter = ',')]
     engines: Vec<String>,
     /// Workloads or groups, or how their names begin, separated by commas [default: all].

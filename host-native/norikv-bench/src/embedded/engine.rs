@@ -109,9 +109,18 @@ impl EngineKind {
     /// The engine that is called `name`.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
-        ENGINES.iter().copied().find(|engine| engine.name == name)
+        let known = ENGINES.iter().chain(VARIANTS);
+        known.copied().find(|engine| engine.name == name)
     }
 }
+
+/// Engines that are measured only where `--engines` names them.
+pub const VARIANTS: &[EngineKind] = &[EngineKind {
+    name: "nori-values",
+    version: env!("CARGO_PKG_VERSION"),
+    is_lsm: true,
+    open: super::engines::nori::open_separated,
+}];
 
 /// Every engine that this build has: ours first, others where their feature is on.
 pub const ENGINES: &[EngineKind] = &[

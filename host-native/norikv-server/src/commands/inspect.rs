@@ -4,6 +4,7 @@
 
 mod manifest;
 mod sst;
+mod values;
 mod wal;
 
 use std::path::Path;
@@ -25,6 +26,10 @@ pub(super) fn run(what: &Inspect, output: Output) -> Result<ExitCode> {
         Inspect::Sst(file) => {
             let (store, id) = open(file, ObjectKind::Table)?;
             sst::show(&store.open(id)?, file.all, output.or_json(file.json))
+        }
+        Inspect::Values(file) => {
+            let (store, id) = open(file, ObjectKind::Values)?;
+            values::show(&store.open(id)?, file.all, output.or_json(file.json))
         }
         Inspect::Manifest(file) => {
             let (store, id) = open(file, ObjectKind::Manifest)?;

@@ -16,7 +16,25 @@ pub(in crate::embedded) fn open(
     durability: Durability,
     sizes: &Sizes,
 ) -> Result<Box<dyn Engine>> {
+    let options = options(durability, sizes);
+    Ok(Box::new(Nori(Lsm::open(folder, options)?)))
+}
+
+/// With values of a KiB and more in value files.
+pub(in crate::embedded) fn open_separated(
+    folder: &Path,
+    durability: Durability,
+    sizes: &Sizes,
+) -> Result<Box<dyn Engine>> {
     let options = Options {
+        value_separation: Some(1 << 10),
+        ..options(durability, sizes)
+    };
+    Ok(Box::new(Nori(Lsm::open(folder, options)?)))
+}
+
+fn options(durability: Durability, sizes: &Sizes) -> Options {
+    Options {
         sync: match durability {
             Durability::Unsynced => SyncPolicy::Never,
             Durability::Synced => SyncPolicy::Group,
@@ -29,8 +47,7 @@ pub(in crate::embedded) fn open(
         log_segment_bytes: sizes.memtable_bytes,
         threads: BACKGROUND_THREADS,
         ..Options::default()
-    };
-    Ok(Box::new(Nori(Lsm::open(folder, options)?)))
+    }
 }
 
 impl Engine for Nori {

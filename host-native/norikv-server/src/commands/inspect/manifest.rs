@@ -25,6 +25,8 @@ struct Live {
     bytes: u64,
     entries: u64,
     tombstones: u64,
+    /// Bytes of the values that it points to.
+    elsewhere: u64,
     smallest: String,
     largest: String,
     seqno_min: u64,
@@ -65,6 +67,7 @@ pub(super) fn show(object: &dyn BlockObject, all: bool, output: Output) -> Resul
                 "BYTES",
                 "ENTRIES",
                 "TOMBSTONES",
+                "ELSEWHERE",
                 "SEQNOS",
                 "KEYS",
             ];
@@ -77,6 +80,7 @@ pub(super) fn show(object: &dyn BlockObject, all: bool, output: Output) -> Resul
                     row.bytes.to_string(),
                     row.entries.to_string(),
                     row.tombstones.to_string(),
+                    row.elsewhere.to_string(),
                     format!("{}..={}", row.seqno_min, row.seqno_max),
                     format!("{} … {}", row.smallest, row.largest),
                 ]);
@@ -136,6 +140,10 @@ fn said(edit: &EditInfo, all: bool) -> String {
         let numbers = edit.added.iter().map(|table| table.number).collect();
         words.push(format!("+ {}", tables(numbers)));
     }
+    if !edit.values.is_empty() {
+        let numbers = edit.values.iter().map(|(number, _)| *number).collect();
+        words.push(format!("value files {}", tables(numbers)));
+    }
     if !edit.guards.is_empty() {
         words.push(match all {
             false => format!("{} guards", edit.guards.len()),
@@ -170,6 +178,7 @@ impl Live {
             bytes: meta.size,
             entries: meta.entries,
             tombstones: meta.tombstones,
+            elsewhere: table.values.iter().map(|(_, bytes)| bytes).sum(),
             smallest: key(&meta.smallest),
             largest: key(&meta.largest),
             seqno_min: meta.seqno_min.0,

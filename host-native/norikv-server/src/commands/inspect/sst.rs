@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use nori_env::BlockObject;
-use nori_sstable::inspect::{self, BlockKind};
-use nori_sstable::{BlockCache, Error, Properties, Table, TableMeta, ValueKind};
+use nori_sstable::inspect::{self, BlockKind, Entry};
+use nori_sstable::{BlockCache, Error, Properties, Table, TableMeta, ValueKind, ValuePointer};
 use serde::Serialize;
 
 use super::{excerpt, key};
@@ -116,7 +116,7 @@ pub(super) fn show(object: &Arc<dyn BlockObject>, all: bool, output: Output) -> 
                         key: key(&entry.key.user),
                         seqno: entry.key.seqno.0,
                         kind: kind(entry.key.kind),
-                        value: excerpt(&entry.value),
+                        value: value(&entry),
                     };
                     match output {
                         Output::Json => output::json(&line)?,
@@ -148,7 +148,7 @@ pub(super) fn show(object: &Arc<dyn BlockObject>, all: bool, output: Output) -> 
 }
 
 /// Shows damage; anything else is an error of the command.
-fn bad(error: &Error, output: Output) -> Result<()> {
+pub(super) fn bad(error: &Error, output: Output) -> Result<()> {
     let start = match error {
         Error::Corrupt { offset, .. } => Some(*offset),
         Error::Unsupported { .. } => None,
@@ -251,5 +251,27 @@ const fn kind(kind: ValueKind) -> &'static str {
         ValueKind::Put => "put",
         ValueKind::Merge => "merge",
         ValueKind::Expiring => "put expiring",
+        ValueKind::Pointer => "put elsewhere",
+        ValueKind::ExpiringPointer => "put elsewhere, expiring",
+    }
+}
+
+/// The first bytes of a value, or where it lies.
+fn value(entry: &Entry) -> String {
+    let pointer = match entry.key.kind {
+        ValueKind::Pointer => Some(&*entry.value),
+        // Behind the time.
+        ValueKind::ExpiringPointer => entry.value.get(8..),
+        _ => None,
+    };
+    match pointer.and_then(ValuePointer::decode) {
+        Some(pointer) => format!(
+            "bytes {}..{} of value file {:016x}, checksum {:08x}",
+            pointer.offset,
+            pointer.offset + u64::from(pointer.length),
+            pointer.uid,
+            pointer.checksum
+        ),
+        None => excerpt(&entry.value),
     }
 }
