@@ -156,10 +156,12 @@ impl Tally {
 }
 
 impl Raft {
-    /// Whether this replica may lead: it votes in the configuration in force and holds data.
+    /// Whether this replica may lead. "A server that is not part of its own latest configuration
+    /// should still start new elections, as it might still be needed until the C-new entry is
+    /// committed" (dissertation §4.2.2): it alone may have that entry. It does not count its own
+    /// vote then. Once that is committed it never campaigns.
     pub(crate) fn may_campaign(&self) -> bool {
-        let (configuration, own) = (self.membership.current(), self.config.id);
-        self.config.priority > 0 && configuration.is_voter(own) && !configuration.is_witness(own)
+        self.config.priority > 0 && self.membership.may_lead(self.config.id)
     }
 
     /// No leader spoke for too long: asks whether a campaign could succeed. A replica that may not
@@ -167,8 +169,6 @@ impl Raft {
     pub(crate) fn start_pre_vote(&mut self) {
         self.election.begin_campaign(&self.config, self.now);
         self.set_leader(None);
-        // "A server that is not part of its latest configuration does not start elections"
-        // (dissertation §4.2.2).
         if !self.may_campaign() {
             self.become_follower(self.term, None);
             return;

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use norikv_types::{LogIndex, Mutant, breaks};
+use norikv_types::{LogIndex, Mutant, NodeId, breaks};
 
 use crate::configuration::Configuration;
 use crate::entry::{Entry, Payload};
@@ -71,6 +71,17 @@ impl Membership {
     /// Whether it may be rolled back.
     pub(crate) fn is_uncommitted(&self) -> bool {
         !self.stack.is_empty()
+    }
+
+    /// Whether `id` is a voter that can lead, in the configuration in force or in one that this
+    /// replica may have to go back to.
+    pub(crate) fn may_lead(&self, id: NodeId) -> bool {
+        let stack = self.stack.iter().map(|(_, configuration)| configuration);
+        core::iter::once(&self.base)
+            .filter(|_| self.is_uncommitted())
+            .chain(stack)
+            .chain(core::iter::once(self.current()))
+            .any(|configuration| configuration.is_voter(id) && !configuration.is_witness(id))
     }
 
     /// An entry of the log carries `configuration`.

@@ -293,8 +293,8 @@ impl Raft {
     }
 
     fn check_peer(&self, from: NodeId, term: Term) -> Result<(), Misuse> {
-        // "A server accepts requests from a leader, and votes for a candidate, that is not part of
-        // its latest configuration" (dissertation §4.1, §4.2.2).
+        // Leaders and candidates need not be part of this replica's configuration: theirs may be a
+        // later one (dissertation §4.1).
         if from == self.config.id || from == NodeId(0) {
             return Err(Misuse::Impostor);
         }

@@ -1,7 +1,7 @@
 use alloc::vec;
 
 use super::*;
-use norikv_types::{NodeId, Term};
+use norikv_types::Term;
 
 fn of(last: u64) -> Configuration {
     Configuration::new((1..=last).map(NodeId)).unwrap()

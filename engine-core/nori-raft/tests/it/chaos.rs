@@ -7,8 +7,15 @@ use norikv_types::Prng;
 use crate::checker::Violation;
 use crate::cluster::{Cluster, Counts, Faults};
 
+/// Whether a run changes who belongs to its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Members {
+    Stay,
+    Change,
+}
+
 /// One run: faults for a while, then a healed world.
-pub(crate) fn run(seed: u64) -> Result<Counts, Violation> {
+pub(crate) fn run(seed: u64, members: Members) -> Result<Counts, Violation> {
     let mut prng = Prng::new(seed ^ 0x5eed);
     let size = [3, 5, 3, 1, 3, 5, 2, 4][usize::try_from(prng.below(8)).unwrap()];
     let faults = Faults {
@@ -21,6 +28,16 @@ pub(crate) fn run(seed: u64) -> Result<Counts, Violation> {
         crash_every: (prng.below(4) > 0).then_some(Duration::from_millis(600)),
         partition_every: (prng.below(3) > 0).then_some(Duration::from_millis(500)),
         quiesce_after: (seed % 2 == 1).then_some(Duration::from_millis(100)),
+        spares: 0,
+        changes_ppm: 0,
+    };
+    let faults = match members {
+        Members::Stay => faults,
+        Members::Change => Faults {
+            spares: prng.below(3),
+            changes_ppm: 30_000,
+            ..faults
+        },
     };
     let mut cluster = Cluster::new(seed, size, faults);
     cluster.run(Duration::from_secs(5))?;
@@ -30,10 +47,10 @@ pub(crate) fn run(seed: u64) -> Result<Counts, Violation> {
 }
 
 /// Runs seeds and adds up what they did.
-fn run_all(seeds: std::ops::Range<u64>) -> Counts {
+fn run_all(seeds: std::ops::Range<u64>, members: Members) -> Counts {
     let mut sum = Counts::default();
     for seed in seeds {
-        match run(seed) {
+        match run(seed, members) {
             Ok(counts) => sum.add(counts),
 
             Err(violation) => panic!("seed {seed}: {violation}"),
@@ -44,18 +61,36 @@ fn run_all(seeds: std::ops::Range<u64>) -> Counts {
 
 #[test]
 fn invariants_hold_under_faults_and_groups_recover_a() {
-    assert_did_something(run_all(0..160));
+    assert_did_something(run_all(0..160, Members::Stay));
 }
 
 #[test]
 fn invariants_hold_under_faults_and_groups_recover_b() {
-    assert_did_something(run_all(160..320));
+    assert_did_something(run_all(160..320, Members::Stay));
+}
+
+#[test]
+fn invariants_hold_while_the_members_change_a() {
+    assert_members_changed(run_all(1_000..1_120, Members::Change));
+}
+
+#[test]
+fn invariants_hold_while_the_members_change_b() {
+    assert_members_changed(run_all(1_120..1_240, Members::Change));
+}
+
+fn assert_members_changed(counts: Counts) {
+    assert_did_something(counts);
+    let seen = [counts.configurations, counts.transfers];
+    assert!(seen.iter().all(|count| *count > 50), "{counts:?}");
 }
 
 #[test]
 fn the_same_seed_runs_the_same_way() {
-    let (once, again) = (run(11).unwrap(), run(11).unwrap());
-    assert_eq!(once, again);
+    for members in [Members::Stay, Members::Change] {
+        let (once, again) = (run(11, members).unwrap(), run(11, members).unwrap());
+        assert_eq!(once, again);
+    }
 }
 
 fn assert_did_something(counts: Counts) {

@@ -21,6 +21,10 @@ pub(crate) struct Checker {
     committed: BTreeMap<LogIndex, Entry>,
     /// Highest index that any node knows to be committed.
     pub(crate) commit_index: LogIndex,
+    /// The newest committed one.
+    configuration: Option<Configuration>,
+    /// How many were committed.
+    pub(crate) configurations: u64,
 }
 
 /// A broken promise.
@@ -90,6 +94,11 @@ impl Checker {
         let mut index = from.next();
         while index <= to {
             if let Some(entry) = mirror.entry(index) {
+                if let Payload::Configuration(configuration) = &entry.payload
+                    && !self.committed.contains_key(&index)
+                {
+                    self.configured(id, configuration)?;
+                }
                 let known = self.committed.entry(index).or_insert_with(|| entry.clone());
                 if known != entry {
                     return Err(format!(
@@ -126,6 +135,32 @@ impl Checker {
             return Err(format!(
                 "commit: {id} in term {term} committed {index} with durable copies on {holders:?}"
             ));
+        }
+        Ok(())
+    }
+
+    /// Configuration safety (dissertation §4.1, §4.3): every majority before a change meets every
+    /// majority after it.
+    fn configured(&mut self, id: NodeId, next: &Configuration) -> Result<(), Violation> {
+        self.configurations += 1;
+        let Some(before) = self.configuration.replace(next.clone()) else {
+            return Ok(());
+        };
+        let mut all = before.all_voters();
+        all.extend(next.all_voters());
+        all.sort();
+        all.dedup();
+        let decides = |configuration: &Configuration, set: usize| {
+            let inside = |id| all.iter().position(|other| *other == id);
+            let vote = |id| Some(inside(id).is_some_and(|at| set >> at & 1 == 1));
+            configuration.quorum().vote_result(vote) == VoteResult::Won
+        };
+        for set in 0..1_usize << all.len() {
+            if decides(&before, set) && decides(next, !set) {
+                return Err(format!(
+                    "configuration safety: {id} went from {before:?} to {next:?}"
+                ));
+            }
         }
         Ok(())
     }

@@ -30,6 +30,10 @@ pub(crate) struct Faults {
     pub(crate) partition_every: Option<Duration>,
     /// Clients pause, and groups sleep after so long.
     pub(crate) quiesce_after: Option<Duration>,
+    /// Nodes that belong to nothing at first.
+    pub(crate) spares: u64,
+    /// How many of the clients' requests change the members or hand over.
+    pub(crate) changes_ppm: u32,
 }
 
 impl Faults {
@@ -45,6 +49,8 @@ impl Faults {
             crash_every: None,
             partition_every: None,
             quiesce_after: None,
+            spares: 0,
+            changes_ppm: 0,
         }
     }
 }
@@ -157,6 +163,9 @@ pub(crate) struct Counts {
     pub(crate) truncations: u64,
     pub(crate) crashes: u64,
     pub(crate) slept: u64,
+    /// Committed.
+    pub(crate) configurations: u64,
+    pub(crate) transfers: u64,
 }
 
 impl Counts {
@@ -170,13 +179,16 @@ impl Counts {
         self.truncations += other.truncations;
         self.crashes += other.crashes;
         self.slept += other.slept;
+        self.configurations += other.configurations;
+        self.transfers += other.transfers;
     }
 }
 
 impl Cluster {
     pub(crate) fn new(seed: u64, size: u64, faults: Faults) -> Self {
         let mut prng = Prng::new(seed);
-        let ids: Vec<NodeId> = (1..=size).map(NodeId).collect();
+        let founders: Vec<NodeId> = (1..=size).map(NodeId).collect();
+        let ids: Vec<NodeId> = (1..=size + faults.spares).map(NodeId).collect();
         let (messages, append) = (1 + prng.below(16), 64 + prng.below(2_000));
         let mut cluster = Self {
             now: Mono::ZERO,
@@ -192,7 +204,8 @@ impl Cluster {
             prng: prng.fork(),
         };
         for id in &ids {
-            let mut config = Config::new(*id, ids.iter().copied(), prng.next_u64());
+            let begins = founders.iter().copied().filter(|_| founders.contains(id));
+            let mut config = Config::new(*id, begins, prng.next_u64());
             config.heartbeat_interval = Duration::from_millis(40);
             config.inflight_messages_max = u32::try_from(messages).unwrap();
             config.append_bytes_max = u32::try_from(append).unwrap();
@@ -272,7 +285,10 @@ impl Cluster {
         let before = self.checker.commit_index;
         self.run(Duration::from_millis(500))?;
         if self.checker.commit_index <= before {
-            return Err("liveness: nothing is committed in a healed group".into());
+            return Err(format!(
+                "liveness: nothing is committed in a healed group: {:#?}",
+                self.statuses()
+            ));
         }
         let leaders: Vec<NodeId> = self
             .nodes
@@ -282,10 +298,19 @@ impl Cluster {
             .map(|raft| raft.status().id)
             .collect();
         if leaders.len() != 1 {
-            return Err(format!("liveness: leaders {leaders:?} in a healed group"));
+            let statuses = self.statuses();
+            return Err(format!(
+                "liveness: leaders {leaders:?} in a healed group: {statuses:#?}"
+            ));
         }
+        let configuration = leaders.first().and_then(|id| {
+            let raft = self.nodes[id].raft.as_ref()?;
+            raft.configuration().cloned()
+        });
+        let configuration = configuration.ok_or("liveness: a leader without a configuration")?;
+        self.counts.configurations = self.checker.configurations;
         for (id, node) in &self.nodes {
-            if node.handed_out < before {
+            if node.handed_out < before && configuration.contains(*id) {
                 return Err(format!(
                     "liveness: {id} is at {} of {before}: {:#?}",
                     node.handed_out,

@@ -1,5 +1,7 @@
 //! Each rule broken on purpose is seen by the checker: the tests can fail.
 
+mod membership;
+
 use std::panic::catch_unwind;
 use std::time::Duration;
 
@@ -7,15 +9,19 @@ use nori_raft::{AppendOutcome, Body, Input, Output, ReadMode, Role};
 use norikv_types::{LogIndex, Mutant, NodeId, Term};
 
 use crate::bench::{Bench, accepted, append, installed, reply, snapshot};
-use crate::chaos::run;
+use crate::chaos::{Members, run};
 use crate::checker::Violation;
 use crate::cluster::{Cluster, Counts, Faults};
 
 /// Seeds until the mutant is caught; how.
 fn caught(mutant: Mutant) -> String {
+    caught_in(mutant, Members::Stay)
+}
+
+fn caught_in(mutant: Mutant, members: Members) -> String {
     let _planted = mutant.plant();
     for seed in 0..400 {
-        match catch_unwind(|| run(seed)) {
+        match catch_unwind(|| run(seed, members)) {
             Ok(Ok(_)) => {}
             Ok(Err(violation)) => return violation,
             Err(_) => return "an assertion inside the machine".into(),

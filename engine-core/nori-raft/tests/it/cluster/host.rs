@@ -174,7 +174,8 @@ impl Cluster {
                 );
             }
             Output::Event(event) => self.event(id, &event)?,
-            Output::Appended { .. } | Output::Dropped { .. } | Output::Transferred { .. } => {}
+            Output::Transferred { .. } => self.counts.transfers += 1,
+            Output::Appended { .. } | Output::Dropped { .. } => {}
         }
         Ok(())
     }

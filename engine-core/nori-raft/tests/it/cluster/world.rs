@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nori_raft::{Input, ProposalId, Raft, ReadId, ReadMode, Role};
-use norikv_types::NodeId;
+use nori_raft::{Change, Input, MembershipChange, ProposalId, Raft, ReadId, ReadMode, Role};
+use norikv_types::{NodeId, Prng};
 
 use super::{Cluster, Faults, Happening};
 use crate::checker::Violation;
@@ -70,7 +70,9 @@ impl Cluster {
         let id = pool[usize::try_from(pick).unwrap()];
         self.next_id += 1;
         let number = self.next_id;
+        let changes = self.faults.changes_ppm;
         let input = match self.prng.below(5) {
+            _ if changes > 0 && self.prng.chance_ppm(changes) => self.change(number, &ids),
             0 => Input::Read {
                 read: ReadId(number),
                 mode: ReadMode::Linearizable,
@@ -97,6 +99,33 @@ impl Cluster {
             self.input(id, Input::Unreachable(peer))?;
         }
         Ok(())
+    }
+
+    /// A change of the members, or of the leader.
+    fn change(&mut self, number: u64, ids: &[NodeId]) -> Input {
+        let proposal = ProposalId(number);
+        let some = |prng: &mut Prng| ids[usize::try_from(prng.below(ids.len() as u64)).unwrap()];
+        let prng = &mut self.prng;
+        if prng.below(3) == 0 {
+            let to = some(prng);
+            return Input::Transfer { proposal, to };
+        }
+        let changes = (0..=prng.below(3)).map(|_| match prng.below(5) {
+            0 => Change::AddLearner(some(prng)),
+            1 | 2 => Change::Remove(some(prng)),
+            _ => Change::AddVoter(some(prng)),
+        });
+        let changes = changes.collect();
+        let change = match prng.below(8) {
+            0 => MembershipChange::Leave,
+            1 => MembershipChange::Simple(changes),
+            2 => MembershipChange::Joint {
+                changes,
+                auto_leave: prng.below(2) == 0,
+            },
+            _ => MembershipChange::Auto(changes),
+        };
+        Input::ChangeMembership { proposal, change }
     }
 
     pub(super) fn crash(&mut self) {

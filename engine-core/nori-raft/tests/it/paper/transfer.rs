@@ -76,7 +76,7 @@ fn the_target_is_told_again_with_each_heartbeat_in_the_same_round() {
     assert_eq!(told(&bench.time_out()), Some(first));
 }
 
-/// §3.10, step 3: "This TimeoutNow request has the same effect as the target server's election
+/// §3.10, step 3: "This request has the same effect as the target server's election
 /// timer firing: the target server starts a new election (incrementing its term and becoming a
 /// candidate)."
 #[test]
@@ -98,7 +98,8 @@ fn a_follower_that_is_told_campaigns_at_once() {
     );
 }
 
-/// §4.2.3: "the disruptive server … a legitimate leader transfer … includes a special flag".
+/// §4.2.3: in a transfer, "RequestVote messages should be processed by other servers even when they
+/// believe a current cluster leader exists."
 #[test]
 fn a_vote_in_a_transfer_passes_the_guard_of_a_working_leader() {
     let mut bench = Bench::with_log(3, &[1]);
