@@ -30,6 +30,12 @@ pub enum ReadMode {
     Linearizable,
     /// By the leader's lease where it holds (dissertation §6.4.1), else by a round.
     Lease,
+    /// At this replica, whether it leads or not: where it does not, it asks the leader for the index
+    /// (dissertation §6.4).
+    Follower {
+        /// Whether the leader's lease is enough.
+        lease: bool,
+    },
 }
 
 /// Why a proposal or a read was refused. Nothing of it was kept.
@@ -42,6 +48,8 @@ pub enum Refusal {
     Overloaded,
     /// A leader changes nothing before an entry of its own term is committed.
     TermNotCommitted,
+    /// This replica is a witness and holds no data.
+    Witness,
     /// Another change of the configuration is not committed, or not left.
     ChangeUnderWay,
     /// The configuration is like that already.
@@ -144,6 +152,9 @@ pub enum Input {
         /// When.
         heard: Mono,
     },
+    /// The host's clock went back, or the host has reason to think that it stood still: a lease that
+    /// was measured by it ends. What shows in the times of inputs is seen here without this.
+    ClockJumped,
     /// The time of [`Raft::poll_timeout`](crate::Raft::poll_timeout) came. Harmless when early.
     Timeout,
 }

@@ -4,12 +4,14 @@
 //! ignores candidates for the minimum election timeout after it heard the round; it heard it after
 //! it was sent. So the lease counts from the *send* time of the newest round that a quorum answered,
 //! and is shorter than that timeout by the clock drift allowed (dissertation §6.4.1). It dies with
-//! the reign that owns it.
+//! the reign that owns it, and ends when the clock that it goes by is in doubt.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use norikv_types::Mono;
+use norikv_types::{Mono, Mutant, breaks};
+
+use crate::raft::{Raft, Standing};
 
 /// A lease and the rounds that may renew it.
 #[derive(Debug)]
@@ -67,6 +69,33 @@ impl Lease {
         self.since = Some(now);
     }
 }
+
+impl Raft {
+    /// A clock that goes back, or skips what an awake leader would have been woken for twice, is no
+    /// measure of the time that passed: the host was paused, or its clock was set. Such a clock may
+    /// as well have stood still while supporters stopped waiting, as monotonic clocks do while a
+    /// machine is suspended (`clock_gettime(2)`: "does not count time that the system is
+    /// suspended"). The lease assumes a bounded drift (dissertation §6.4.1), so it ends, and only a
+    /// round sent from now on brings another one.
+    pub(crate) fn look_at_clock(&mut self, now: Mono) {
+        let skipped = now.since(self.now) > SKIPPED_BEATS * self.config.heartbeat_interval;
+        if now < self.now || skipped {
+            self.doubt_clock();
+        }
+    }
+
+    /// Whatever was measured by the clock so far is void.
+    pub(crate) fn doubt_clock(&mut self) {
+        if let Standing::Leader(reign) = &mut self.standing
+            && !breaks(Mutant::LeaseOutlivesPause)
+        {
+            reign.lease.end();
+        }
+    }
+}
+
+/// Heartbeats that a leader may oversleep without a doubt about its clock.
+const SKIPPED_BEATS: u32 = 2;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@
 
 extern crate alloc;
 
+mod asking;
 mod changing;
 mod config;
 mod configuration;
@@ -53,7 +54,7 @@ pub use entry::{Entry, HardState, Payload, Restored, SnapshotMeta};
 pub use error::{ConfigFault, Error, Misuse, RestoredFault};
 pub use event::Event;
 pub use io::{Input, Output, Persist, ProposalId, ReadId, ReadMode, Refusal};
-pub use message::{Append, AppendOutcome, AppendReply, Body, Message};
+pub use message::{Append, AppendOutcome, AppendReply, Body, Message, ReadIndex};
 pub use quiescence::{Quiesce, next_beat};
 pub use quorum::{JointQuorum, MajorityQuorum, VoteResult};
 pub use raft::Raft;

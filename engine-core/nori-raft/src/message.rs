@@ -76,6 +76,26 @@ pub enum Body {
         /// As the leader told.
         round: u64,
     },
+    /// "From which index on are reads linearizable?" (dissertation §6.4).
+    ReadIndex(ReadIndex),
+    /// The leader's answer.
+    ReadIndexReply {
+        /// As asked.
+        question: ReadIndex,
+        /// From here on.
+        index: LogIndex,
+    },
+}
+
+/// A question for the leader on behalf of reads elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadIndex {
+    /// Drawn when the asking replica started: tells its lives apart.
+    pub nonce: u64,
+    /// Its number; an answer is good for every read that came before the question.
+    pub number: u64,
+    /// Whether the leader's lease is enough.
+    pub lease: bool,
 }
 
 /// A stretch of the leader's log.

@@ -124,6 +124,7 @@ impl Raft {
             Body::AppendReply(_)
             | Body::QuiesceReply { .. }
             | Body::PreVoteReply { .. }
+            | Body::ReadIndexReply { .. }
             | Body::VoteReply { .. } => message.term <= self.term,
             _ => false,
         };
@@ -202,6 +203,7 @@ impl Raft {
     pub(crate) fn trim(&mut self) {
         self.outputs.shrink_to_fit();
         self.durability.trim();
+        self.asking.trim();
         if let Standing::Leader(reign) = &mut self.standing {
             reign.trim();
         }
@@ -238,6 +240,7 @@ impl Raft {
     fn follower_may_sleep(&self, at: Version) -> bool {
         matches!(self.standing, Standing::Follower)
             && self.config.quiesce_after.is_some()
+            && self.asking.is_idle()
             && (breaks(Mutant::SleepsWhileBehind)
                 || (self.log.last() == at && self.commit_index == at.index && self.is_settled()))
     }

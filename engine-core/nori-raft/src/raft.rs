@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use norikv_types::{LogIndex, Mono, Mutant, NodeId, Term, breaks};
 
+use crate::asking::Asking;
 use crate::config::Config;
 use crate::configuration::Configuration;
 use crate::durability::Durability;
@@ -45,6 +46,7 @@ pub struct Raft {
     pub(crate) following: Following,
     pub(crate) membership: Membership,
     pub(crate) quiescence: Quiescence,
+    pub(crate) asking: Asking,
     pub(crate) log: Log,
     pub(crate) durability: Durability,
     /// Never falls; at or below the log's end.
@@ -107,6 +109,7 @@ impl Raft {
             election: Election::new(&config, restored.fresh, now),
             following: Following::new(commit_index),
             quiescence: Quiescence::new(now),
+            asking: Asking::new(&config, now),
             durability,
             membership,
             log,
@@ -129,6 +132,7 @@ impl Raft {
     /// When the host contradicts itself: it reports as applied what it was not given, compacts or
     /// exports beyond what it applied, or installs a snapshot that it was not told to.
     pub fn handle_input(&mut self, now: Mono, input: Input) -> Result<(), Error> {
+        self.look_at_clock(now);
         self.now = self.now.max(now);
         match input {
             Input::Receive { from, message } => {
@@ -192,6 +196,7 @@ impl Raft {
             } => self.snapshot_installed(snapshot, configuration),
             Input::Unreachable(peer) => self.peer_unreachable(peer),
             Input::Wake { heard } => self.wake(heard),
+            Input::ClockJumped => self.doubt_clock(),
             Input::Timeout => self.time_out(),
         }
         self.dirty = true;
@@ -221,7 +226,8 @@ impl Raft {
             // Who may not campaign only notices when its leader falls silent.
             Standing::Follower if self.leader.is_none() && !self.may_campaign() => None,
             Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => {
-                Some(self.election.deadline())
+                let (own, asks) = (self.election.deadline(), self.asking.deadline(&self.config));
+                Some(asks.map_or(own, |at| at.min(own)))
             }
         }
     }
@@ -329,7 +335,9 @@ impl Raft {
             Body::Append(append) if term >= self.term => self.check_append(from, term, append),
             Body::Append(_) => Ok(()),
             Body::TimeoutNow { .. } if term >= self.term => self.check_leader(from, term),
-            Body::TimeoutNow { .. } => Ok(()),
+            Body::TimeoutNow { .. } | Body::ReadIndex(_) => Ok(()),
+            Body::ReadIndexReply { index, .. } if *index > INDEX_MAX => Err(Misuse::OutOfRange),
+            Body::ReadIndexReply { .. } => Ok(()),
             Body::AppendReply(reply) if term == self.term => self.check_append_reply(reply),
             Body::AppendReply(_) => Ok(()),
             Body::Quiesce(quiesce) if term >= self.term => {
@@ -349,6 +357,19 @@ impl Raft {
                 self.receive_vote(from, term, last, Some(round));
             }
             Body::TimeoutNow { round } => self.receive_timeout_now(from, term, round),
+            Body::ReadIndex(question) => {
+                self.catch_up(term);
+                // Of an earlier term: it asks again, whoever leads there.
+                if term == self.term {
+                    self.receive_read_index(from, question);
+                }
+            }
+            Body::ReadIndexReply { question, index } => {
+                self.catch_up(term);
+                if term == self.term {
+                    self.receive_read_index_reply(from, question, index);
+                }
+            }
             Body::PreVoteReply { campaign, granted } => {
                 self.catch_up(term);
                 self.receive_pre_vote_reply(from, campaign, granted);
@@ -470,6 +491,7 @@ impl Raft {
                 leader,
                 term: self.term,
             });
+            self.give_up_asking();
         }
     }
 
@@ -544,6 +566,7 @@ impl Raft {
         {
             self.begin_round();
         }
+        self.ask_leader();
         self.replicate();
         self.hand_out();
     }

@@ -8,9 +8,10 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use norikv_types::{LogIndex, Mutant, breaks};
+use norikv_types::{LogIndex, Mutant, NodeId, breaks};
 
 use crate::io::{Output, ReadId, ReadMode, Refusal};
+use crate::message::{Body, ReadIndex};
 use crate::raft::{Raft, Standing};
 
 /// A leader's rounds and the reads that wait for them.
@@ -21,37 +22,46 @@ pub(crate) struct Reads {
     /// Newest round that a quorum answered.
     confirmed: u64,
     /// Arrived before an entry of this term was committed.
-    early: Vec<ReadId>,
+    early: Vec<Asker>,
     /// In order of arrival; rounds never fall along it.
     waiting: VecDeque<Waiting>,
 }
 
+/// Who waits for an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A read here.
+    Here(ReadId),
+    /// Reads at a replica that asked.
+    There(NodeId, ReadIndex),
+}
+
 #[derive(Debug)]
 struct Waiting {
-    read: ReadId,
+    asker: Asker,
     index: LogIndex,
     round: u64,
 }
 
 impl Reads {
     /// The read waits for the next round.
-    pub(crate) fn ask(&mut self, read: ReadId, index: LogIndex) {
+    pub(crate) fn ask(&mut self, asker: Asker, index: LogIndex) {
         self.waiting.push_back(Waiting {
-            read,
+            asker,
             index,
             round: self.round + u64::from(!breaks(Mutant::ReadJoinsRoundUnderWay)),
         });
     }
 
     /// Nothing of this term is committed yet.
-    pub(crate) fn ask_early(&mut self, read: ReadId) {
-        self.early.push(read);
+    pub(crate) fn ask_early(&mut self, asker: Asker) {
+        self.early.push(asker);
     }
 
     /// The first entry of this term is committed.
     pub(crate) fn term_committed(&mut self, index: LogIndex) {
-        for read in core::mem::take(&mut self.early) {
-            self.ask(read, index);
+        for asker in core::mem::take(&mut self.early) {
+            self.ask(asker, index);
         }
     }
 
@@ -92,13 +102,13 @@ impl Reads {
     }
 
     /// The next read that is confirmed.
-    pub(crate) fn ready(&mut self) -> Option<(ReadId, LogIndex)> {
+    pub(crate) fn ready(&mut self) -> Option<(Asker, LogIndex)> {
         if self.waiting.front()?.round > self.confirmed && !breaks(Mutant::ReadWithoutARound) {
             return None;
         }
         self.waiting
             .pop_front()
-            .map(|front| (front.read, front.index))
+            .map(|front| (front.asker, front.index))
     }
 
     /// Newest round begun.
@@ -106,36 +116,62 @@ impl Reads {
         self.round
     }
 
-    /// Every read that got no answer.
+    /// Every read here that got no answer. Those elsewhere see that the leader changes.
     pub(crate) fn into_unanswered(self) -> impl Iterator<Item = ReadId> {
-        let waiting = self.waiting.into_iter().map(|waiting| waiting.read);
-        waiting.chain(self.early)
+        let waiting = self.waiting.into_iter().map(|waiting| waiting.asker);
+        waiting.chain(self.early).filter_map(|asker| match asker {
+            Asker::Here(read) => Some(read),
+            Asker::There(..) => None,
+        })
     }
 }
 
 impl Raft {
     pub(crate) fn read(&mut self, read: ReadId, mode: ReadMode) {
+        let leads = matches!(self.standing, Standing::Leader(_));
+        match mode {
+            _ if self.membership.current().is_witness(self.config.id) => {
+                self.refuse_read(read, Refusal::Witness);
+            }
+            ReadMode::Linearizable if leads => self.find_index(Asker::Here(read), false),
+            ReadMode::Lease if leads => self.find_index(Asker::Here(read), true),
+            ReadMode::Follower { lease } if leads => self.find_index(Asker::Here(read), lease),
+            ReadMode::Follower { lease } => self.read_here(read, lease),
+            ReadMode::Linearizable | ReadMode::Lease => {
+                self.refuse_read(read, Refusal::NotLeader);
+            }
+        }
+    }
+
+    /// A replica asks on behalf of its reads.
+    pub(crate) fn receive_read_index(&mut self, from: NodeId, question: ReadIndex) {
+        self.find_index(Asker::There(from, question), question.lease);
+    }
+
+    /// As a leader, finds out from which index on a read is linearizable.
+    fn find_index(&mut self, asker: Asker, lease: bool) {
         let (commit_index, now) = (self.commit_index, self.now);
         let Standing::Leader(reign) = &mut self.standing else {
-            self.outputs.push_back(Output::ReadRefused {
-                read,
-                reason: Refusal::NotLeader,
-                leader: self.leader,
-            });
             return;
         };
         // Only a commit of its own term shows a leader what is committed (dissertation §6.4).
         if commit_index < reign.first_index && !breaks(Mutant::ReadBeforeFirstCommit) {
-            reign.reads.ask_early(read);
-        } else if mode == ReadMode::Lease && reign.lease.holds(now) && reign.transfer.is_none() {
-            self.outputs.push_back(Output::ReadReady {
-                read,
-                index: commit_index,
-            });
+            reign.reads.ask_early(asker);
+        } else if lease && reign.lease.holds(now) && reign.transfer.is_none() {
+            self.answer(asker, commit_index);
         } else {
-            reign.reads.ask(read, commit_index);
+            reign.reads.ask(asker, commit_index);
             if breaks(Mutant::ReadWithoutARound) {
                 self.confirm_rounds();
+            }
+        }
+    }
+
+    fn answer(&mut self, asker: Asker, index: LogIndex) {
+        match asker {
+            Asker::Here(read) => self.outputs.push_back(Output::ReadReady { read, index }),
+            Asker::There(to, question) => {
+                self.say(to, Body::ReadIndexReply { question, index });
             }
         }
     }
@@ -159,8 +195,10 @@ impl Raft {
                 reign.lease.restart_at(self.now);
             }
         }
-        while let Some((read, index)) = reign.reads.ready() {
-            self.outputs.push_back(Output::ReadReady { read, index });
+        while let Standing::Leader(reign) = &mut self.standing
+            && let Some((asker, index)) = reign.reads.ready()
+        {
+            self.answer(asker, index);
         }
     }
 }

@@ -195,6 +195,13 @@ impl Node {
 
     /// Takes one input. What it causes is in [`poll_output`](Self::poll_output).
     pub fn handle_input(&mut self, now: Mono, input: Input) {
+        if now < self.now {
+            // Groups that were quiet meanwhile would not see it by themselves.
+            let groups: alloc::vec::Vec<GroupId> = self.groups.keys().copied().collect();
+            for group in groups {
+                self.raft_input(group, raft::Input::ClockJumped);
+            }
+        }
         self.now = self.now.max(now);
         if self.halted.is_some() {
             match input {

@@ -190,6 +190,9 @@ mutants! {
     /// Raft §6: a leader that manages a cluster without itself does not count itself.
     RemovedLeaderCounts: "nori-raft", Unit,
         "counts itself, and leads on, in a configuration without it";
+    /// Dissertation §6.4.1 assumes a bounded drift: a clock that jumped had none.
+    LeaseOutlivesPause: "nori-raft", Unit,
+        "goes by its lease after a pause or a jump of its clock";
     /// Dissertation §3.10: a transfer that was given up is over, whenever its message arrives.
     StaleTransferHeeded: "nori-raft", Unit,
         "campaigns and votes for a transfer that the leader gave up";

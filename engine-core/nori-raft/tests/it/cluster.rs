@@ -166,6 +166,8 @@ pub(crate) struct Counts {
     /// Committed.
     pub(crate) configurations: u64,
     pub(crate) transfers: u64,
+    /// Served by a replica that does not lead.
+    pub(crate) reads_elsewhere: u64,
 }
 
 impl Counts {
@@ -181,6 +183,7 @@ impl Counts {
         self.slept += other.slept;
         self.configurations += other.configurations;
         self.transfers += other.transfers;
+        self.reads_elsewhere += other.reads_elsewhere;
     }
 }
 

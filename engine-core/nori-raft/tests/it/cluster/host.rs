@@ -142,6 +142,8 @@ impl Cluster {
                 let (needed, mode) = self.reads.remove(&read).ok_or("read: answered twice")?;
                 self.counts.reads += 1;
                 self.counts.lease_reads += u64::from(mode == ReadMode::Lease);
+                let leads = self.nodes[&id].role == Role::Leader;
+                self.counts.reads_elsewhere += u64::from(!leads);
                 self.checker.read(id, needed, index)?;
             }
             Output::ReadRefused { read, .. } => {

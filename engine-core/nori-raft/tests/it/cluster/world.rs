@@ -67,12 +67,22 @@ impl Cluster {
             &leaders
         };
         let pick = self.prng.below(pool.len() as u64);
-        let id = pool[usize::try_from(pick).unwrap()];
+        let mut id = pool[usize::try_from(pick).unwrap()];
         self.next_id += 1;
         let number = self.next_id;
         let changes = self.faults.changes_ppm;
         let input = match self.prng.below(5) {
             _ if changes > 0 && self.prng.chance_ppm(changes) => self.change(number, &ids),
+            0 | 1 if changes > 0 && self.prng.chance_ppm(400_000) => {
+                let pick = self.prng.below(ids.len() as u64);
+                id = ids[usize::try_from(pick).unwrap()];
+                Input::Read {
+                    read: ReadId(number),
+                    mode: ReadMode::Follower {
+                        lease: number.is_multiple_of(2),
+                    },
+                }
+            }
             0 => Input::Read {
                 read: ReadId(number),
                 mode: ReadMode::Linearizable,
