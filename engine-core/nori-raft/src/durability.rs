@@ -86,6 +86,15 @@ impl Durability {
         }
     }
 
+    /// Everything up to `durable_index` is durable and was reported; the next write is `next`.
+    pub(crate) const fn resumed(next: u64, durable_index: LogIndex) -> Self {
+        let mut durability = Self::new(durable_index);
+        durability.next = next;
+        durability.completed = next - 1;
+        durability.hard_state_write = next - 1;
+        durability
+    }
+
     /// The term or the vote changed: the next write carries it.
     pub(crate) const fn stage_hard_state(&mut self) {
         self.hard_state_staged = true;

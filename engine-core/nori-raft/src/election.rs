@@ -32,6 +32,15 @@ pub(crate) struct Election {
     prng: Prng,
 }
 
+/// What a replica without a clock must know of it: until when it supports whose lease.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    until: Mono,
+    heard_at: Option<Mono>,
+    /// For the times that it will draw.
+    seed: u64,
+}
+
 /// Votes of one campaign.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -55,6 +64,26 @@ impl Election {
         };
         election.restart(config, now);
         election
+    }
+
+    /// What is kept while the clock stands.
+    pub(crate) fn guard(&self) -> Guard {
+        Guard {
+            until: self.guard_until,
+            heard_at: self.heard_at,
+            seed: self.prng.clone().next_u64(),
+        }
+    }
+
+    /// A clock that stands.
+    pub(crate) fn resumed(guard: &Guard) -> Self {
+        Self {
+            deadline: Mono::MAX,
+            guard_until: guard.until,
+            heard_at: guard.heard_at,
+            campaigns: 0,
+            prng: Prng::new(guard.seed),
+        }
     }
 
     /// Waits a new random time before the next campaign (Raft §5.2).

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use norikv_types::{LogIndex, Mono, Mutant, NodeId, Version, breaks};
 
+use crate::config::Config;
 use crate::entry::{Entry, Payload};
 use crate::error::Misuse;
 use crate::event::Event;
@@ -42,6 +43,35 @@ pub(crate) struct Reign {
 }
 
 impl Reign {
+    /// A leader whose peers hold its whole log, up to `last`, which is committed.
+    pub(crate) fn resumed(
+        config: &Config,
+        peers: impl Iterator<Item = NodeId>,
+        last: LogIndex,
+        round: u64,
+        now: Mono,
+    ) -> Self {
+        Self {
+            first_index: last,
+            peers: peers
+                .map(|id| Peer::matched(id, last, round, now))
+                .collect(),
+            reads: Reads::resumed(round),
+            lease: Lease::new(config.lease_duration()),
+            transfer: None,
+            uncommitted_bytes: 0,
+            heartbeat_at: next_beat(config.heartbeat_interval, now),
+        }
+    }
+
+    /// Whether nothing is under way and every peer holds the log up to `last`, which is all of it.
+    pub(crate) fn is_quiet(&self, last: LogIndex) -> bool {
+        self.transfer.is_none()
+            && self.uncommitted_bytes == 0
+            && !self.reads.any()
+            && self.peers.iter().all(|peer| peer.match_index == last)
+    }
+
     pub(crate) fn peer(&self, id: NodeId) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.id == id)
     }

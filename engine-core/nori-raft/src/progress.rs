@@ -114,6 +114,14 @@ impl Peer {
         }
     }
 
+    /// A peer that holds everything up to `last` and answered `round`.
+    pub(crate) fn matched(id: NodeId, last: LogIndex, round: u64, now: Mono) -> Self {
+        let mut peer = Self::new(id, last.next(), now);
+        peer.accepted(round, last, last, None, last);
+        peer.answered(round, now);
+        peer
+    }
+
     /// It answered something of this term.
     pub(crate) fn answered(&mut self, round: u64, now: Mono) {
         self.last_contact = now;

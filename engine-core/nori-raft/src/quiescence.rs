@@ -55,6 +55,11 @@ impl Quiescence {
         matches!(self.sleep, Sleep::Asleep)
     }
 
+    /// Asleep, as it was when it was put away.
+    pub(crate) fn doze(&mut self) {
+        self.sleep = Sleep::Asleep;
+    }
+
     /// Takes back what was asked.
     pub(crate) fn ask_no_more(&mut self) {
         if matches!(self.sleep, Sleep::Asked { .. }) {
@@ -62,7 +67,7 @@ impl Quiescence {
         }
     }
 
-    /// Back to an ordinary replica; for changes of role and term, which nobody sleeps through.
+    /// Back to an ordinary replica.
     pub(crate) fn rouse(&mut self, now: Mono) {
         self.sleep = Sleep::Awake;
         self.active_at = now;
@@ -80,6 +85,14 @@ impl Raft {
     pub(crate) fn stir(&mut self) {
         if self.quiescence.is_asleep() {
             self.wake(self.now);
+        }
+        self.quiescence.rouse(self.now);
+    }
+
+    /// Another role or term: nobody sleeps through that, by whatever it came.
+    pub(crate) fn rouse(&mut self) {
+        if self.quiescence.is_asleep() {
+            self.election.resume(&self.config, self.now);
         }
         self.quiescence.rouse(self.now);
     }

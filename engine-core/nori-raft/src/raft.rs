@@ -447,7 +447,7 @@ impl Raft {
 
     pub(crate) fn move_to_term(&mut self, term: Term) {
         assert!(term > self.term, "terms only grow");
-        self.quiescence.rouse(self.now);
+        self.rouse();
         self.term = term;
         self.voted_for = None;
         self.durability.stage_hard_state();
@@ -462,7 +462,7 @@ impl Raft {
     pub(crate) fn set_standing(&mut self, standing: Standing) {
         let before = self.role();
         let old = core::mem::replace(&mut self.standing, standing);
-        self.quiescence.rouse(self.now);
+        self.rouse();
         if self.role() != before {
             self.event(Event::RoleChanged {
                 role: self.role(),

@@ -44,6 +44,15 @@ struct Waiting {
 }
 
 impl Reads {
+    /// Those of a leader whose newest round is over.
+    pub(crate) fn resumed(round: u64) -> Self {
+        Self {
+            round,
+            confirmed: round,
+            ..Self::default()
+        }
+    }
+
     /// The read waits for the next round.
     pub(crate) fn ask(&mut self, asker: Asker, index: LogIndex) {
         self.waiting.push_back(Waiting {

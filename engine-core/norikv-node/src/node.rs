@@ -76,7 +76,7 @@ pub struct Node {
     now: Mono,
     router: Box<dyn Router>,
     membership: Box<dyn Membership>,
-    groups: BTreeMap<GroupId, Group>,
+    groups: BTreeMap<GroupId, Box<Group>>,
     /// Groups whose Raft may have something to say.
     dirty: BTreeSet<GroupId>,
     errands: Errands,
@@ -145,9 +145,12 @@ impl Node {
         }
         let metrics = NodeMetrics::register(meter)?;
         let mut groups = BTreeMap::new();
+        let first = restored.keys().next().copied();
+        let common = groups::common_of(&config, first.map_or(&[], |id| router.replicas(id)));
         for (id, restored) in restored {
             let founders = router.replicas(id);
-            groups.insert(id, Group::new(&config, id, founders, restored, now)?);
+            let group = Group::new(&config, &common, id, founders, restored, now)?;
+            groups.insert(id, group.into());
         }
         let mut node = Self {
             now,
@@ -250,7 +253,11 @@ impl Node {
         if self.outbox.is_empty() {
             self.settle();
         }
-        self.outbox.pop_front()
+        let output = self.outbox.pop_front();
+        if output.is_none() && self.outbox.capacity() > OUTBOX_KEPT {
+            self.outbox.shrink_to(OUTBOX_KEPT);
+        }
+        output
     }
 
     /// When to say [`Input::Timeout`], if nothing else happens before. Valid once drained.
@@ -317,6 +324,9 @@ impl Node {
         self.outbox.push_back(Output::Event(event));
     }
 }
+
+/// Outputs for which room is kept; a start or a failover of many groups takes more for once.
+const OUTBOX_KEPT: usize = 128;
 
 /// The plan of a cluster.
 pub(crate) fn router_of(config: &NodeConfig) -> Result<PlacementRouter, Error> {

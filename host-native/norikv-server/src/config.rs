@@ -59,6 +59,10 @@ pub(crate) struct Tuning {
     /// How often a leader says that it is there, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) heartbeat_ms: Option<u64>,
+    /// How long nobody asks a group for anything before it falls asleep, in milliseconds; 0: never.
+    /// The same on every node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quiesce_after_ms: Option<u64>,
     /// Shortest and longest time without a leader before an election, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) election_timeout_ms: Option<[u64; 2]>,

@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use nori_raft::{Raft, Role};
+use nori_raft::{Replica, Role};
 use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term, Version};
 
 use super::errand::ErrandId;
@@ -14,7 +14,7 @@ use crate::SessionId;
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) id: GroupId,
-    pub(crate) raft: Raft,
+    pub(crate) raft: Replica,
     /// As Raft's last event said; may lag within one drain, which Raft's answers correct.
     pub(crate) role: Role,
     pub(crate) term: Term,
@@ -49,11 +49,25 @@ impl Group {
         self.leader.is_some() && self.applied.term == self.term
     }
 
+    /// Gives back the room that nothing needs while it sleeps.
+    pub(crate) fn trim(&mut self) {
+        if self.proposals.is_empty() {
+            self.proposals = BTreeMap::new();
+        }
+        if self.reads.is_empty() {
+            self.reads = BTreeSet::new();
+        }
+        self.retention.trim();
+    }
+
     /// Reads that may be served now, in the order of their indexes.
     pub(crate) fn readable(&mut self) -> Vec<ErrandId> {
-        let rest = self
-            .reads
-            .split_off(&(self.applied.index.next(), ErrandId(0)));
+        let next = (self.applied.index.next(), ErrandId(0));
+        let rest = match self.reads.last() {
+            Some(last) if *last >= next => self.reads.split_off(&next),
+            // Splitting would leave room for what is not there.
+            _ => BTreeSet::new(),
+        };
         core::mem::replace(&mut self.reads, rest)
             .into_iter()
             .map(|(_, id)| id)
@@ -62,7 +76,11 @@ impl Group {
 
     /// Proposals at or below `index`, with where they stood.
     pub(crate) fn settled(&mut self, index: LogIndex) -> BTreeMap<(LogIndex, Term), ErrandId> {
-        let rest = self.proposals.split_off(&(index.next(), Term(0)));
+        let next = (index.next(), Term(0));
+        let rest = match self.proposals.last_key_value() {
+            Some((last, _)) if *last >= next => self.proposals.split_off(&next),
+            _ => BTreeMap::new(),
+        };
         core::mem::replace(&mut self.proposals, rest)
     }
 }

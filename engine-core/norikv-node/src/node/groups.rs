@@ -4,8 +4,9 @@
 //! yes, another one means no.** Nothing else decides.
 
 use alloc::string::ToString;
+use alloc::sync::Arc;
 
-use nori_raft::{self as raft, Body, Raft};
+use nori_raft::{self as raft, Body, Replica};
 use norikv_types::{Applied, ErrorKind, GroupId, LogIndex, Mono, Mutant, NodeId, Version, breaks};
 
 use super::Node;
@@ -18,31 +19,23 @@ use crate::{Answer, Decided, Error, Event, Failure, Lane, NodeConfig, Outcome, O
 impl Group {
     pub(super) fn new(
         config: &NodeConfig,
+        common: &Arc<raft::Common>,
         id: GroupId,
         founders: &[NodeId],
         restored: raft::Restored,
         now: Mono,
     ) -> Result<Self, Error> {
-        let options = &config.raft;
         // Groups and nodes draw their election timeouts independently of each other.
         let seed = config.seed ^ config.id.0.rotate_left(32) ^ u64::from(id.0).rotate_left(48);
-        let mut settings = raft::Config::new(config.id, founders.iter().copied(), seed);
-        settings.election_timeout_min = options.election_timeout_min;
-        settings.election_timeout_max = options.election_timeout_max;
-        settings.heartbeat_interval = options.heartbeat_interval;
-        settings.clock_drift_ppm = options.clock_drift_ppm;
-        settings.inflight_messages_max = options.inflight_messages_max;
-        settings.append_bytes_max = options.append_bytes_max;
-        settings.uncommitted_bytes_max = options.uncommitted_bytes_max;
-        settings.quiesce_after = options.quiesce_after;
+        let settings = settings(config, founders, seed);
         let applied = Version {
             term: term_at(&restored, restored.applied),
             index: restored.applied,
         };
         let retention =
             Retention::new(restored.snapshot.index, restored.applied, &restored.entries);
-        let raft =
-            Raft::new(settings, restored, now).map_err(|error| Error::Raft { group: id, error })?;
+        let raft = Replica::new(common, settings, restored, now)
+            .map_err(|error| Error::Raft { group: id, error })?;
         let mut group = Self {
             id,
             role: raft::Role::Follower,
@@ -71,6 +64,33 @@ impl Group {
         self.term = status.term;
         self.leader = status.leader;
     }
+}
+
+/// What all groups of a node have in common; most of them the configuration that `founders` make.
+pub(super) fn common_of(config: &NodeConfig, founders: &[NodeId]) -> Arc<raft::Common> {
+    let founders = founders.iter().copied().chain(
+        // A plan without groups: nobody asks.
+        founders.is_empty().then_some(config.id),
+    );
+    let configuration = match raft::Configuration::new(founders) {
+        Ok(configuration) => configuration,
+        Err(fault) => unreachable!("a plan names each node once: {fault}"),
+    };
+    raft::Common::new(settings(config, &[], 0), configuration)
+}
+
+fn settings(config: &NodeConfig, founders: &[NodeId], seed: u64) -> raft::Config {
+    let options = &config.raft;
+    let mut settings = raft::Config::new(config.id, founders.iter().copied(), seed);
+    settings.election_timeout_min = options.election_timeout_min;
+    settings.election_timeout_max = options.election_timeout_max;
+    settings.heartbeat_interval = options.heartbeat_interval;
+    settings.clock_drift_ppm = options.clock_drift_ppm;
+    settings.inflight_messages_max = options.inflight_messages_max;
+    settings.append_bytes_max = options.append_bytes_max;
+    settings.uncommitted_bytes_max = options.uncommitted_bytes_max;
+    settings.quiesce_after = options.quiesce_after;
+    settings
 }
 
 impl Node {

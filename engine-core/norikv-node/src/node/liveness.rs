@@ -131,6 +131,7 @@ impl Node {
         let asleep = group.raft.is_quiescent();
         if asleep != group.asleep {
             group.asleep = asleep;
+            group.trim();
             self.metrics.groups_asleep.add(if asleep { 1 } else { -1 });
         }
         let own = self.config.id;

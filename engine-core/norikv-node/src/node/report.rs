@@ -14,7 +14,7 @@ impl Node {
     /// a committed entry that is applied here. In a minority no group keeps a leader.
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.halted.is_none() && self.groups.values().all(Group::ready)
+        self.halted.is_none() && self.groups.values().all(|group| group.ready())
     }
 
     /// The node's view of itself and its cluster.
@@ -26,7 +26,7 @@ impl Node {
                 group,
                 replicas: self.router.replicas(group).to_vec(),
                 leader: self.leader_of(group),
-                replica: self.groups.get(&group).map(replica_status),
+                replica: self.groups.get(&group).map(|group| replica_status(group)),
             })
             .collect();
         NodeStatus {

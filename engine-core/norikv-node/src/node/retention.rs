@@ -40,6 +40,11 @@ impl Retention {
         self.flushed
     }
 
+    /// Gives back the room for entries to come.
+    pub(crate) fn trim(&mut self) {
+        self.ends.shrink_to_fit();
+    }
+
     /// Entries go to the log; the first one cuts what stands at and above it.
     pub(crate) fn append(&mut self, entries: &[Entry]) {
         let Some(first) = entries.first() else {

@@ -15,6 +15,7 @@ use norikv_node::{
 };
 use norikv_types::{GroupId, Mono, NodeId, Prng, Version};
 
+use crate::allocator;
 use crate::memory::{MemoryLog, MemoryStorage};
 
 pub(crate) struct Cluster {
@@ -140,6 +141,15 @@ impl Cluster {
                 self.input_later(peer, Input::PeerDown(id), Duration::from_millis(2));
             }
         }
+    }
+
+    /// Ends a node; how many bytes of heap it had, without its log, its storage and its workers.
+    pub(crate) fn weigh(&mut self, id: NodeId) -> usize {
+        let running = self.servers.get_mut(&id).unwrap().running.take().unwrap();
+        let Running { node, .. } = running;
+        let before = allocator::live();
+        drop(node);
+        usize::try_from(before - allocator::live()).unwrap()
     }
 
     pub(crate) fn is_running(&self, id: NodeId) -> bool {

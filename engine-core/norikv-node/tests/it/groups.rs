@@ -172,3 +172,27 @@ fn a_node_cut_off_while_all_sleep_neither_disturbs_nor_serves() {
     assert_serves(&mut cluster, 3);
     until_asleep(&mut cluster, 48);
 }
+
+/// Bytes of heap of a node in which all groups sleep, after some writes to each.
+fn weight(count: u32) -> usize {
+    let mut cluster = Cluster::with(3, 13, sleepy(count));
+    cluster.until_ready();
+    let puts = (0..count * 4)
+        .map(|key| put(&key.to_string(), "v"))
+        .collect();
+    for request in cluster.begin_all(NodeId(1), puts) {
+        written(cluster.finish(request));
+    }
+    until_asleep(&mut cluster, 3 * count as usize);
+    // Requests that came in from others are remembered for a while, whatever groups there are.
+    cluster.weigh(NodeId(1))
+}
+
+#[test]
+fn a_sleeping_replica_takes_half_a_kibibyte() {
+    let (few, all) = (weight(8), weight(ALL));
+    let each = (all - few) / (ALL as usize - 8);
+    println!("{all} bytes for {ALL} groups, {few} for 8: {each} bytes a replica");
+    assert!(each <= 512, "{each} bytes a replica");
+    assert!(all <= 2 << 20, "{all} bytes for {ALL} groups");
+}

@@ -9,6 +9,7 @@
 mod cluster;
 mod memory;
 
+mod allocator;
 mod calls;
 mod failures;
 mod groups;

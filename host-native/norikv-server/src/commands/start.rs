@@ -25,6 +25,9 @@ use crate::log;
 /// How long requests under way may take once the node was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How long nobody asks a group for anything before it falls asleep, where the file does not say.
+const QUIESCE_AFTER_MS: u64 = 1_000;
+
 /// Runs the node of a configuration file.
 pub(super) async fn run(args: &Start) -> Result<ExitCode> {
     let file = NodeFile::load(&args.config)?;
@@ -111,6 +114,9 @@ fn runtime_config(file: &NodeFile, folder: &Path) -> Result<RuntimeConfig> {
     if let Some(heartbeat) = tuning.heartbeat_ms {
         node.raft.heartbeat_interval = Duration::from_millis(heartbeat);
     }
+    let quiesce_after_ms = tuning.quiesce_after_ms.unwrap_or(QUIESCE_AFTER_MS);
+    node.raft.quiesce_after =
+        (quiesce_after_ms > 0).then(|| Duration::from_millis(quiesce_after_ms));
     if let Some([min, max]) = tuning.election_timeout_ms {
         node.raft.election_timeout_min = Duration::from_millis(min);
         node.raft.election_timeout_max = Duration::from_millis(max);
