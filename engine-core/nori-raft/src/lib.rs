@@ -15,7 +15,14 @@
 //!    can no longer undo it. A write that failed is never reported.
 //! 5. Execute [`Output::Apply`] and [`Output::InstallSnapshot`] in order, and report
 //!    [`Input::Applied`] and [`Input::SnapshotInstalled`].
-//! 6. Messages may be lost, duplicated, reordered and delayed; they must come from whom they say.
+//!    An applied [`Payload::Configuration`] is part of the state: keep the newest one with the
+//!    applied position, carry it in snapshots, and hand it back in [`Restored::configuration`] and
+//!    [`Input::SnapshotInstalled`].
+//! 6. A replica that applies a configuration without itself is of no use any more. Before its node
+//!    joins the group again, destroy everything it stored; and a node that lost what it stored
+//!    joins as a learner first, since it has forgotten its votes.
+//! 7. Say [`Input::ClockJumped`] when the clock went back or may have stood still.
+//! 8. Messages may be lost, duplicated, reordered and delayed; they must come from whom they say.
 #![no_std]
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
