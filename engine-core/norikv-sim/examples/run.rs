@@ -9,7 +9,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use norikv_sim::run_seed;
+use norikv_sim::{Summary, run_seed};
 
 fn main() -> ExitCode {
     let mut seeds = std::env::args()
@@ -17,22 +17,21 @@ fn main() -> ExitCode {
         .and_then(|argument| parse(&argument))
         .unwrap_or(1..=20);
     let started = Instant::now();
-    let (mut runs, mut broken, mut steps, mut nanos) = (0_u32, 0_u32, 0, 0);
+    let mut summary = Summary::default();
     for seed in &mut seeds {
         let report = run_seed(seed);
         println!("{report}");
-        runs += 1;
-        broken += u32::from(report.violation.is_some());
-        steps += report.steps;
-        nanos += report.at.as_nanos();
+        summary.add(&report);
     }
     let seconds = started.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let (speed, rate) = (nanos as f64 / 1e9 / seconds, steps as f64 / seconds);
-    println!(
-        "{runs} seeds, {broken} broken, {seconds:.1} s: {speed:.0} times real time, {rate:.0} steps/s"
+    let (speed, rate) = (
+        summary.virtual_ms as f64 / 1e3 / seconds,
+        summary.steps as f64 / seconds,
     );
-    if broken == 0 {
+    println!("{summary}");
+    println!("{seconds:.1} s: {speed:.0} times real time, {rate:.0} steps/s");
+    if summary.broken == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

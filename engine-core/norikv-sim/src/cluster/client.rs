@@ -19,7 +19,7 @@ use norikv_types::{GroupId, Mono, Prng, Version};
 use crate::cluster::draw::draw_operation;
 use crate::cluster::plan::{Action, Wanted};
 use crate::cluster::simulation::Happening;
-use crate::cluster::workload::{Op, OpHistory};
+use crate::cluster::workload::{Op, OpHistory, Sees};
 use crate::cluster::{SimConfig, Simulation};
 
 /// Every client, and every call under way.
@@ -83,8 +83,8 @@ struct Active {
     name: Bytes,
     attempts: u32,
     attempts_max: u32,
-    /// What was acknowledged of its key before it began: a read must not be older.
-    floor: Option<Version>,
+    /// What was acknowledged of its keys before it began: what it sees must not be older.
+    floor: BTreeMap<u32, Version>,
     /// The attempt that it waits for.
     waits_for: Option<RequestId>,
     /// Some attempt may have taken effect, now or later.
@@ -383,12 +383,12 @@ impl Simulation {
             Vec::new()
         };
         let patient = !op.is_once() && (side.prng.below(10) != 0 || !op.is_write());
-        let floor = match op {
-            Op::Get { key, consistency } if consistency != Consistency::StaleOk => {
-                side.acknowledged.get(&key).copied()
-            }
-            _ => None,
-        };
+        let mut floor = BTreeMap::new();
+        match op.sees() {
+            Sees::Key(key) => floor.extend(side.acknowledged.get_key_value(&key)),
+            Sees::Everything => floor.clone_from(&side.acknowledged),
+            Sees::MaybeOld => {}
+        }
         side.clients[client].active = Some(Active {
             op,
             operations,

@@ -7,6 +7,8 @@
 mod acknowledged;
 mod applied;
 pub(crate) mod bounded;
+pub(crate) mod content;
+mod convergence;
 mod election;
 pub(crate) mod fresh;
 mod hard_state;
@@ -17,8 +19,9 @@ mod once;
 mod recovered;
 mod said;
 mod term_log;
+mod voted;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use nori_raft as raft;
@@ -26,11 +29,14 @@ use norikv_node::{Decided, GroupLog, SessionId};
 use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
 
 use self::applied::AppliedHistory;
+use self::content::Contents;
+pub(crate) use self::convergence::Convergence;
 use self::election::Leaders;
 pub(crate) use self::lease::Lease;
 use self::log_matching::Entries;
 use self::once::Names;
 use self::recovered::Replica;
+use self::voted::Votes;
 use crate::cluster::Violation;
 
 /// Everything that the checks remember.
@@ -40,6 +46,8 @@ pub(crate) struct Invariants {
     replicas: BTreeMap<(NodeId, GroupId), Replica>,
     /// Snapshots that are being installed.
     installing: BTreeMap<(NodeId, SessionId), (GroupId, Version)>,
+    /// Leaders of groups that another node leads in a later term by now.
+    outdated: BTreeSet<(NodeId, GroupId)>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +56,8 @@ struct GroupMemory {
     entries: Entries,
     applied: AppliedHistory,
     names: Names,
+    votes: Votes,
+    contents: Contents,
 }
 
 impl Invariants {
@@ -82,16 +92,17 @@ impl Invariants {
 
     /// A node sends a Raft message.
     pub(crate) fn said(
-        &self,
+        &mut self,
         node: NodeId,
         to: NodeId,
         group: GroupId,
         message: &raft::Message,
     ) -> Result<(), Violation> {
-        match self.replicas.get(&(node, group)) {
-            Some(replica) => said::check(node, to, group, replica, message),
-            None => Ok(()),
+        if let Some(replica) = self.replicas.get(&(node, group)) {
+            said::check(node, to, group, replica, message)?;
         }
+        let memory = self.groups.entry(group).or_default();
+        memory.votes.check(node, to, group, message)
     }
 
     /// A node took another role.
@@ -104,6 +115,8 @@ impl Invariants {
     ) -> Result<(), Violation> {
         let replica = self.replicas.entry((node, group)).or_default();
         replica.leads = (role == raft::Role::Leader).then_some(term);
+        replica.commits = false;
+        self.outdated.remove(&(node, group));
         if role != raft::Role::Leader {
             return Ok(());
         }
@@ -111,20 +124,58 @@ impl Invariants {
         memory.leaders.check(node, group, term)?;
         memory
             .applied
-            .check_leader(node, group, term, &replica.issued)
+            .check_leader(node, group, term, &replica.issued)?;
+        let older = self.replicas.iter().filter(|((_, own), replica)| {
+            *own == group && replica.leads.is_some_and(|leads| leads < term)
+        });
+        self.outdated.extend(older.map(|(own, _)| *own));
+        Ok(())
     }
 
     /// A node knows more of its log to be committed.
     pub(crate) fn commit_advanced(
-        &self,
+        &mut self,
         node: NodeId,
         group: GroupId,
         commit_index: LogIndex,
     ) -> Result<(), Violation> {
-        match self.replicas.get(&(node, group)) {
-            Some(replica) => leader::commits_own_term(node, group, replica, commit_index),
-            None => Ok(()),
-        }
+        let Some(replica) = self.replicas.get_mut(&(node, group)) else {
+            return Ok(());
+        };
+        leader::commits_own_term(node, group, replica, commit_index)?;
+        replica.commits |= replica.leads.is_some();
+        Ok(())
+    }
+
+    /// Whether one of the nodes that are `up` leads and commits, and none of them knows of a later
+    /// term.
+    pub(crate) fn is_led(&self, group: GroupId, up: impl Iterator<Item = NodeId>) -> bool {
+        let replicas = up.filter_map(|node| self.replicas.get(&(node, group)));
+        let leads = |replica: &Replica| replica.leads.filter(|_| replica.commits);
+        let (led, known) = replicas.fold((None, Term(0)), |(led, known), replica| {
+            let term = replica.issued_hard_state().term;
+            (led.max(leads(replica)), known.max(term))
+        });
+        led == Some(known)
+    }
+
+    /// Groups that the node still takes itself to lead while another leads them in a later term.
+    pub(crate) fn lost_without_knowing(&self, node: NodeId) -> impl Iterator<Item = GroupId> {
+        let from = (node, GroupId(0));
+        let to = (node, GroupId(u32::MAX));
+        self.outdated.range(from..=to).map(|(_, group)| *group)
+    }
+
+    /// What a replica holds after it applied everything up to `at`.
+    pub(crate) fn content(
+        &mut self,
+        node: NodeId,
+        group: GroupId,
+        at: Version,
+        digest: u64,
+    ) -> Result<(), Violation> {
+        let memory = self.groups.entry(group).or_default();
+        memory.contents.check(node, group, at, digest)
     }
 
     /// A node hands entries to its applier.
@@ -206,6 +257,7 @@ impl Invariants {
         found: Option<&GroupLog>,
         restored: &raft::Restored,
     ) -> Result<(), Violation> {
+        self.outdated.remove(&(node, group));
         self.replicas
             .entry((node, group))
             .or_default()

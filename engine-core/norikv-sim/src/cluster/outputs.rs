@@ -3,6 +3,7 @@
 //! **Invariant: after every input a node is asked until it falls silent, and everything it says is
 //! checked before it is done.**
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use norikv_node::driver::{JobTask, Task, route};
@@ -28,6 +29,7 @@ impl Simulation {
             self.check(checked);
             self.carry_out(host, output);
         }
+        self.check_lost_leases(id);
         let machine = &mut self.hosts[host];
         let local = machine
             .process
@@ -58,7 +60,10 @@ impl Simulation {
                 self.invariants.role_changed(node, *group, *role, *term)?;
                 match role {
                     nori_raft::Role::Leader => {
-                        lease::check(*group, node, *term, self.leases(*group))
+                        {
+                        let leases = self.leases(*group);
+                        lease::check(*group, leases.filter(|lease| lease.term < *term))
+                    }
                     }
                     _ => Ok(()),
                 }
@@ -132,6 +137,16 @@ impl Simulation {
                 self.schedule
                     .push(at, Happening::Work { host, life, worker });
             }
+        }
+    }
+
+    /// Who lost a group without knowing must not renew its lease by answers that come late.
+    fn check_lost_leases(&mut self, node: NodeId) {
+        let groups: Vec<GroupId> = self.invariants.lost_without_knowing(node).collect();
+        for group in groups {
+            let own = self.leases(group).filter(|lease| lease.holder == node);
+            let checked = lease::check(group, own);
+            self.check(checked);
         }
     }
 

@@ -30,6 +30,9 @@ pub struct Report {
     pub held_back: u64,
     /// Nodes that found that their disks had lost something for good.
     pub detected: u64,
+    /// How many milliseconds after everything needed was healed the last group had a leader that
+    /// commits; the longest time where a run is healed twice, `None` where nothing was.
+    pub leader_after_ms: Option<u64>,
     /// What the network did.
     pub network: NetworkCounters,
     /// What the disks of all nodes did and suffered.
@@ -74,6 +77,7 @@ impl Simulation {
             coverage: self.nemesis.coverage.clone(),
             held_back: self.nemesis.held_back,
             detected: self.nemesis.detected,
+            leader_after_ms: self.convergence.after_ms.iter().copied().max(),
             network: self.network.counters(),
             disks,
             undecided_key: self.undecided_key,

@@ -4,17 +4,18 @@
 //! for, ties in that order and nodes by id**; nothing else decides what happens next, so a seed
 //! decides all of it.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use norikv_node::adapters::PlacementRouter;
-use norikv_node::{Input, Router};
+use norikv_node::{Input, PortErrorKind, Router};
 use norikv_testkit::{Message, Network, Schedule};
 use norikv_types::{GroupId, Mono, NodeId, Prng};
 
 use crate::cluster::client::{ClientHappening, ClientSide};
 use crate::cluster::host::{Host, Worker};
-use crate::cluster::invariant::Invariants;
+use crate::cluster::invariant::{Convergence, Invariants, content};
 use crate::cluster::nemesis::{Nemesis, NemesisHappening};
 use crate::cluster::packet::Packet;
 use crate::cluster::view::EventLog;
@@ -47,6 +48,7 @@ pub struct Simulation {
     pub(crate) prng: Prng,
     pub(crate) router: PlacementRouter,
     pub(crate) invariants: Invariants,
+    pub(crate) convergence: Convergence,
     pub(crate) trace: Trace,
     pub(crate) clients: ClientSide,
     pub(crate) nemesis: Nemesis,
@@ -137,6 +139,7 @@ impl Simulation {
             schedule: Schedule::new(),
             router,
             invariants: Invariants::default(),
+            convergence: Convergence::default(),
             trace: Trace::new(&config),
             clients: ClientSide::new(&config, prng.fork()),
             nemesis: Nemesis::new(prng.fork()),
@@ -180,6 +183,9 @@ impl Simulation {
         };
         if self.steps.is_multiple_of(DIGEST_EVERY) {
             self.digest();
+        }
+        if self.convergence.waits() {
+            self.look_for_leaders();
         }
         Some(Step {
             number: self.steps,
@@ -381,10 +387,41 @@ impl Simulation {
             if let (Input::Applied { group, results }, Some(task)) = (&input, &worked.applied) {
                 let checked = self.invariants.decided(id, *group, &task.entries, results);
                 self.check(checked);
+                let last = task.entries.last();
+                if last.is_some_and(|entry| content::is_due(entry.index)) {
+                    self.look_at_content(host, *group);
+                }
             }
             self.feed(host, input);
         }
         self.schedule_work(host);
+    }
+
+    /// Takes down what a replica holds; a disk that lost something may say so instead.
+    pub(crate) fn look_at_content(&mut self, host: usize, group: GroupId) {
+        let machine = &self.hosts[host];
+        let (id, Some(process)) = (machine.id, &machine.process) else {
+            return;
+        };
+        let checked = match content::digest(&*process.storage, group) {
+            Ok((at, digest)) => self.invariants.content(id, group, at, digest),
+            Err(error) if error.kind == PortErrorKind::Corrupt && self.is_harmed(host) => Ok(()),
+            Err(error) => Err(Violation::CannotOpen {
+                node: id,
+                error: error.to_string(),
+            }),
+        };
+        self.check(checked);
+    }
+
+    fn look_for_leaders(&mut self) {
+        let is_led = |group| {
+            let up = self.hosts.iter().filter(|host| host.process.is_some());
+            let heard = up.filter(|host| !self.nemesis.left_broken.contains(&host.id));
+            self.invariants.is_led(group, heard.map(|host| host.id))
+        };
+        let checked = self.convergence.look(self.now, is_led);
+        self.check(checked);
     }
 
     fn carry_out_entry(&mut self, nth: usize) {

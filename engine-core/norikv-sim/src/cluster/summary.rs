@@ -8,6 +8,7 @@ use core::fmt;
 
 use norikv_testkit::{DiskCounters, NetworkCounters};
 
+use crate::Tally;
 use crate::cluster::{ClientCounters, Coverage, FaultKind, Phase, Report};
 
 /// What came of a swarm.
@@ -33,6 +34,8 @@ pub struct Summary {
     pub held_back: u64,
     /// Nodes that found lasting harm.
     pub detected: u64,
+    /// How many milliseconds after the healing the last group of a run had a leader.
+    pub leader_after_ms: Tally<u64>,
     /// What networks did.
     pub network: NetworkCounters,
     /// What disks did and suffered.
@@ -52,8 +55,23 @@ impl Summary {
         self.coverage.add(&report.coverage);
         self.held_back += report.held_back;
         self.detected += report.detected;
+        if let Some(after_ms) = report.leader_after_ms {
+            self.leader_after_ms.count(after_ms);
+        }
         self.network += report.network;
         self.disks += report.disks;
+    }
+
+    /// In how many milliseconds after the healing `percent` of the runs had all their leaders.
+    #[must_use]
+    pub fn leaders_within_ms(&self, percent: u64) -> u64 {
+        let enough = (self.leader_after_ms.total() * percent).div_ceil(100);
+        let mut runs = 0;
+        let mut times = self.leader_after_ms.iter().skip_while(|(_, count)| {
+            runs += count;
+            runs < enough
+        });
+        times.next().map_or(0, |(after_ms, _)| after_ms)
     }
 
     /// Every count that shows that something happened at all, with its name.
@@ -110,6 +128,12 @@ impl fmt::Display for Summary {
             }
             let struck = self.coverage.faults.of(kind);
             writeln!(f, " {struck} |")?;
+        }
+        writeln!(f, "\nAfter the healing each group had a leader that commits:\n")?;
+        writeln!(f, "| of the runs | within ms |\n|--:|--:|")?;
+        for percent in [50, 90, 99, 100] {
+            let within = self.leaders_within_ms(percent);
+            writeln!(f, "| {percent} % | {within} |")?;
         }
         let missing = self.coverage.missing();
         if missing.is_empty() {

@@ -187,6 +187,13 @@ impl Simulation {
         if let (Some(violation), None) = (differ, &self.violation) {
             self.break_off(violation);
         }
+        for host in 0..self.hosts.len() {
+            if !self.hosts[host].retired {
+                for group in self.router.groups_of(self.hosts[host].id) {
+                    self.look_at_content(host, group);
+                }
+            }
+        }
     }
 
     /// Judges the history. Also after another violation: the first one stands.

@@ -167,16 +167,36 @@ pub enum Violation {
         from: LogIndex,
     },
     /// While a lease holds nobody else leads (dissertation §6.4.1).
-    #[error("{holder} holds a lease on {group} while {leader} leads it in term {term}")]
+    #[error("{holder} holds a lease on {group} of term {older} while another node leads it")]
     LeaseOverlaps {
         /// The group.
         group: GroupId,
-        /// Who holds a lease of an older term.
+        /// Who holds the lease.
         holder: NodeId,
-        /// Who leads.
-        leader: NodeId,
-        /// In which term.
+        /// The term in which it was taken; somebody leads in a later one.
+        older: Term,
+    },
+    /// A node votes once in a term, over all its lives (Raft §5.2).
+    #[error("{node} said its vote for {group} in term {term} to {first} and to {second}")]
+    VotedTwice {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// The term.
         term: Term,
+        /// Whom it told first.
+        first: NodeId,
+        /// Whom it told too.
+        second: NodeId,
+    },
+    /// After everything needed was healed each group has a leader soon.
+    #[error("{group} has no leader that commits {after_ms} ms after everything was healed")]
+    NoLeader {
+        /// The group.
+        group: GroupId,
+        /// How long it had.
+        after_ms: u64,
     },
     /// What waits is bounded.
     #[error("{node} has {waiting} tasks waiting for a worker")]

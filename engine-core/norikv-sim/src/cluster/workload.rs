@@ -34,6 +34,14 @@ pub(crate) enum Op {
     },
 }
 
+/// Of what an operation sees the last version.
+pub(crate) enum Sees {
+    Key(u32),
+    Everything,
+    /// What it sees may be older.
+    MaybeOld,
+}
+
 pub(crate) type Input = testkit::VersionedInput<ValueId, Version>;
 pub(crate) type Output = testkit::VersionedOutput<ValueId, Version>;
 pub(crate) type KeyModel = VersionedKey<ValueId, Version>;
@@ -87,17 +95,26 @@ impl Op {
         matches!(self, Self::Put { once: true, .. })
     }
 
-    /// Whether the history judges it: reads that may be stale are not.
-    const fn is_judged(&self) -> bool {
-        !matches!(
-            self,
+    /// What it sees the last version of.
+    pub(crate) const fn sees(&self) -> Sees {
+        match *self {
             Self::Get {
                 consistency: Consistency::StaleOk,
                 ..
-            } | Self::Scan {
-                consistency: Consistency::StaleOk
             }
-        )
+            | Self::Scan {
+                consistency: Consistency::StaleOk,
+            } => Sees::MaybeOld,
+            Self::Put { key, .. } | Self::Delete { key, .. } | Self::Get { key, .. } => {
+                Sees::Key(key)
+            }
+            Self::Scan { .. } => Sees::Everything,
+        }
+    }
+
+    /// Whether the history judges it: reads that may be stale are not.
+    const fn is_judged(&self) -> bool {
+        !matches!(self.sees(), Sees::MaybeOld)
     }
 
     /// Writes its beginning into the history: one operation, or one for each key of a scan.

@@ -44,12 +44,7 @@ fn concerned(violation: &Violation) -> (Option<GroupId>, Vec<NodeId>) {
             first,
             second,
         } => (Some(group), vec![first, second]),
-        Violation::LeaseOverlaps {
-            group,
-            holder,
-            leader,
-            ..
-        } => (Some(group), vec![holder, leader]),
+        Violation::LeaseOverlaps { group, holder, .. } => (Some(group), vec![holder]),
         Violation::Misuse {
             node, group, from, ..
         } => (Some(group), vec![node, from]),
@@ -60,11 +55,12 @@ fn concerned(violation: &Violation) -> (Option<GroupId>, Vec<NodeId>) {
         | Violation::LeaderIncomplete { node, group, .. }
         | Violation::DurableLost { node, group, .. }
         | Violation::SaidTooEarly { node, group, .. }
+        | Violation::VotedTwice { node, group, .. }
         | Violation::CommittedOldTerm { node, group, .. }
         | Violation::LeaderOverwrote { node, group, .. } => (Some(group), vec![node]),
-        Violation::AcknowledgedTooEarly { group, .. } | Violation::AppliedTwice { group, .. } => {
-            (Some(group), Vec::new())
-        }
+        Violation::AcknowledgedTooEarly { group, .. }
+        | Violation::AppliedTwice { group, .. }
+        | Violation::NoLeader { group, .. } => (Some(group), Vec::new()),
         Violation::Unbounded { node, .. }
         | Violation::CannotOpen { node, .. }
         | Violation::Halted { node, .. } => (None, vec![node]),

@@ -75,13 +75,9 @@ impl Simulation {
             let last = self.clients.acknowledged.entry(key).or_default();
             *last = (*last).max(*version);
         }
-        if let (Answer::Value { version, .. }, Some(floor), Op::Get { key, .. }) =
-            (answer, active.floor, active.op)
-        {
-            self.check(fresh::check(key, *version, floor));
-        }
         for (key, version) in seen {
             if let Some(key) = key {
+                self.check(fresh::check(key, version, &active.floor));
                 self.clients.versions.insert(key, version);
             }
         }
@@ -109,6 +105,15 @@ impl Simulation {
         match failure.kind {
             ErrorKind::PreconditionFailed => {
                 let doubtful = active.doubtful;
+                if let (Op::Put { key, .. } | Op::Delete { key, .. }, Some(actual)) =
+                    (active.op, failure.actual)
+                {
+                    let checked = fresh::check(key, actual, &active.floor);
+                    self.check(checked);
+                }
+                let Some(active) = &mut self.clients.clients[client].active else {
+                    return;
+                };
                 let operations = core::mem::take(&mut active.operations);
                 self.clients.clients[client].active = None;
                 if doubtful {

@@ -16,19 +16,16 @@ pub(crate) struct Lease {
     pub(crate) left: Duration,
 }
 
-/// Checks every lease on a group when `leader` begins to lead it.
+/// Checks the leases on a group that are older than its newest leader.
 pub(crate) fn check(
     group: GroupId,
-    leader: NodeId,
-    term: Term,
-    mut leases: impl Iterator<Item = Lease>,
+    mut older: impl Iterator<Item = Lease>,
 ) -> Result<(), Violation> {
-    match leases.find(|lease| lease.term < term && !lease.left.is_zero()) {
+    match older.find(|lease| !lease.left.is_zero()) {
         Some(lease) => Err(Violation::LeaseOverlaps {
             group,
             holder: lease.holder,
-            leader,
-            term,
+            older: lease.term,
         }),
         None => Ok(()),
     }

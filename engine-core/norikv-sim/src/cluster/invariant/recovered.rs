@@ -22,6 +22,8 @@ pub(crate) struct Replica {
     writing: VecDeque<Write>,
     /// The term in which it leads.
     pub(super) leads: Option<Term>,
+    /// It has committed something since it leads.
+    pub(super) commits: bool,
 }
 
 #[derive(Debug)]
@@ -137,6 +139,7 @@ impl Replica {
         }
         self.installed = restored.applied;
         self.leads = None;
+        self.commits = false;
         self.durable = TermLog::new(restored.snapshot.version(), terms);
         self.durable_hard_state = restored.hard_state;
         self.issued = self.durable.clone();

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use norikv_types::{Mono, NodeId};
+use norikv_types::{GroupId, Mono, NodeId};
 
 use crate::cluster::Simulation;
 
@@ -33,12 +33,20 @@ impl Simulation {
                 self.cut_until(Mono::MAX, cuts);
             }
         }
+        self.expect_leaders();
     }
 
     /// Heals what was left broken while the majority had to serve.
     pub(crate) fn heal_rest(&mut self) {
         self.nemesis.left_broken.clear();
         self.heal_all();
+        self.expect_leaders();
+    }
+
+    /// From now on each group has what it needs.
+    fn expect_leaders(&mut self) {
+        let groups = (0..self.config.groups).map(GroupId);
+        self.convergence.begin(self.now, groups);
     }
 
     /// Heals everything but what is left broken.

@@ -37,6 +37,8 @@ names! {
     CommittedOldTerm: "committed-old-term",
     LeaderOverwrote: "leader-overwrote",
     LeaseOverlaps: "lease-overlaps",
+    VotedTwice: "voted-twice",
+    NoLeader: "no-leader",
     Unbounded: "unbounded",
     TooManyMessages: "too-many-messages",
     UnknownValue: "unknown-value",
