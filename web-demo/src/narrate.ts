@@ -22,6 +22,7 @@ const FAULTS: Record<FaultKind, string> = {
   pause: "a process stands still",
   slow_cpu: "a process gets a small part of its processor",
   jump_wall: "a wall clock jumps",
+  jump_clock: "a clock jumps ahead",
   partition: "nodes are parted from the others",
   cut: "one direction of a link is cut",
   bridge: "two halves hear each other only through one node",

@@ -159,6 +159,7 @@ export type FaultKind =
   | "pause"
   | "slow_cpu"
   | "jump_wall"
+  | "jump_clock"
   | "partition"
   | "cut"
   | "bridge"

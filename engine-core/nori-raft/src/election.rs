@@ -4,7 +4,7 @@
 //! goes to the first candidate of a term whose log is not behind (Raft §5.2, §5.4.1). A replica
 //! that heard from a leader within the minimum election timeout ignores candidates, and their terms
 //! (dissertation §4.2.3); one that restarted has forgotten when it last heard, and votes for nobody
-//! for one full election timeout. A campaign begins with a pre-vote (dissertation §9.6).
+//! for one minimum election timeout. A campaign begins with a pre-vote (dissertation §9.6).
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -53,7 +53,7 @@ impl Election {
         let guard = if fresh || breaks(Mutant::RestartForgetsTheLease) {
             now
         } else {
-            now + config.election_timeout_max
+            now + config.election_timeout_min
         };
         let mut election = Self {
             deadline: now,

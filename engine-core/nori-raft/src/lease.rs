@@ -61,7 +61,8 @@ impl Lease {
 
     /// Whether the lease covers this moment.
     pub(crate) fn holds(&self, now: Mono) -> bool {
-        self.until().is_some_and(|until| now < until)
+        self.until()
+            .is_some_and(|until| now < until || breaks(Mutant::LeaseNeverEnds))
     }
 
     /// The fault of [`Mutant::LeaseFromReceive`](norikv_types::Mutant::LeaseFromReceive).

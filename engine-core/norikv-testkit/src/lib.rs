@@ -42,10 +42,11 @@ pub use fuzzing::fuzz;
 pub use history::{History, Moment, Operation, OperationId, Outcome};
 pub use linearizability::{Limit, Verdict, Violation, linearizable, linearizable_within};
 pub use model::{
-    Action, AppendList, CasInput, CasOutput, CasRegister, Comparison, Expect, ListInput,
-    ListOutput, Lock, LockInput, LockOutput, Model, Queue, QueueInput, QueueOutput, Register,
-    RegisterInput, RegisterOutput, TextInput, TextKey, TextOutput, Together, Transaction,
-    TransactionOutput, Transactions, VersionedInput, VersionedKey, VersionedOutput, VersionedState,
+    Action, AppendList, CasInput, CasOutput, CasRegister, Comparison, Counter, CounterInput,
+    CounterOutput, Expect, ListInput, ListOutput, Lock, LockInput, LockOutput, Model, MortalInput,
+    MortalKey, MortalState, Queue, QueueInput, QueueOutput, Register, RegisterInput,
+    RegisterOutput, TextInput, TextKey, TextOutput, Together, Transaction, TransactionOutput,
+    Transactions, VersionedInput, VersionedKey, VersionedOutput, VersionedState,
 };
 pub use network::{Channel, Delay, Harm, LinkFaults, Message, Network, NetworkCounters, Payload};
 pub use schedule::{Schedule, Slot};

@@ -4,8 +4,10 @@
 //! saw), the state says what is not known, instead of the model guessing.
 
 mod cas_register;
+mod counter;
 mod list;
 mod lock;
+mod mortal;
 mod queue;
 mod register;
 mod text;
@@ -17,8 +19,10 @@ use core::fmt::Debug;
 use core::hash::Hash;
 
 pub use cas_register::{CasInput, CasOutput, CasRegister};
+pub use counter::{Counter, CounterInput, CounterOutput};
 pub use list::{AppendList, ListInput, ListOutput};
 pub use lock::{Lock, LockInput, LockOutput};
+pub use mortal::{MortalInput, MortalKey, MortalState};
 pub use queue::{Queue, QueueInput, QueueOutput};
 pub use register::{Register, RegisterInput, RegisterOutput};
 pub use text::{TextInput, TextKey, TextOutput};

@@ -135,6 +135,9 @@ mutants! {
     /// answer may have been long under way.
     LeaseFromReceive: "nori-raft", Cluster,
         "counts the lease from the receipt of answers, not from the sending of the round";
+    /// Against dissertation §6.4.1: a process that stood still, or was cut off, goes on with the
+    /// lease that it had.
+    LeaseNeverEnds: "nori-raft", Cluster, "serves reads by a lease that has run out";
     /// Against Raft §5.3, figure 2.
     AckBeforeDurable: "nori-raft", Cluster, "acknowledges entries before they are durable";
     /// A leader that is not sure of its peers must go on sending to them.

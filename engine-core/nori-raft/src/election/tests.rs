@@ -33,11 +33,11 @@ fn a_leaders_word_puts_the_campaign_off_and_silences_candidates() {
 }
 
 #[test]
-fn a_restart_silences_candidates_for_the_longest_timeout() {
+fn a_restart_silences_candidates_for_the_minimum_timeout() {
     let config = config();
     let election = Election::new(&config, false, ms(500));
-    assert!(election.must_ignore_candidates(&config, ms(799)));
-    assert!(!election.must_ignore_candidates(&config, ms(800)));
+    assert!(election.must_ignore_candidates(&config, ms(649)));
+    assert!(!election.must_ignore_candidates(&config, ms(650)));
 }
 
 #[test]

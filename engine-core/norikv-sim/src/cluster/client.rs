@@ -29,6 +29,8 @@ pub(crate) struct ClientSide {
     pub(crate) history: OpHistory,
     clients: Vec<Client>,
     free: bool,
+    /// Whether leases hold; else whoever wants one asks a majority.
+    pub(crate) leases: bool,
     asked: BTreeMap<RequestId, Asked>,
     next_request: u64,
     next_value: u64,
@@ -136,6 +138,7 @@ impl ClientSide {
                 .map(|_| Client::default())
                 .collect(),
             free: config.clients.free,
+            leases: config.has_leases(),
             asked: BTreeMap::new(),
             next_request: 1,
             next_value: 1,
@@ -186,13 +189,20 @@ impl ClientSide {
                 key, consistency, ..
             } => Op::Get {
                 key: *key,
-                consistency: *consistency,
+                consistency: self.trusted(*consistency),
             },
             Action::Scan { consistency, .. } => Op::Scan {
-                consistency: *consistency,
+                consistency: self.trusted(*consistency),
             },
             _ => return None,
         })
+    }
+
+    const fn trusted(&self, wanted: Consistency) -> Consistency {
+        match wanted {
+            Consistency::Lease if !self.leases => Consistency::Linearizable,
+            wanted => wanted,
+        }
     }
 
     fn request(&mut self, asked: Asked) -> RequestId {

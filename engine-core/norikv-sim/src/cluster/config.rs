@@ -6,7 +6,7 @@ use core::time::Duration;
 use norikv_testkit::{Delay, LinkFaults};
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::plan::Entry;
+use crate::cluster::plan::{Action, Entry};
 
 /// A run, whole: the same configuration gives the same run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +131,12 @@ impl SimConfig {
     /// How many replicas of a group can be lost while a majority is left.
     pub(crate) fn spare_replicas(&self) -> usize {
         (self.replication.min(self.nodes) as usize - 1) / 2
+    }
+
+    /// Whether leases hold: as long as no clock jumps.
+    pub(crate) fn has_leases(&self) -> bool {
+        let mut actions = self.plan.iter().map(|entry| &entry.action);
+        !actions.any(|action| matches!(action, Action::JumpClock { .. }))
     }
 
     /// When every fault has ended, in virtual milliseconds; 0 when there is none.

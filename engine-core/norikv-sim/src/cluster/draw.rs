@@ -14,7 +14,7 @@ use crate::cluster::plan::{Action, Disk, Entry, FaultKind, Wanted};
 use crate::cluster::{Clients, SimConfig, Sizes};
 
 impl SimConfig {
-    /// Three nodes, eight groups, clients that ask about a hundred times a second, and whatever
+    /// Three nodes, mostly eight groups, clients that ask about a hundred times a second, and whatever
     /// faults the seed draws.
     #[must_use]
     pub fn standard(seed: u64) -> Self {
@@ -30,15 +30,30 @@ impl SimConfig {
             until_ms,
             ..Self::calm(seed, nodes)
         };
+        config.groups = draw_groups(&mut Prng::new(seed ^ GROUPS));
         config.clients = draw_clients(prng);
         config.links = draw_links(prng);
         config.storage = draw_sizes(prng, config.clients.value_bytes_max);
         config.drift_ppm_max = rare(prng, 4_500);
         config.heal_majority_first = draw(prng, 2) == 0;
-        config.plan = Deck::draw(prng, nodes).deal(prng, until_ms);
+        config.plan = Deck::draw(prng, nodes, config.clients).deal(prng, until_ms);
         draw_operations(prng, &mut config);
         config.plan.sort_by_key(|entry| entry.at_ms);
         config
+    }
+}
+
+/// Mostly as many as a small cluster has; some one, and some many, of which few are busy. Each has
+/// as many shards as every other.
+fn draw_groups(prng: &mut Prng) -> u32 {
+    match prng.below(64) {
+        0..=3 => 1,
+        4..=6 => 2,
+        7..=9 => 4,
+        10..=13 => 16,
+        14 | 15 => 32,
+        16 => 64,
+        _ => 8,
     }
 }
 
@@ -138,19 +153,25 @@ pub(crate) fn draw_operation(prng: &mut Prng, client: u32, keys: u32) -> Action 
 /// The faults of one run: kinds with weights, how often and for how long.
 struct Deck {
     nodes: u32,
+    clients: Clients,
     weights: Vec<(FaultKind, u32)>,
     pause_max_ms: u32,
     for_max_ms: u32,
 }
 
 impl Deck {
-    fn draw(prng: &mut Prng, nodes: u32) -> Self {
+    fn draw(prng: &mut Prng, nodes: u32, clients: Clients) -> Self {
         let weights = FaultKind::ALL
             .into_iter()
-            .map(|kind| (kind, rare(prng, weight_max(kind))))
+            .map(|kind| match kind {
+                // It takes the leases out of a run.
+                FaultKind::JumpClock if draw(prng, 4) > 0 => (kind, 0),
+                _ => (kind, rare(prng, weight_max(kind))),
+            })
             .collect();
         Self {
             nodes,
+            clients,
             weights,
             pause_max_ms: 200 + draw(prng, 2_500),
             for_max_ms: 200 + draw(prng, 3_500),
@@ -171,6 +192,9 @@ impl Deck {
                     Some(rest) => pick = rest,
                     None => {
                         let action = self.fault(prng, *kind, until_ms - at_ms);
+                        if let Action::Pause { for_ms, .. } = action {
+                            self.ask_across(prng, at_ms, for_ms, &mut plan);
+                        }
                         plan.push(Entry { at_ms, action });
                         break;
                     }
@@ -179,6 +203,26 @@ impl Deck {
             at_ms += 20 + u64::from(draw(prng, self.pause_max_ms));
         }
         plan
+    }
+
+    /// While a process stands still others write, and it goes on with reads by its lease.
+    fn ask_across(&self, prng: &mut Prng, at_ms: u64, for_ms: u64, plan: &mut Vec<Entry>) {
+        for key in 0..draw(prng, 4).min(self.clients.keys) {
+            let mut ask = |at_ms, action| plan.push(Entry { at_ms, action });
+            let action = Action::Put {
+                client: draw(prng, self.clients.count),
+                key,
+                once: false,
+                expect: Wanted::Any,
+            };
+            ask(at_ms + for_ms * 3 / 4, action);
+            let action = Action::Get {
+                client: draw(prng, self.clients.count),
+                key,
+                consistency: Consistency::Lease,
+            };
+            ask(at_ms + for_ms - 1 - prng.below(20), action);
+        }
     }
 
     /// A fault of a kind that lasts at most `left_ms`.
@@ -211,6 +255,10 @@ impl Deck {
             FaultKind::JumpWall => Action::JumpWall {
                 node,
                 by_ms: i64::from(draw(prng, 20_000_000)) - 10_000_000,
+            },
+            FaultKind::JumpClock => Action::JumpClock {
+                node,
+                by_ms: 1 + u64::from(draw(prng, 2_000)),
             },
             FaultKind::Partition => {
                 let mut nodes: Vec<u32> = (1..=self.nodes).collect();
@@ -330,7 +378,8 @@ const fn weight_max(kind: FaultKind) -> u32 {
         FaultKind::Blackout
         | FaultKind::SyncFailure
         | FaultKind::DiskFull
-        | FaultKind::JumpWall => 4,
+        | FaultKind::JumpWall
+        | FaultKind::JumpClock => 4,
         FaultKind::BitRot | FaultKind::LatentSector | FaultKind::Misdirect | FaultKind::Wipe => 2,
     }
 }
@@ -350,3 +399,4 @@ fn draw(prng: &mut Prng, bound: u32) -> u32 {
 
 const UNTIL_MS: u64 = 16_000;
 const SWARM: u64 = 0x5157_4152_4d00_0001;
+const GROUPS: u64 = 0x5157_4152_4d00_0002;

@@ -36,6 +36,8 @@ pub(crate) struct Host {
     clock: Arc<VirtualClock>,
     entropy: Arc<SimEntropy>,
     drift_ppm: i64,
+    /// How far its clock has jumped ahead.
+    ahead: Duration,
     pub(crate) process: Option<Process>,
     /// Counts the processes so far.
     pub(crate) life: u64,
@@ -137,6 +139,7 @@ impl Host {
             clock: Arc::new(VirtualClock::new(WallMs(WALL_AT_START))),
             entropy: Arc::new(SimEntropy::new(prng.next_u64())),
             drift_ppm: drift - i64::try_from(span).unwrap_or(0),
+            ahead: Duration::ZERO,
             process: None,
             life: 0,
             paused_until: Mono::ZERO,
@@ -231,6 +234,11 @@ impl Host {
     /// What its wall clock shows when its clock was last read.
     pub(crate) fn wall(&self) -> WallMs {
         self.clock.wall()
+    /// Lets its clock jump ahead.
+    pub(crate) fn jump_clock(&mut self, by: Duration) {
+        let due = self.deadline.map(|deadline| self.local(deadline));
+        self.ahead += by;
+        self.deadline = due.map(|local| self.world(local));
     }
 
     /// Lets its wall clock jump.
@@ -273,12 +281,13 @@ impl Host {
     pub(crate) fn local(&self, now: Mono) -> Mono {
         let nanos = i128::from(now.as_nanos());
         let local = nanos + nanos * i128::from(self.drift_ppm) / 1_000_000;
-        Mono::from_nanos(u64::try_from(local).unwrap_or(u64::MAX))
+        Mono::from_nanos(u64::try_from(local).unwrap_or(u64::MAX)) + self.ahead
     }
 
     /// When the node's clock first shows `local`.
     pub(crate) fn world(&self, local: Mono) -> Mono {
-        let nanos = i128::from(local.as_nanos()) * 1_000_000;
+        let behind = local.since(Mono::ZERO + self.ahead).as_nanos();
+        let nanos = i128::try_from(behind).unwrap_or(i128::MAX) * 1_000_000;
         let guess = nanos / i128::from(1_000_000 + self.drift_ppm);
         let mut now = Mono::from_nanos(u64::try_from(guess).unwrap_or(u64::MAX));
         while self.local(now) < local && now < Mono::MAX {

@@ -191,6 +191,7 @@ impl Simulation {
                 self.nemesis_after(*for_ms, NemesisHappening::CpuQuick { host });
             }
             Action::JumpWall { by_ms, .. } => self.hosts[host].jump_wall(*by_ms),
+            Action::JumpClock { by_ms, .. } => self.hosts[host].jump_clock(ms(*by_ms)),
             Action::SlowDisk { times, for_ms, .. } => {
                 let until = self.now + ms(*for_ms);
                 let machine = &mut self.hosts[host];

@@ -60,10 +60,8 @@ impl Simulation {
                 self.invariants.role_changed(node, *group, *role, *term)?;
                 match role {
                     nori_raft::Role::Leader => {
-                        {
                         let leases = self.leases(*group);
                         lease::check(*group, leases.filter(|lease| lease.term < *term))
-                    }
                     }
                     _ => Ok(()),
                 }
@@ -150,8 +148,10 @@ impl Simulation {
         }
     }
 
+    /// Every lease on the group that counts.
     fn leases(&self, group: GroupId) -> impl Iterator<Item = Lease> {
-        self.hosts.iter().filter_map(move |host| {
+        let trusted = self.hosts.iter().filter(|_| self.clients.leases);
+        trusted.filter_map(move |host| {
             let groups = host.process.as_ref()?.node.status().groups;
             let replica = groups.into_iter().find(|own| own.group == group)?.replica?;
             Some(Lease {

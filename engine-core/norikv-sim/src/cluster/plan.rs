@@ -82,6 +82,9 @@ pub enum Action {
     },
     /// A node's wall clock jumps, forward or back.
     JumpWall { node: u32, by_ms: i64 },
+    /// A node's monotonic clock jumps ahead, as after a move between machines. No lease holds against
+    /// that, so in a plan with such a jump lease reads ask a majority.
+    JumpClock { node: u32, by_ms: u64 },
     /// The nodes named do not hear the others, nor the others them.
     Partition { nodes: Vec<u32>, for_ms: u64 },
     /// One direction of one link is cut.
@@ -163,6 +166,7 @@ pub enum FaultKind {
     Pause,
     SlowCpu,
     JumpWall,
+    JumpClock,
     Partition,
     Cut,
     Bridge,
@@ -195,6 +199,7 @@ impl Action {
             Self::Pause { .. } => FaultKind::Pause,
             Self::SlowCpu { .. } => FaultKind::SlowCpu,
             Self::JumpWall { .. } => FaultKind::JumpWall,
+            Self::JumpClock { .. } => FaultKind::JumpClock,
             Self::Partition { .. } => FaultKind::Partition,
             Self::Cut { .. } => FaultKind::Cut,
             Self::Bridge { .. } => FaultKind::Bridge,
@@ -266,6 +271,7 @@ impl Action {
             | Self::Get { .. }
             | Self::Scan { .. }
             | Self::JumpWall { .. }
+            | Self::JumpClock { .. }
             | Self::BitRot { .. }
             | Self::LatentSector { .. }
             | Self::Misdirect { .. }
@@ -297,6 +303,7 @@ impl Action {
             | Self::Pause { node, .. }
             | Self::SlowCpu { node, .. }
             | Self::JumpWall { node, .. }
+            | Self::JumpClock { node, .. }
             | Self::Bridge { node, .. }
             | Self::SlowReceiver { node, .. }
             | Self::SlowDisk { node, .. }
@@ -323,7 +330,7 @@ impl Action {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Kill,
         Self::PowerCut,
         Self::CrashAtWrite,
@@ -331,6 +338,7 @@ impl FaultKind {
         Self::Pause,
         Self::SlowCpu,
         Self::JumpWall,
+        Self::JumpClock,
         Self::Partition,
         Self::Cut,
         Self::Bridge,

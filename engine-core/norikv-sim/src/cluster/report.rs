@@ -103,6 +103,9 @@ impl fmt::Display for Report {
         for (kind, count) in self.coverage.faults.iter() {
             write!(f, ", {count} {kind:?}")?;
         }
+        if let Some(after_ms) = self.leader_after_ms {
+            write!(f, ", leaders in {after_ms} ms")?;
+        }
         if let Some(key) = self.undecided_key {
             write!(f, "; key {key} undecided")?;
         }

@@ -129,7 +129,10 @@ impl fmt::Display for Summary {
             let struck = self.coverage.faults.of(kind);
             writeln!(f, " {struck} |")?;
         }
-        writeln!(f, "\nAfter the healing each group had a leader that commits:\n")?;
+        writeln!(
+            f,
+            "\nAfter the healing each group had a leader that commits:\n"
+        )?;
         writeln!(f, "| of the runs | within ms |\n|--:|--:|")?;
         for percent in [50, 90, 99, 100] {
             let within = self.leaders_within_ms(percent);

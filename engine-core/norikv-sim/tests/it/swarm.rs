@@ -23,8 +23,14 @@ fn every_seed_of_the_swarm_keeps_every_promise() {
         clients.answered * 10 > clients.invoked * 9,
         "most operations are answered: {clients:?}"
     );
-    let (most, all) = (summary.leaders_within_ms(99), summary.leaders_within_ms(100));
-    assert!(most <= 1_200, "99 of 100 runs have their leaders in {most} ms");
+    let (most, all) = (
+        summary.leaders_within_ms(99),
+        summary.leaders_within_ms(100),
+    );
+    assert!(
+        most <= 1_200,
+        "99 of 100 runs have their leaders in {most} ms"
+    );
     assert!(all <= 6_000, "every run has its leaders in {all} ms");
     // What never happens proves nothing.
     for kind in FaultKind::ALL {

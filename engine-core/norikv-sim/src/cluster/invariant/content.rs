@@ -16,10 +16,7 @@ pub(crate) const fn is_due(index: LogIndex) -> bool {
 }
 
 /// What a replica holds, and the (term, index) up to which it has applied.
-pub(crate) fn digest(
-    storage: &dyn Storage,
-    group: GroupId,
-) -> Result<(Version, u64), PortError> {
+pub(crate) fn digest(storage: &dyn Storage, group: GroupId) -> Result<(Version, u64), PortError> {
     let mut export = storage.export(group)?;
     let mut digest = 0;
     loop {
