@@ -234,6 +234,8 @@ impl Host {
     /// What its wall clock shows when its clock was last read.
     pub(crate) fn wall(&self) -> WallMs {
         self.clock.wall()
+    }
+
     /// Lets its clock jump ahead.
     pub(crate) fn jump_clock(&mut self, by: Duration) {
         let due = self.deadline.map(|deadline| self.local(deadline));

@@ -7,6 +7,7 @@
 mod acknowledged;
 mod applied;
 pub(crate) mod bounded;
+mod configuration;
 pub(crate) mod content;
 mod convergence;
 mod election;
@@ -74,7 +75,10 @@ impl Invariants {
             hard_state::check(node, group, replica.issued_hard_state(), hard_state)?;
         }
         leader::only_appends(node, group, replica, persist)?;
+        leader::changes_one_thing(node, group, replica, persist)?;
         replica.issue(persist);
+        let configurations = &mut replica.configurations;
+        configurations.append(node, group, &persist.entries)?;
         for entry in &persist.entries {
             let before = replica.issued.term_at(entry.index.prev());
             memory.entries.check(node, group, entry, before)?;
@@ -122,6 +126,12 @@ impl Invariants {
         }
         let memory = self.groups.entry(group).or_default();
         memory.leaders.check(node, group, term)?;
+        if let Some(configuration) = replica.configurations.current() {
+            let votes = |voter| voter == node || memory.votes.of(voter, term) == Some(node);
+            if !configuration::decides(configuration, votes) {
+                return Err(Violation::ElectedByFew { node, group, term });
+            }
+        }
         memory
             .applied
             .check_leader(node, group, term, &replica.issued)?;
@@ -144,7 +154,25 @@ impl Invariants {
         };
         leader::commits_own_term(node, group, replica, commit_index)?;
         replica.commits |= replica.leads.is_some();
-        Ok(())
+        replica.committed = replica.committed.max(commit_index);
+        let Some(committed) = leader::committed_by_counting(replica, commit_index) else {
+            return Ok(());
+        };
+        let Some(configuration) = replica.configurations.current().cloned() else {
+            return Ok(());
+        };
+        let holds = |voter| {
+            let replica = self.replicas.get(&(voter, group));
+            replica.is_some_and(|replica| replica.holds(committed))
+        };
+        if configuration::decides(&configuration, holds) {
+            return Ok(());
+        }
+        Err(Violation::CommittedByFew {
+            node,
+            group,
+            committed,
+        })
     }
 
     /// Whether one of the nodes that are `up` leads and commits, and none of them knows of a later
@@ -232,12 +260,16 @@ impl Invariants {
     }
 
     /// A node heard that a snapshot is installed, durably.
-    pub(crate) fn installed(&mut self, node: NodeId, session: SessionId) {
+    pub(crate) fn installed(
+        &mut self,
+        node: NodeId,
+        session: SessionId,
+        configuration: Option<raft::Configuration>,
+    ) {
         if let Some((group, at)) = self.installing.remove(&(node, session)) {
-            self.replicas
-                .entry((node, group))
-                .or_default()
-                .installed(at);
+            let replica = self.replicas.entry((node, group)).or_default();
+            replica.installed(at);
+            replica.configurations.install(at.index, configuration);
         }
     }
 
@@ -256,12 +288,13 @@ impl Invariants {
         group: GroupId,
         found: Option<&GroupLog>,
         restored: &raft::Restored,
+        founders: &[NodeId],
     ) -> Result<(), Violation> {
         self.outdated.remove(&(node, group));
         self.replicas
             .entry((node, group))
             .or_default()
-            .restart(node, group, found, restored)
+            .restart(node, group, found, restored, founders)
     }
 
     /// The last entries of a node's log: index and term.

@@ -6,7 +6,7 @@
 use alloc::string::ToString;
 use core::time::Duration;
 
-use norikv_node::{PortError, PortErrorKind};
+use norikv_node::{PortError, PortErrorKind, Router};
 
 use crate::cluster::nemesis::NemesisHappening;
 use crate::cluster::simulation::Happening;
@@ -58,9 +58,10 @@ impl Simulation {
                 self.hosts[host].disk_failing = false;
                 self.trace.started(self.now, id);
                 for (group, log, restored) in found {
-                    let checked = self
-                        .invariants
-                        .restarted(id, group, log.as_ref(), &restored);
+                    let founders = self.router.replicas(group);
+                    let invariants = &mut self.invariants;
+                    let checked =
+                        invariants.restarted(id, group, log.as_ref(), &restored, founders);
                     self.check(checked);
                 }
                 self.events

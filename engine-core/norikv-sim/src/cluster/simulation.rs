@@ -303,10 +303,11 @@ impl Simulation {
         }
         if let Input::Installed {
             session,
-            result: Ok(_),
+            result: Ok(configuration),
         } = &input
         {
-            self.invariants.installed(id, *session);
+            let configuration = configuration.clone();
+            self.invariants.installed(id, *session, configuration);
         }
         if process.is_due_the_time(local) {
             let wall = Input::Wall(wall);

@@ -190,6 +190,38 @@ pub enum Violation {
         /// Whom it told too.
         second: NodeId,
     },
+    /// From a configuration to the next majorities meet, one change at a time.
+    #[error("{node} stored an unsafe change of {group} at {index}: {why}")]
+    UnsafeChange {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// Where the configuration stands in the log.
+        index: LogIndex,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A leader has the votes of a majority of its configuration (Raft §5.2, §6).
+    #[error("{node} leads {group} in term {term} without the votes of a majority")]
+    ElectedByFew {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// The term.
+        term: Term,
+    },
+    /// A leader commits what a majority of its configuration holds durably (Raft §5.3, §6).
+    #[error("{node} committed {committed} of {group}, which no majority holds durably")]
+    CommittedByFew {
+        /// The leader.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+        /// The entry that its commit index moved onto.
+        committed: Version,
+    },
     /// After everything needed was healed each group has a leader soon.
     #[error("{group} has no leader that commits {after_ms} ms after everything was healed")]
     NoLeader {

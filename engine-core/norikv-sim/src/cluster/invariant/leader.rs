@@ -56,6 +56,34 @@ pub(super) fn commits_own_term(
     }
 }
 
+/// Checks what a leader appends that changes who belongs to the group, before it is taken in.
+pub(super) fn changes_one_thing(
+    node: NodeId,
+    group: GroupId,
+    replica: &Replica,
+    persist: &Persist,
+) -> Result<(), Violation> {
+    let Some(term) = reign(replica) else {
+        return Ok(());
+    };
+    if persist.hard_state.is_some_and(|own| own.term > term) {
+        return Ok(());
+    }
+    let (committed, commits) = (replica.committed, replica.commits);
+    let configurations = &replica.configurations;
+    configurations.check_leader(node, group, &persist.entries, committed, commits)
+}
+
+/// What a leader commits with `commit_index`, by counting who holds it.
+pub(super) fn committed_by_counting(replica: &Replica, commit_index: LogIndex) -> Option<Version> {
+    reign(replica)?;
+    let term = replica.issued.term_at(commit_index)?;
+    Some(Version {
+        term,
+        index: commit_index,
+    })
+}
+
 /// The term in which the replica leads, unless it knows of a later one.
 fn reign(replica: &Replica) -> Option<norikv_types::Term> {
     replica

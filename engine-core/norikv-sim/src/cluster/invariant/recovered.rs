@@ -2,11 +2,13 @@
 //! still being written, in order: a write of many entries may have reached the disk in part.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
-use nori_raft::{HardState, Persist, Restored, WriteId};
+use nori_raft::{Configuration, Entry, HardState, Persist, Restored, WriteId};
 use norikv_node::GroupLog;
 use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
 
+use super::configuration::Configurations;
 use super::term_log::TermLog;
 use crate::cluster::Violation;
 
@@ -24,6 +26,10 @@ pub(crate) struct Replica {
     pub(super) leads: Option<Term>,
     /// It has committed something since it leads.
     pub(super) commits: bool,
+    /// What it knows to be committed.
+    pub(super) committed: LogIndex,
+    /// Who belongs to the group, as its log says.
+    pub(super) configurations: Configurations,
 }
 
 #[derive(Debug)]
@@ -31,7 +37,7 @@ struct Write {
     write: WriteId,
     hard_state: Option<HardState>,
     reset: Option<Version>,
-    entries: alloc::vec::Vec<Version>,
+    entries: Vec<Version>,
 }
 
 impl Replica {
@@ -94,13 +100,15 @@ impl Replica {
         self.durable.release(up_to);
     }
 
-    /// Compares with what the log gave back (`found`) and goes on from what the node starts with.
+    /// Compares with what the log gave back (`found`) and goes on from what the node starts with;
+    /// `founders` are in force until the log has a configuration.
     pub(super) fn restart(
         &mut self,
         node: NodeId,
         group: GroupId,
         found: Option<&GroupLog>,
         restored: &Restored,
+        founders: &[NodeId],
     ) -> Result<(), Violation> {
         let had = self.durable.last();
         let (log, hard_state) = found.map_or_else(Default::default, |found| {
@@ -144,7 +152,13 @@ impl Replica {
         self.durable_hard_state = restored.hard_state;
         self.issued = self.durable.clone();
         self.issued_hard_state = self.durable_hard_state;
-        Ok(())
+        self.committed = LogIndex(0);
+        let first = || Configuration::new(founders.iter().copied()).ok();
+        let base = restored.configuration.clone().or_else(first);
+        self.configurations = Configurations::new(restored.applied, base);
+        let after = |entry: &&Entry| entry.index > restored.applied;
+        let entries: Vec<Entry> = restored.entries.iter().filter(after).cloned().collect();
+        self.configurations.append(node, group, &entries)
     }
 
     fn is(&self, log: &TermLog, hard_state: &HardState) -> bool {

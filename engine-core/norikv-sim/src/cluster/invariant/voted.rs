@@ -13,6 +13,11 @@ use crate::cluster::Violation;
 pub(super) struct Votes(BTreeMap<(NodeId, Term), NodeId>);
 
 impl Votes {
+    /// For whom the node said that it votes.
+    pub(super) fn of(&self, node: NodeId, term: Term) -> Option<NodeId> {
+        self.0.get(&(node, term)).copied()
+    }
+
     pub(super) fn check(
         &mut self,
         node: NodeId,
