@@ -23,6 +23,7 @@ mod summary;
 mod verdict;
 mod view;
 mod violation;
+mod watcher;
 mod workload;
 
 pub use client::ClientCounters;
@@ -30,7 +31,7 @@ pub use config::{Clients, SimConfig, Sizes};
 pub use coverage::{Coverage, Phase};
 pub use host::Worker;
 pub use minimise::{Goal, Minimised, minimise};
-pub use plan::{Action, Disk, Entry, FaultKind, Wanted};
+pub use plan::{Action, Deal, Disk, Entry, FaultKind, Wanted};
 pub use report::{Report, run, run_seed};
 pub use simulation::{Simulation, Step, StepKind};
 pub use summary::Summary;

@@ -20,8 +20,8 @@ mod tally;
 mod trace;
 
 pub use cluster::{
-    Action, ClientCounters, Clients, Coverage, Disk, DiskView, Entry, EventView, FaultKind, Goal,
-    Happened, LogCell, LogColumn, MessageView, Minimised, NodeView, Phase, Report, SimConfig,
+    Action, ClientCounters, Clients, Coverage, Deal, Disk, DiskView, Entry, EventView, FaultKind,
+    Goal, Happened, LogCell, LogColumn, MessageView, Minimised, NodeView, Phase, Report, SimConfig,
     Simulation, Sizes, Step, StepKind, Summary, View, Violation, Wanted, Worker, minimise, run,
     run_seed,
 };

@@ -141,10 +141,10 @@ mutants! {
     /// Against Raft §5.3, figure 2.
     AckBeforeDurable: "nori-raft", Cluster, "acknowledges entries before they are durable";
     /// A leader that is not sure of its peers must go on sending to them.
-    SleepsWhileBehind: "nori-raft", Unit,
+    SleepsWhileBehind: "nori-raft", Cluster,
         "puts a group to sleep while a follower lacks entries";
     /// Against dissertation §6.4.1: nobody guards the lease of a leader that sleeps.
-    LeaseWhileAsleep: "nori-raft", Unit, "a leader that wakes takes its lease for valid";
+    LeaseWhileAsleep: "nori-raft", Cluster, "a leader that wakes takes its lease for valid";
     /// Against Raft §5.4.1.
     NoLogCheck: "nori-raft", Cluster, "grants a vote to a candidate whose log is behind";
     /// The term is kept, the vote is not: after a restart the node votes again. Upstream's servers
@@ -218,7 +218,7 @@ mutants! {
     /// Upstream decided compare-and-set where it was proposed: 16 of 16 concurrent ones succeeded.
     CasNotDecidedAtApply: "norikv-node", Cluster, "writes without looking at what was expected";
     /// A start that was too quick to be missed has forgotten that it led.
-    NewStartUnnoticed: "norikv-node", Unit,
+    NewStartUnnoticed: "norikv-node", Cluster,
         "leaves groups asleep under a leader that came back as another start";
     /// A repeated request is then a second write.
     SessionsIgnored: "norikv-node", Cluster, "executes a named write again when it is repeated";
@@ -229,9 +229,20 @@ mutants! {
     NameBoundToNoRequest: "norikv-node", Unit,
         "answers another request of the same name with the first one's answer";
     /// Each replica has its own; they then differ in what has ended.
-    ExpiryByLocalClock: "norikv-node", Unit, "judges what has ended by its own clock";
+    ExpiryByLocalClock: "norikv-node", Cluster, "judges what has ended by its own clock";
     /// A page that ends within what it says was seen.
-    WatchSkipsAVersion: "norikv-node", Unit, "leaves the last event of a page of a watch out";
+    WatchSkipsAVersion: "norikv-node", Cluster, "leaves the last event of a page of a watch out";
+    /// The replicated time is the highest stamp so far: a leader whose clock is behind would bring
+    /// back what had ended.
+    StampGoesBack: "norikv-node", Cluster, "takes the stamp of each command for the time";
+    /// A cursor stands behind what was told.
+    WatchRepeats: "norikv-node", Cluster, "tells the events at the cursor again";
+    /// What a snapshot skips was seen by nobody here.
+    WatchOverSnapshot: "norikv-node", Cluster,
+        "goes on with a watch over a snapshot, without what lies under it";
+    /// Steps of a transaction happen one after another.
+    StepsMissEachOther: "norikv-node", Cluster,
+        "has steps read what was there before the transaction";
     /// The session table is part of the state machine.
     SnapshotWithoutSessions: "norikv-node", Cluster, "leaves the sessions out of snapshots";
     /// Dissertation §6.4, step 4: wait until the read index is applied.

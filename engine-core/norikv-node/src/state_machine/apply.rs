@@ -157,7 +157,10 @@ impl<'a, V: StateView> StateMachine<'a, V> {
     }
 
     fn command(&mut self, command: Command, encoded: &Bytes) -> Result<Outcome, PortError> {
-        self.record.stamp = self.record.stamp.max(command.stamp);
+        self.record.stamp = match breaks(Mutant::StampGoesBack) {
+            true => command.stamp,
+            false => self.record.stamp.max(command.stamp),
+        };
         let Some(name) = command.idempotency else {
             return self.operate(command.operation);
         };

@@ -61,6 +61,16 @@ impl<V: StateView> StateMachine<'_, V> {
         Ok(Some(value).filter(|value| !value.has_ended(self.record.stamp)))
     }
 
+    /// What a step reads: what the steps before it left.
+    fn read(&self, key: &[u8]) -> Result<Option<StoredValue>, PortError> {
+        if breaks(Mutant::StepsMissEachOther) {
+            let key = keys::data_key(shard_of(key), key);
+            let stored = self.view.get(&key)?;
+            return stored.map(|stored| decode_value(&key, &stored)).transpose();
+        }
+        self.value(key)
+    }
+
     /// The refusal, where what is expected does not hold.
     fn unmet(&self, key: &[u8], expect: Expect) -> Result<Option<Outcome>, PortError> {
         if expect == Expect::Any || breaks(Mutant::CasNotDecidedAtApply) {
@@ -159,7 +169,7 @@ impl<V: StateView> StateMachine<'_, V> {
                     self.delete(key);
                     StepAnswer::Done
                 }
-                Step::Get { key } => match self.value(&key)? {
+                Step::Get { key } => match self.read(&key)? {
                     Some(stored) => StepAnswer::Value {
                         value: stored.value,
                         version: stored.version,

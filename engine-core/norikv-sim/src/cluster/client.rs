@@ -19,15 +19,19 @@ use norikv_types::{GroupId, Mono, Prng, Version};
 use crate::cluster::draw::draw_operation;
 use crate::cluster::plan::{Action, Wanted};
 use crate::cluster::simulation::Happening;
-use crate::cluster::workload::{Op, OpHistory, Sees};
+use crate::cluster::watcher::Watcher;
+use crate::cluster::workload::{Histories, Op, Sees, TAGS};
 use crate::cluster::{SimConfig, Simulation};
 
 /// Every client, and every call under way.
 #[derive(Debug)]
 pub(crate) struct ClientSide {
-    prng: Prng,
-    pub(crate) history: OpHistory,
+    pub(crate) prng: Prng,
+    pub(crate) histories: Histories,
     clients: Vec<Client>,
+    pub(crate) watchers: Vec<Watcher>,
+    /// Whether they go on.
+    pub(crate) watching: bool,
     free: bool,
     /// Whether leases hold; else whoever wants one asks a majority.
     pub(crate) leases: bool,
@@ -38,6 +42,10 @@ pub(crate) struct ClientSide {
     versions: BTreeMap<u32, Version>,
     /// The last version of each key that somebody was told is written.
     acknowledged: BTreeMap<u32, Version>,
+    /// The value that was last seen first in each tag.
+    first_seen: BTreeMap<u32, ValueId>,
+    /// Every value that was to end should have by now.
+    pub(crate) all_ended: bool,
     pub(crate) counters: ClientCounters,
 }
 
@@ -56,6 +64,16 @@ pub struct ClientCounters {
     pub calls: u64,
     /// What busy clients were told to do and let be.
     pub let_be: u64,
+    /// Changes that watchers were told.
+    pub watched: u64,
+    /// Watches whose past was gone.
+    pub compacted: u64,
+    /// Values that were found to have ended.
+    pub ended: u64,
+    /// Numbers that were added to.
+    pub added: u64,
+    /// Transactions that did something.
+    pub transacted: u64,
 }
 
 impl ClientCounters {
@@ -67,6 +85,11 @@ impl ClientCounters {
         self.unknown += other.unknown;
         self.calls += other.calls;
         self.let_be += other.let_be;
+        self.watched += other.watched;
+        self.compacted += other.compacted;
+        self.ended += other.ended;
+        self.added += other.added;
+        self.transacted += other.transacted;
     }
 }
 
@@ -93,11 +116,19 @@ struct Active {
     doubtful: bool,
 }
 
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    Client(usize),
+    Watcher(usize),
+    /// The visitor of the page.
+    Visitor,
+}
+
 /// A call under way.
 #[derive(Debug, Clone)]
 struct Asked {
-    /// `None`: the visitor of the page.
-    client: Option<usize>,
+    caller: Caller,
     host: usize,
     /// The group that it writes to.
     writes: Option<GroupId>,
@@ -108,6 +139,8 @@ struct Asked {
 pub(crate) enum ClientHappening {
     /// The client goes on: with its operation, or with a new one.
     Wake { client: usize },
+    /// A watcher goes on.
+    Watch { watcher: usize },
     /// A call reaches a node.
     Arrive {
         host: usize,
@@ -130,10 +163,13 @@ pub(crate) enum Heard {
 }
 
 impl ClientSide {
-    pub(crate) fn new(config: &SimConfig, prng: Prng) -> Self {
+    pub(crate) fn new(config: &SimConfig, mut prng: Prng) -> Self {
+        let watchers = 0..config.clients.watchers;
         Self {
+            watchers: watchers.map(|_| Watcher::new(&mut prng)).collect(),
+            watching: true,
             prng,
-            history: OpHistory::new(),
+            histories: Histories::new(),
             clients: (0..config.clients.count)
                 .map(|_| Client::default())
                 .collect(),
@@ -144,6 +180,8 @@ impl ClientSide {
             next_value: 1,
             versions: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            first_seen: BTreeMap::new(),
+            all_ended: false,
             counters: ClientCounters::default(),
         }
     }
@@ -153,6 +191,11 @@ impl ClientSide {
         self.clients
             .iter()
             .all(|client| client.active.is_none() && client.script.is_empty())
+    }
+
+    /// Whether anybody wrote a value that ends.
+    pub(crate) fn has_lent(&self) -> bool {
+        !self.histories.mortals.operations().is_empty()
     }
 
     /// What a client asks to carry out an entry of the plan.
@@ -169,9 +212,8 @@ impl ClientSide {
                 once,
                 ..
             } => {
-                let value = ValueId(self.next_value);
                 let expect = expect(key, want);
-                self.next_value += 1;
+                let value = self.new_value();
                 Op::Put {
                     key: *key,
                     value,
@@ -194,8 +236,48 @@ impl ClientSide {
             Action::Scan { consistency, .. } => Op::Scan {
                 consistency: self.trusted(*consistency),
             },
+            Action::Lend {
+                key,
+                ttl_ms,
+                expect: want,
+                ..
+            } => Op::Lend {
+                key: *key,
+                value: self.new_value(),
+                ttl_ms: *ttl_ms,
+                expect: match want {
+                    Wanted::Absent => Expect::Absent,
+                    Wanted::Any | Wanted::Seen => Expect::Any,
+                },
+            },
+            Action::TakeBack { key, .. } => Op::TakeBack { key: *key },
+            Action::Look {
+                key, consistency, ..
+            } => Op::Look {
+                key: *key,
+                consistency: self.trusted(*consistency),
+            },
+            Action::Add { key, by, .. } => Op::Add { key: *key, by: *by },
+            Action::Count {
+                key, consistency, ..
+            } => Op::Count {
+                key: *key,
+                consistency: self.trusted(*consistency),
+            },
+            Action::Transact { tag, deal, .. } => Op::Transact {
+                tag: *tag % TAGS,
+                deal: *deal,
+                values: [self.new_value(), self.new_value()],
+                seen: self.first_seen.get(&(*tag % TAGS)).copied(),
+            },
             _ => return None,
         })
+    }
+
+    const fn new_value(&mut self) -> ValueId {
+        let value = ValueId(self.next_value);
+        self.next_value += 1;
+        value
     }
 
     const fn trusted(&self, wanted: Consistency) -> Consistency {
@@ -216,6 +298,11 @@ impl ClientSide {
 
 impl Simulation {
     pub(crate) fn begin_clients(&mut self) {
+        for watcher in 0..self.clients.watchers.len() {
+            let at = self.now + Duration::from_millis(self.clients.prng.below(500));
+            let wake = ClientHappening::Watch { watcher };
+            self.schedule.push(at, Happening::Client(wake));
+        }
         for client in 0..self.clients.clients.len() {
             if !self.clients.free {
                 return;
@@ -240,6 +327,22 @@ impl Simulation {
             });
         }
         for client in 0..count {
+            self.wake(client, self.now);
+        }
+    }
+
+    /// Has the clients look whether any value is left that was to end.
+    pub(crate) fn look_everywhere(&mut self) {
+        let count = self.clients.clients.len();
+        for key in 0..self.config.clients.keys {
+            let Some(client) = (key as usize).checked_rem(count) else {
+                return;
+            };
+            self.clients.clients[client].script.push_back(Action::Look {
+                client: u32::try_from(client).unwrap_or(0),
+                key,
+                consistency: Consistency::Linearizable,
+            });
             self.wake(client, self.now);
         }
     }
@@ -272,12 +375,13 @@ impl Simulation {
         };
         let writes = Some(self.group_of(key));
         let host = self.pick_host();
-        self.ask(None, host, call, writes)
+        self.ask(Caller::Visitor, host, call, writes)
     }
 
     pub(crate) fn client(&mut self, happening: ClientHappening) {
         match happening {
             ClientHappening::Wake { client } => self.client_goes_on(client),
+            ClientHappening::Watch { watcher } => self.watch_on(watcher),
             ClientHappening::Arrive {
                 host,
                 request,
@@ -323,7 +427,15 @@ impl Simulation {
             .asked
             .get(&request)
             .and_then(|asked| asked.writes);
-        if let (Some(group), Ok(Answer::Written { version })) = (writes, &result) {
+        if let (
+            Some(group),
+            Ok(
+                Answer::Written { version }
+                | Answer::Counted { version, .. }
+                | Answer::Transacted { version, .. },
+            ),
+        ) = (writes, &result)
+        {
             use norikv_node::Router;
             let replicas = self.router.replicas(group);
             let checked = self.invariants.acknowledged(group, replicas, *version);
@@ -366,7 +478,9 @@ impl Simulation {
             return;
         }
         active.attempts += 1;
-        let call = active.op.call(active.name.clone(), value_bytes_max);
+        let call = active
+            .op
+            .call(active.name.clone(), value_bytes_max, &self.tags);
         let writes = match &call {
             Call::Put { key, .. } | Call::Delete { key, .. } | Call::Increment { key, .. } => {
                 Some(self.group_of(key))
@@ -377,7 +491,7 @@ impl Simulation {
             Call::Get { .. } | Call::Scan { .. } | Call::Watch { .. } => None,
         };
         let host = self.pick_host();
-        let request = self.ask(Some(client), host, call, writes);
+        let request = self.ask(Caller::Client(client), host, call, writes);
         if let Some(active) = &mut self.clients.clients[client].active {
             active.waits_for = Some(request);
         }
@@ -388,7 +502,7 @@ impl Simulation {
         let side = &mut self.clients;
         side.counters.invoked += 1;
         let operations = if self.config.clients.judged {
-            op.invoke(&mut side.history, client as u64, keys, self.now)
+            op.invoke(&mut side.histories, client as u64, keys, self.now)
         } else {
             Vec::new()
         };
@@ -411,9 +525,9 @@ impl Simulation {
         });
     }
 
-    fn ask(
+    pub(crate) fn ask(
         &mut self,
-        client: Option<usize>,
+        caller: Caller,
         host: usize,
         call: Call,
         writes: Option<GroupId>,
@@ -423,7 +537,7 @@ impl Simulation {
             false => self.config.clients.read_patience_ms,
         });
         let request = self.clients.request(Asked {
-            client,
+            caller,
             host,
             writes,
         });
@@ -456,7 +570,7 @@ impl Simulation {
         self.schedule.push(at, Happening::Client(wake));
     }
 
-    fn pick_host(&mut self) -> usize {
+    pub(crate) fn pick_host(&mut self) -> usize {
         let bound = self.hosts.len() as u64;
         usize::try_from(self.clients.prng.below(bound)).unwrap_or(0)
     }
@@ -467,7 +581,7 @@ impl ClientHappening {
     pub(crate) const fn host(&self) -> Option<usize> {
         match self {
             Self::Arrive { host, .. } => Some(*host),
-            Self::Wake { .. } | Self::Hear { .. } => None,
+            Self::Wake { .. } | Self::Watch { .. } | Self::Hear { .. } => None,
         }
     }
 }

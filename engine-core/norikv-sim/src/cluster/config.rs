@@ -24,6 +24,8 @@ pub struct SimConfig {
     pub until_ms: u64,
     /// Largest drift of a node's clock, parts per million either way.
     pub drift_ppm_max: u32,
+    /// After how long without anything to do a group falls asleep, in milliseconds; 0: never.
+    pub quiesce_after_ms: u64,
     /// Whether at the end of the faults a majority alone is healed first, and must serve while the
     /// rest stays broken.
     pub heal_majority_first: bool,
@@ -59,6 +61,8 @@ pub struct Clients {
     pub think_max_ms: u64,
     /// How many keys they share.
     pub keys: u32,
+    /// Clients that watch keys all the time.
+    pub watchers: u32,
     /// Longest value in bytes, at least 8.
     pub value_bytes_max: u32,
     /// How long a client waits for the answer to a write.
@@ -139,6 +143,12 @@ impl SimConfig {
         !actions.any(|action| matches!(action, Action::JumpClock { .. }))
     }
 
+    /// Whether wall clocks show about the time: as long as none jumps.
+    pub(crate) fn has_true_walls(&self) -> bool {
+        let mut actions = self.plan.iter().map(|entry| &entry.action);
+        self.has_leases() && !actions.any(|action| matches!(action, Action::JumpWall { .. }))
+    }
+
     /// When every fault has ended, in virtual milliseconds; 0 when there is none.
     #[must_use]
     pub fn faults_end_ms(&self) -> u64 {
@@ -173,6 +183,7 @@ impl Default for SimConfig {
             replication: 3,
             until_ms: 0,
             drift_ppm_max: 0,
+            quiesce_after_ms: 0,
             heal_majority_first: false,
             clients: Clients::default(),
             links: calm_links(200, 1_200),
@@ -193,6 +204,7 @@ impl Default for Clients {
             free: false,
             think_max_ms: 200,
             keys: 64,
+            watchers: 0,
             value_bytes_max: 128,
             patience_ms: 2_000,
             read_patience_ms: 2_000,

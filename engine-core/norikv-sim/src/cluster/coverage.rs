@@ -51,6 +51,8 @@ pub enum Phase {
     Paused,
     /// A follower lacks entries that the leader has.
     Lagging,
+    /// A replica on the node sleeps.
+    Asleep,
 }
 
 impl Coverage {
@@ -86,7 +88,7 @@ impl Coverage {
 
 impl Phase {
     /// Every state.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Leading,
         Self::Following,
         Self::Campaigning,
@@ -99,6 +101,7 @@ impl Phase {
         Self::Parted,
         Self::Paused,
         Self::Lagging,
+        Self::Asleep,
     ];
 }
 
@@ -147,6 +150,9 @@ impl Simulation {
                         Role::Candidate | Role::PreCandidate => Phase::Campaigning,
                         Role::Follower => Phase::Following,
                     });
+                }
+                if own && replica.asleep {
+                    holds(Phase::Asleep);
                 }
                 let behind =
                     |peer: &nori_raft::PeerStatus| peer.match_index.0 + LAG < replica.last_index.0;

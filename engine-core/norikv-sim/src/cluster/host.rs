@@ -175,6 +175,10 @@ impl Host {
         node_config.keep_log_bytes = config.storage.keep_log_bytes;
         node_config.keep_log_entries = config.storage.keep_log_entries;
         node_config.unflushed_bytes_max = config.storage.unflushed_bytes_max;
+        node_config.raft.quiesce_after = match config.quiesce_after_ms {
+            0 => None,
+            after_ms => Some(Duration::from_millis(after_ms)),
+        };
         node_config.raft.append_bytes_max = config.storage.append_bytes_max;
         node_config.snapshot.chunk_bytes = 16 << 10;
         node_config.seed = boot ^ self.id.0;

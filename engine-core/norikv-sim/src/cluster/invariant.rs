@@ -21,12 +21,13 @@ mod recovered;
 mod said;
 mod term_log;
 mod voted;
+mod watched;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use nori_raft as raft;
-use norikv_node::{Decided, GroupLog, SessionId};
+use norikv_node::{Decided, GroupLog, SessionId, WatchPage};
 use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
 
 use self::applied::AppliedHistory;
@@ -38,6 +39,7 @@ use self::log_matching::Entries;
 use self::once::Names;
 use self::recovered::Replica;
 use self::voted::Votes;
+use self::watched::Changes;
 use crate::cluster::Violation;
 
 /// Everything that the checks remember.
@@ -59,6 +61,7 @@ struct GroupMemory {
     names: Names,
     votes: Votes,
     contents: Contents,
+    changes: Changes,
 }
 
 impl Invariants {
@@ -194,6 +197,23 @@ impl Invariants {
         self.outdated.range(from..=to).map(|(_, group)| *group)
     }
 
+    /// What a watch of `prefix` was told, whose cursor was `cursor` before.
+    pub(crate) fn watched(
+        &self,
+        prefix: &[u8],
+        cursor: &[(GroupId, LogIndex)],
+        page: &WatchPage,
+    ) -> Result<(), Violation> {
+        for (group, to) in &page.cursor {
+            let before = cursor.iter().find(|(own, _)| own == group);
+            if let (Some((_, from)), Some(memory)) = (before, self.groups.get(group)) {
+                let told = watched::of_group(page, *group);
+                memory.changes.check(*group, prefix, (*from, *to), told)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What a replica holds after it applied everything up to `at`.
     pub(crate) fn content(
         &mut self,
@@ -230,6 +250,7 @@ impl Invariants {
         for (entry, decided) in entries.iter().zip(results) {
             if decided.version.index >= fresh {
                 memory.names.check(group, entry, decided)?;
+                memory.changes.add(entry, decided);
             }
         }
         Ok(())

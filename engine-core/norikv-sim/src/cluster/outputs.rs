@@ -70,6 +70,20 @@ impl Simulation {
                 group,
                 event: nori_raft::Event::CommitAdvanced { commit_index },
             }) => self.invariants.commit_advanced(node, *group, *commit_index),
+            Output::Event(Event::Raft {
+                event: nori_raft::Event::Quiesced { .. },
+                ..
+            }) => {
+                self.slept += 1;
+                Ok(())
+            }
+            Output::Event(Event::Raft {
+                event: nori_raft::Event::Woke { .. },
+                ..
+            }) => {
+                self.woke += 1;
+                Ok(())
+            }
             Output::Event(Event::Misuse {
                 group,
                 from,

@@ -58,6 +58,32 @@ pub enum Action {
         client: u32,
         consistency: Consistency,
     },
+    /// A client writes a value that ends by itself, among the keys for such values.
+    Lend {
+        client: u32,
+        key: u32,
+        ttl_ms: u64,
+        #[serde(default, skip_serializing_if = "Wanted::is_any")]
+        expect: Wanted,
+    },
+    /// A client takes such a value away.
+    TakeBack { client: u32, key: u32 },
+    /// A client looks whether such a value is still there.
+    Look {
+        client: u32,
+        key: u32,
+        consistency: Consistency,
+    },
+    /// A client adds to a number.
+    Add { client: u32, key: u32, by: i64 },
+    /// A client reads a number.
+    Count {
+        client: u32,
+        key: u32,
+        consistency: Consistency,
+    },
+    /// A client does several things to the keys of a tag at once.
+    Transact { client: u32, tag: u32, deal: Deal },
     /// A process dies; its disks keep what was not synced, as a page cache does.
     Kill { node: u32, for_ms: u64 },
     /// The power of a node goes: unsynced writes are lost or torn.
@@ -141,6 +167,21 @@ pub enum Disk {
     Data,
 }
 
+/// What a transaction does with the three keys of its tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deal {
+    /// Writes the first two where the first is absent, else reads them.
+    Fill,
+    /// Takes the first away and writes the second where the first exists, else writes the first.
+    Move,
+    /// Writes the first and the third where the first has the value that was last seen there, else
+    /// reads all.
+    Exchange,
+    /// Reads all.
+    Read,
+}
+
 /// What a write wants to find.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -189,9 +230,7 @@ impl Action {
     #[must_use]
     pub const fn fault(&self) -> Option<FaultKind> {
         Some(match self {
-            Self::Put { .. } | Self::Delete { .. } | Self::Get { .. } | Self::Scan { .. } => {
-                return None;
-            }
+            _ if self.client().is_some() => return None,
             Self::Kill { .. } => FaultKind::Kill,
             Self::PowerCut { .. } => FaultKind::PowerCut,
             Self::CrashAtWrite { .. } => FaultKind::CrashAtWrite,
@@ -215,6 +254,7 @@ impl Action {
             Self::LatentSector { .. } => FaultKind::LatentSector,
             Self::Misdirect { .. } => FaultKind::Misdirect,
             Self::Wipe { .. } => FaultKind::Wipe,
+            _ => return None,
         })
     }
 
@@ -225,7 +265,13 @@ impl Action {
             Self::Put { client, .. }
             | Self::Delete { client, .. }
             | Self::Get { client, .. }
-            | Self::Scan { client, .. } => Some(*client),
+            | Self::Scan { client, .. }
+            | Self::Lend { client, .. }
+            | Self::TakeBack { client, .. }
+            | Self::Look { client, .. }
+            | Self::Add { client, .. }
+            | Self::Count { client, .. }
+            | Self::Transact { client, .. } => Some(*client),
             _ => None,
         }
     }
@@ -233,7 +279,15 @@ impl Action {
     /// Whether a client writes.
     #[must_use]
     pub const fn is_write(&self) -> bool {
-        matches!(self, Self::Put { .. } | Self::Delete { .. })
+        matches!(
+            self,
+            Self::Put { .. }
+                | Self::Delete { .. }
+                | Self::Lend { .. }
+                | Self::TakeBack { .. }
+                | Self::Add { .. }
+                | Self::Transact { .. }
+        )
     }
 
     /// The key that a client names.
@@ -266,16 +320,7 @@ impl Action {
             | Self::SlowDisk { for_ms, .. }
             | Self::SyncFailure { for_ms, .. }
             | Self::DiskFull { for_ms, .. } => *for_ms,
-            Self::Put { .. }
-            | Self::Delete { .. }
-            | Self::Get { .. }
-            | Self::Scan { .. }
-            | Self::JumpWall { .. }
-            | Self::JumpClock { .. }
-            | Self::BitRot { .. }
-            | Self::LatentSector { .. }
-            | Self::Misdirect { .. }
-            | Self::Wipe { .. } => 0,
+            _ => 0,
         }
     }
 
@@ -316,14 +361,7 @@ impl Action {
             Self::Cut { from, .. } | Self::Clog { from, .. } | Self::Flap { from, .. } => {
                 Some(*from)
             }
-            Self::Put { .. }
-            | Self::Delete { .. }
-            | Self::Get { .. }
-            | Self::Scan { .. }
-            | Self::Blackout { .. }
-            | Self::Partition { .. }
-            | Self::Mesh { .. }
-            | Self::Storm { .. } => None,
+            _ => None,
         }
     }
 }

@@ -33,6 +33,10 @@ pub struct Report {
     /// How many milliseconds after everything needed was healed the last group had a leader that
     /// commits; the longest time where a run is healed twice, `None` where nothing was.
     pub leader_after_ms: Option<u64>,
+    /// How often replicas fell asleep.
+    pub slept: u64,
+    /// How often they woke.
+    pub woke: u64,
     /// What the network did.
     pub network: NetworkCounters,
     /// What the disks of all nodes did and suffered.
@@ -78,6 +82,8 @@ impl Simulation {
             held_back: self.nemesis.held_back,
             detected: self.nemesis.detected,
             leader_after_ms: self.convergence.after_ms.iter().copied().max(),
+            slept: self.slept,
+            woke: self.woke,
             network: self.network.counters(),
             disks,
             undecided_key: self.undecided_key,

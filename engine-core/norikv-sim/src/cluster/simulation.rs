@@ -19,6 +19,7 @@ use crate::cluster::invariant::{Convergence, Invariants, content};
 use crate::cluster::nemesis::{Nemesis, NemesisHappening};
 use crate::cluster::packet::Packet;
 use crate::cluster::view::EventLog;
+use crate::cluster::workload::Tags;
 use crate::cluster::{SimConfig, Violation};
 use crate::trace::Trace;
 
@@ -47,6 +48,7 @@ pub struct Simulation {
     pub(crate) schedule: Schedule<Happening>,
     pub(crate) prng: Prng,
     pub(crate) router: PlacementRouter,
+    pub(crate) tags: Tags,
     pub(crate) invariants: Invariants,
     pub(crate) convergence: Convergence,
     pub(crate) trace: Trace,
@@ -59,6 +61,9 @@ pub struct Simulation {
     /// When every fault of the plan has ended.
     pub(crate) faults_end: Mono,
     pub(crate) delivered: u64,
+    /// How often replicas fell asleep, and woke.
+    pub(crate) slept: u64,
+    pub(crate) woke: u64,
 }
 
 /// What one [`Simulation::step`] did.
@@ -137,6 +142,7 @@ impl Simulation {
             hosts,
             network: Network::new(config.links, prng.fork()),
             schedule: Schedule::new(),
+            tags: Tags::new(|key| router.group_of(router.shard_of(key))),
             router,
             invariants: Invariants::default(),
             convergence: Convergence::default(),
@@ -148,6 +154,8 @@ impl Simulation {
             undecided_key: None,
             faults_end: Mono::ZERO + Duration::from_millis(config.faults_end_ms()),
             delivered: 0,
+            slept: 0,
+            woke: 0,
             prng,
             config,
         };

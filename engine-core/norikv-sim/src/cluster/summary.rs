@@ -36,6 +36,10 @@ pub struct Summary {
     pub detected: u64,
     /// How many milliseconds after the healing the last group of a run had a leader.
     pub leader_after_ms: Tally<u64>,
+    /// How often replicas fell asleep.
+    pub slept: u64,
+    /// How often they woke.
+    pub woke: u64,
     /// What networks did.
     pub network: NetworkCounters,
     /// What disks did and suffered.
@@ -58,6 +62,8 @@ impl Summary {
         if let Some(after_ms) = report.leader_after_ms {
             self.leader_after_ms.count(after_ms);
         }
+        self.slept += report.slept;
+        self.woke += report.woke;
         self.network += report.network;
         self.disks += report.disks;
     }
@@ -83,6 +89,13 @@ impl Summary {
             ("operations refused", self.clients.refused),
             ("operations of unknown outcome", self.clients.unknown),
             ("operations that busy clients let be", self.clients.let_be),
+            ("values that had ended", self.clients.ended),
+            ("numbers added to", self.clients.added),
+            ("transactions", self.clients.transacted),
+            ("changes that watchers were told", self.clients.watched),
+            ("watches whose past was gone", self.clients.compacted),
+            ("replicas that fell asleep", self.slept),
+            ("replicas that woke", self.woke),
             ("strikes held back", self.held_back),
             ("lasting harm found by its node", self.detected),
         ];

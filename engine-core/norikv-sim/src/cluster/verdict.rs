@@ -11,10 +11,9 @@ use core::time::Duration;
 
 use nori_raft::Role;
 use norikv_node::{Answer, Item, MemberState, PortErrorKind, Query};
-use norikv_testkit::{Verdict, draw, linearizable};
 use norikv_types::{ErrorKind, GroupId, Mono, NodeId};
 
-use crate::cluster::workload::{KeyModel, describe};
+use crate::cluster::workload::Judged;
 use crate::cluster::{Simulation, Violation};
 
 impl Simulation {
@@ -31,6 +30,8 @@ impl Simulation {
             self.come_to_rest();
         }
         self.must_serve();
+        self.clients.watching = false;
+        self.must_have_ended();
         self.compare_replicas();
         self.judge();
     }
@@ -68,6 +69,17 @@ impl Simulation {
                 what: format!("{failed} reads were refused though everything needed is healed"),
             });
         }
+    }
+
+    /// Where no clock jumped, what was to end has ended once its time is over.
+    fn must_have_ended(&mut self) {
+        if !self.config.has_true_walls() || !self.clients.has_lent() {
+            return;
+        }
+        self.run_until(self.now + TTL_MAX);
+        self.clients.all_ended = true;
+        self.look_everywhere();
+        self.come_to_rest();
     }
 
     /// Why the cluster is not at rest.
@@ -198,15 +210,11 @@ impl Simulation {
 
     /// Judges the history. Also after another violation: the first one stands.
     pub(crate) fn judge(&mut self) {
-        match linearizable(&self.clients.history, &KeyModel::new()) {
-            Verdict::Yes => {}
-            Verdict::Unknown { key } => self.undecided_key = Some(key),
-            Verdict::No(violation) => {
-                let text = describe(&self.clients.history, &violation);
-                self.break_off(Violation::NotLinearizable {
-                    key: violation.key,
-                    text,
-                });
+        match self.clients.histories.judge() {
+            Judged::Yes => {}
+            Judged::Unknown { key } => self.undecided_key = Some(key),
+            Judged::No { key, text, .. } => {
+                self.break_off(Violation::NotLinearizable { key, text });
             }
         }
     }
@@ -214,13 +222,15 @@ impl Simulation {
     /// Why no order explains what clients were told, as an SVG document; `None` when one does.
     #[must_use]
     pub fn drawing(&self) -> Option<String> {
-        match linearizable(&self.clients.history, &KeyModel::new()) {
-            Verdict::No(violation) => Some(draw(&self.clients.history, &violation)),
-            Verdict::Yes | Verdict::Unknown { .. } => None,
+        match self.clients.histories.judge() {
+            Judged::No { svg, .. } => Some(svg),
+            Judged::Yes | Judged::Unknown { .. } => None,
         }
     }
 }
 
 /// How long a healed cluster may take to come to rest.
 const REST_MAX: Duration = Duration::from_secs(30);
+/// Longer than any value lives that ends.
+const TTL_MAX: Duration = Duration::from_secs(4);
 const REST_LOOK: Duration = Duration::from_millis(100);

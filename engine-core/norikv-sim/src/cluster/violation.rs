@@ -294,6 +294,26 @@ pub enum Violation {
         /// Another.
         second: NodeId,
     },
+    /// A watch tells all that happened, in order, each thing once.
+    #[error(
+        "a watch of {group} from {from} to {to} told something else than what happened at {index}"
+    )]
+    WatchedWrong {
+        /// The group.
+        group: GroupId,
+        /// Where it is wrong.
+        index: LogIndex,
+        /// Where the cursor stood.
+        from: LogIndex,
+        /// Where it stands.
+        to: LogIndex,
+    },
+    /// A value that ends is gone some time after its end.
+    #[error("key {key} for values that end still had one long after its end")]
+    Outlived {
+        /// The key's number.
+        key: u32,
+    },
     /// Some order must explain every answer.
     #[error("not linearizable: {text}")]
     NotLinearizable {

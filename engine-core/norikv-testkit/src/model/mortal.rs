@@ -87,19 +87,19 @@ where
 
 /// Whether the answer says that the key held nothing.
 fn met_nothing<V, W>(asked: &VersionedInput<V, W>, output: Option<&VersionedOutput<V, W>>) -> bool {
-    match (asked, output) {
-        (_, Some(VersionedOutput::Absent | VersionedOutput::Conflict(None))) => true,
-        (
-            VersionedInput::Put {
-                expect: Expect::Absent,
-                ..
-            }
-            | VersionedInput::Delete {
-                expect: Expect::Absent,
-            },
-            None | Some(VersionedOutput::Written(_)),
-        ) => true,
-        _ => false,
+    let creates = matches!(
+        asked,
+        VersionedInput::Put {
+            expect: Expect::Absent,
+            ..
+        } | VersionedInput::Delete {
+            expect: Expect::Absent,
+        }
+    );
+    match output {
+        Some(VersionedOutput::Absent | VersionedOutput::Conflict(None)) => true,
+        None | Some(VersionedOutput::Written(_)) => creates,
+        Some(VersionedOutput::Value(..) | VersionedOutput::Conflict(Some(_))) => false,
     }
 }
 

@@ -44,6 +44,10 @@ impl History {
 
     /// A snapshot took the place of everything up to `at`.
     pub(super) fn reset(&mut self, at: LogIndex) {
+        if breaks(Mutant::WatchOverSnapshot) {
+            self.seen = at;
+            return;
+        }
         *self = Self::new(at, self.bytes_max);
     }
 
@@ -87,9 +91,10 @@ impl History {
             up_to: after.max(self.seen),
         };
         let mut bytes = 0;
-        let first = self
-            .events
-            .partition_point(|event| event.version.index <= after);
+        let first = self.events.partition_point(|event| {
+            event.version.index < after
+                || (event.version.index == after && !breaks(Mutant::WatchRepeats))
+        });
         for event in self.events.range(first..) {
             if !event.key.starts_with(prefix) {
                 continue;

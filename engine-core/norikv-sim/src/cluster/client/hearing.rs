@@ -8,7 +8,7 @@ use core::time::Duration;
 use norikv_node::{Answer, Failure, RequestId};
 use norikv_types::{Applied, ErrorKind, Remedy, Version};
 
-use super::{Asked, Heard};
+use super::{Asked, Caller, Heard};
 use crate::cluster::invariant::fresh;
 use crate::cluster::view::Happened;
 use crate::cluster::workload::{Op, key_number};
@@ -16,7 +16,11 @@ use crate::cluster::{Simulation, Violation};
 
 impl Simulation {
     pub(super) fn hears(&mut self, request: RequestId, asked: &Asked, heard: Heard) {
-        let Some(client) = asked.client else {
+        if let Caller::Watcher(nth) = asked.caller {
+            self.watcher_hears(nth, request, heard);
+            return;
+        }
+        let Caller::Client(client) = asked.caller else {
             let node = self.hosts[asked.host].id;
             self.events.push(self.now, || Happened::Visitor {
                 request,
@@ -58,10 +62,13 @@ impl Simulation {
         };
         let value_bytes_max = self.config.clients.value_bytes_max;
         let seen: Vec<(Option<u32>, Version)> = match (answer, active.op) {
-            (Answer::Written { version }, Op::Put { key, .. } | Op::Delete { key, .. })
-            | (Answer::Value { version, .. }, Op::Get { key, .. }) => {
-                alloc::vec![(Some(key), *version)]
-            }
+            (Answer::Transacted { .. }, _) => Vec::new(),
+            (
+                Answer::Written { version }
+                | Answer::Value { version, .. }
+                | Answer::Counted { version, .. },
+                op,
+            ) => alloc::vec![(op.key(), *version)],
             (Answer::Page(page), _) => page
                 .items
                 .iter()
@@ -69,8 +76,8 @@ impl Simulation {
                 .collect(),
             _ => Vec::new(),
         };
-        if let (Answer::Written { version }, Op::Put { key, .. } | Op::Delete { key, .. }) =
-            (answer, active.op)
+        if let (Answer::Written { version } | Answer::Counted { version, .. }, Some(key)) =
+            (answer, active.op.key())
         {
             let last = self.clients.acknowledged.entry(key).or_default();
             *last = (*last).max(*version);
@@ -81,9 +88,24 @@ impl Simulation {
                 self.clients.versions.insert(key, version);
             }
         }
-        self.clients.counters.answered += 1;
+        let side = &mut self.clients;
+        side.counters.answered += 1;
+        match (answer, active.op) {
+            (Answer::Absent, Op::Look { .. }) => side.counters.ended += 1,
+            (Answer::Counted { .. }, _) => side.counters.added += 1,
+            (Answer::Transacted { .. }, Op::Transact { tag, .. }) => {
+                side.counters.transacted += 1;
+                if let Some(value) = active.op.seen_first(answer, value_bytes_max) {
+                    side.first_seen.insert(tag, value);
+                }
+            }
+            (Answer::Value { .. }, Op::Look { key, .. }) if side.all_ended => {
+                self.break_off(Violation::Outlived { key });
+            }
+            _ => {}
+        }
         let written = active.op.answered(
-            &mut self.clients.history,
+            &mut self.clients.histories,
             &active.operations,
             answer,
             value_bytes_max,
@@ -105,9 +127,7 @@ impl Simulation {
         match failure.kind {
             ErrorKind::PreconditionFailed => {
                 let doubtful = active.doubtful;
-                if let (Op::Put { key, .. } | Op::Delete { key, .. }, Some(actual)) =
-                    (active.op, failure.actual)
-                {
+                if let (Some(key), Some(actual)) = (active.op.key(), failure.actual) {
                     let checked = fresh::check(key, actual, &active.floor);
                     self.check(checked);
                 }
@@ -115,14 +135,15 @@ impl Simulation {
                     return;
                 };
                 let operations = core::mem::take(&mut active.operations);
+                let op = active.op;
                 self.clients.clients[client].active = None;
                 if doubtful {
                     // An earlier attempt may still take effect, whatever this one met.
                     self.clients.counters.unknown += 1;
                 } else {
                     self.clients.counters.answered += 1;
-                    let history = &mut self.clients.history;
-                    Op::conflicted(history, &operations, failure, self.now);
+                    let histories = &mut self.clients.histories;
+                    op.conflicted(histories, &operations, failure, self.now);
                 }
                 self.rest(client);
             }
@@ -162,7 +183,7 @@ impl Simulation {
         } else {
             self.clients.counters.refused += 1;
             for id in active.operations {
-                self.clients.history.refused(id);
+                self.clients.histories.refused(active.op.space(), id);
             }
         }
         self.rest(client);

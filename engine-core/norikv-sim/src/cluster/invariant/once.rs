@@ -20,8 +20,12 @@ impl Names {
         entry: &Entry,
         decided: &Decided,
     ) -> Result<(), Violation> {
-        let (Payload::Command(bytes), Outcome::Written { version }) =
-            (&entry.payload, &decided.outcome)
+        let Payload::Command(bytes) = &entry.payload else {
+            return Ok(());
+        };
+        let (Outcome::Written { version }
+        | Outcome::Counted { version, .. }
+        | Outcome::Transacted { version, .. }) = &decided.outcome
         else {
             return Ok(());
         };

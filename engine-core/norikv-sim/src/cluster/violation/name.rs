@@ -50,5 +50,7 @@ names! {
     Halted: "halted",
     NotConverged: "not-converged",
     ReplicasDiffer: "replicas-differ",
+    WatchedWrong: "watched-wrong",
+    Outlived: "outlived",
     NotLinearizable: "not-linearizable",
 }
