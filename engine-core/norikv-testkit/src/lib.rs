@@ -25,6 +25,7 @@ mod model;
 mod network;
 mod schedule;
 mod value;
+mod watched;
 
 pub use clock::{DriftingClock, VirtualClock};
 pub use crash::{CrashDevice, CrashDisk, CrashFault, UnitFate, fates};
@@ -51,3 +52,4 @@ pub use model::{
 pub use network::{Channel, Delay, Harm, LinkFaults, Message, Network, NetworkCounters, Payload};
 pub use schedule::{Schedule, Slot};
 pub use value::ValueId;
+pub use watched::{StoreStep, WatchedStore};

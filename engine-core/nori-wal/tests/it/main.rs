@@ -17,4 +17,3 @@ mod roundtrip;
 mod support;
 mod threads;
 mod watch;
-mod watched;

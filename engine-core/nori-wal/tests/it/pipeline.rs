@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use nori_env::MemStore;
 use nori_wal::{Options, SyncPolicy};
+use norikv_testkit::{StoreStep, WatchedStore};
 
 use crate::support::{Seeded, open, small};
-use crate::watched::{Step, Watched};
 
 /// Appends of several threads while one syncs: how many syncs there were in all.
 fn syncs_of(policy: SyncPolicy, threads: u8) -> usize {
@@ -16,10 +16,10 @@ fn syncs_of(policy: SyncPolicy, threads: u8) -> usize {
     let (open_gate, go_on) = channel();
     // Syncs say that they begin and wait until they may go on, once there is a gate.
     let gate = Arc::new(Mutex::new(None::<Receiver<()>>));
-    let store = Watched::new(MemStore::new(), {
+    let store = WatchedStore::new(MemStore::new(), {
         let gate = Arc::clone(&gate);
         move |step| {
-            if let (Step::Syncing, Some(go_on)) = (step, &*gate.lock().unwrap()) {
+            if let (StoreStep::Syncing(_), Some(go_on)) = (step, &*gate.lock().unwrap()) {
                 begun.send(()).unwrap();
                 go_on.recv().unwrap();
             }

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, Weak};
 
 use nori_env::{BlockStore, ObjectKind};
 use nori_wal::{Error, Options, SyncPolicy, Wal};
-use norikv_testkit::{CrashDisk, CrashFault as Fault};
+use norikv_testkit::{CrashDisk, CrashFault as Fault, StoreStep, WatchedStore};
 use norikv_types::Prng;
 
 use crate::support::{Seeded, open};
-use crate::watched::{Step, Watched};
 
 fn options(sync: SyncPolicy) -> Options {
     Options {
@@ -106,10 +105,10 @@ fn rotations_and_releases_while_a_segment_is_set_aside_leave_no_gap_before_what_
             let disk = CrashDisk::new(64, true, true);
             // A good deal happens to the log while it creates a segment.
             let meanwhile = Arc::new(Mutex::new(Weak::<Wal>::new()));
-            let store = Watched::new(disk.clone(), {
+            let store = WatchedStore::new(disk.clone(), {
                 let meanwhile = Arc::clone(&meanwhile);
                 move |step| {
-                    let wal = (step == Step::Created)
+                    let wal = matches!(step, StoreStep::Created(_))
                         .then(|| std::mem::take(&mut *meanwhile.lock().unwrap()).upgrade());
                     let Some(wal) = wal.flatten() else { return };
                     for number in 0..rotations {

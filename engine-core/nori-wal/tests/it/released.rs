@@ -7,11 +7,10 @@ use std::sync::Arc;
 use nori_env::sync::Mutex;
 use nori_env::{BlockStore, IoErrorKind, IoOp, Owner};
 use nori_wal::{Error, Options, Wal};
-use norikv_testkit::{DiskOptions, FailPoint, SimDisk};
+use norikv_testkit::{DiskOptions, FailPoint, SimDisk, StoreStep, WatchedStore};
 use norikv_types::Prng;
 
 use crate::support::{Seeded, open};
-use crate::watched::{Step, Watched};
 
 /// A writer of numbered records, and what it was told.
 struct Writer {
@@ -201,10 +200,10 @@ fn writing_reopening_releasing_and_reopening_twice_keeps_what_was_not_released()
 fn a_rotation_in_the_middle_of_a_release_keeps_the_numbers_of_segments_growing() {
     let disk = SimDisk::new(DiskOptions::default());
     let rotated = Arc::new(Mutex::new(None::<Arc<Wal>>));
-    let store = Watched::new(disk.clone(), {
+    let store = WatchedStore::new(disk.clone(), {
         let rotated = Arc::clone(&rotated);
         move |step| {
-            let wal = (step == Step::Recycling).then(|| rotated.lock().take());
+            let wal = matches!(step, StoreStep::Recycling(_)).then(|| rotated.lock().take());
             if let Some(wal) = wal.flatten() {
                 wal.rotate(b"").unwrap();
             }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use nori_env::sync::{AtomicU64, Ordering};
 use nori_env::{DirStore, OsEntropy};
 use nori_wal::{Options, Replayed, Wal};
-
-use crate::watched::{Step, Watched};
+use norikv_testkit::{StoreStep, WatchedStore};
 
 #[test]
 fn concurrent_appenders_share_syncs_and_lose_nothing_over_rotations_and_releases() {
@@ -20,8 +19,11 @@ fn concurrent_appenders_share_syncs_and_lose_nothing_over_rotations_and_releases
     let syncs = Arc::new(AtomicU64::new(0));
     let store = || {
         let syncs = Arc::clone(&syncs);
-        Watched::new(DirStore::open(root.path()).unwrap(), move |step| {
-            syncs.fetch_add(u64::from(step == Step::Syncing), Ordering::Relaxed);
+        WatchedStore::new(DirStore::open(root.path()).unwrap(), move |step| {
+            syncs.fetch_add(
+                u64::from(matches!(step, StoreStep::Syncing(_))),
+                Ordering::Relaxed,
+            );
         })
     };
     let (wal, _) = Wal::open(store(), Arc::new(OsEntropy), options.clone(), &mut |_| {}).unwrap();

@@ -15,7 +15,16 @@ use super::{CrashFault, UnitFate};
 /// An object store. Clones share it; [`fork`](Self::fork) copies it. It has no lock: whoever asks
 /// holds it.
 #[derive(Debug, Clone)]
-pub struct CrashDisk(Arc<Mutex<State>>);
+pub struct CrashDisk(Arc<Mutex<State>>, Arc<Mutex<Power>>);
+
+/// What disks of one machine share.
+#[derive(Debug, Clone, Default)]
+struct Power {
+    /// Operations that change something, so far.
+    ops: u64,
+    fault: Option<(u64, CrashFault)>,
+    off: bool,
+}
 
 #[derive(Debug, Clone)]
 struct State {
@@ -24,10 +33,6 @@ struct State {
     names: BTreeMap<ObjectId, u64>,
     stable_names: BTreeMap<ObjectId, u64>,
     next_file: u64,
-    /// Operations that change something, so far.
-    ops: u64,
-    fault: Option<(u64, CrashFault)>,
-    off: bool,
     /// Bytes that the device cannot give back.
     unreadable: Option<(ObjectId, Range<u64>)>,
 }
@@ -55,7 +60,7 @@ impl CrashDisk {
     /// An empty disk with units of `unit` bytes.
     #[must_use]
     pub fn new(unit: u32, psow: bool, recycle: bool) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let state = State {
             geometry: Geometry {
                 unit,
                 psow,
@@ -66,28 +71,43 @@ impl CrashDisk {
             names: BTreeMap::new(),
             stable_names: BTreeMap::new(),
             next_file: 0,
-            ops: 0,
-            fault: None,
-            off: false,
             unreadable: None,
-        })))
+        };
+        Self(Arc::new(Mutex::new(state)), Arc::default())
+    }
+
+    /// An empty disk of the same kind in the same machine: operations on both are counted together,
+    /// and the power goes for both at once. A disk that comes out of a crash or a fork stands alone.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let Geometry {
+            unit,
+            psow,
+            recycle,
+            ..
+        } = self.0.lock().geometry;
+        Self(Self::new(unit, psow, recycle).0, Arc::clone(&self.1))
     }
 
     /// A copy that shares nothing with this one.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.0.lock().clone())))
+        let power = self.1.lock().clone();
+        Self(
+            Arc::new(Mutex::new(self.0.lock().clone())),
+            Arc::new(Mutex::new(power)),
+        )
     }
 
     /// Operations that change something, so far.
     #[must_use]
     pub fn ops(&self) -> u64 {
-        self.0.lock().ops
+        self.1.lock().ops
     }
 
     /// Arms `fault` for the operation after the first `op`.
     pub fn arm(&self, op: u64, fault: CrashFault) {
-        self.0.lock().fault = Some((op, fault));
+        self.1.lock().fault = Some((op, fault));
     }
 
     /// The device cannot give these bytes back.
@@ -98,7 +118,7 @@ impl CrashDisk {
     /// A fault that was armed and did not happen yet.
     #[must_use]
     pub fn armed(&self) -> bool {
-        self.0.lock().fault.is_some()
+        self.1.lock().fault.is_some()
     }
 
     /// Names and units whose fate a power cut would decide.
@@ -167,9 +187,7 @@ impl CrashDisk {
         state.names = state.stable_names.clone();
         let live: BTreeSet<u64> = state.names.values().copied().collect();
         state.files.retain(|file, _| live.contains(file));
-        state.off = false;
-        state.fault = None;
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(state)), self.powered())
     }
 
     /// The process ends, the machine goes on: caches stay.
@@ -179,8 +197,15 @@ impl CrashDisk {
         for file in state.files.values_mut() {
             file.poisoned = false;
         }
-        (state.off, state.fault) = (false, None);
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(state)), self.powered())
+    }
+
+    /// Its power as it is when it is there again.
+    fn powered(&self) -> Arc<Mutex<Power>> {
+        Arc::new(Mutex::new(Power {
+            ops: self.ops(),
+            ..Power::default()
+        }))
     }
 
     /// Flips one bit of an object; `false` when it has no such byte.
@@ -204,26 +229,26 @@ impl CrashDisk {
 
     /// Counts an operation; the fault that happens now, if it is not one that stops it.
     fn step(&self, op: IoOp, id: ObjectId) -> Result<Option<CrashFault>, IoError> {
-        let mut state = self.0.lock();
+        let mut power = self.1.lock();
         let failed = |kind| Err(id.error(kind, op, 0));
-        if state.off {
+        if power.off {
             return failed(IoErrorKind::Other);
         }
-        let now = state.ops;
-        state.ops += 1;
-        let due = (state.fault.filter(|(at, _)| *at == now)).map(|(_, fault)| fault);
+        let now = power.ops;
+        power.ops += 1;
+        let due = (power.fault.filter(|(at, _)| *at == now)).map(|(_, fault)| fault);
         match due {
             Some(CrashFault::PowerCut) => {
-                state.fault = None;
-                state.off = true;
+                power.fault = None;
+                power.off = true;
                 Ok(due)
             }
             Some(CrashFault::NoSpace) if matches!(op, IoOp::Create | IoOp::Append) => {
-                state.fault = None;
+                power.fault = None;
                 failed(IoErrorKind::NoSpace)
             }
             Some(CrashFault::SyncFailed) if matches!(op, IoOp::Sync | IoOp::Barrier) => {
-                state.fault = None;
+                power.fault = None;
                 Ok(due)
             }
             _ => Ok(None),

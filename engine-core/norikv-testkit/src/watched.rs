@@ -1,23 +1,28 @@
 //! A store that says what is done to it.
+//!
+//! **Invariant: whoever watches is told before the operation's caller comes to know of it**, so that
+//! a test can do something at a moment that it could not meet by chance.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
-use std::sync::Arc;
 
 use nori_env::{BlockObject, BlockStore, Geometry, IoError, ObjectId, Owner};
 
-/// What a [`Watched`] store tells of.
+/// What a [`WatchedStore`] tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum StoreStep {
     /// An object was created, or could not be.
-    Created,
+    Created(ObjectId),
     /// An object is about to be recycled.
-    Recycling,
+    Recycling(ObjectId),
     /// An object is about to be synced.
-    Syncing,
+    Syncing(ObjectId),
 }
 
-/// Passes everything on, and tells whoever watches; that may take its time, and use the log.
-pub(crate) struct Watched {
+/// Passes everything on, and tells whoever watches; that may take its time, and use what uses the
+/// store.
+pub struct WatchedStore {
     store: Arc<dyn BlockStore>,
     told: Told,
 }
@@ -27,12 +32,13 @@ struct WatchedObject {
     told: Told,
 }
 
-type Told = Arc<dyn Fn(Step) + Send + Sync>;
+type Told = Arc<dyn Fn(StoreStep) + Send + Sync>;
 
-impl Watched {
-    pub(crate) fn new(
+impl WatchedStore {
+    /// Over `store`, with `told` called at each step.
+    pub fn new(
         store: impl BlockStore + 'static,
-        told: impl Fn(Step) + Send + Sync + 'static,
+        told: impl Fn(StoreStep) + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             store: Arc::new(store),
@@ -46,7 +52,7 @@ impl Watched {
     }
 }
 
-impl BlockStore for Watched {
+impl BlockStore for WatchedStore {
     fn geometry(&self) -> Geometry {
         self.store.geometry()
     }
@@ -58,14 +64,14 @@ impl BlockStore for Watched {
     }
     fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
         let created = self.store.create(id, reserve);
-        (self.told)(Step::Created);
+        (self.told)(StoreStep::Created(id));
         created.map(|object| self.wrap(object))
     }
     fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
         self.store.open(id).map(|object| self.wrap(object))
     }
     fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        (self.told)(Step::Recycling);
+        (self.told)(StoreStep::Recycling(old));
         let recycled = self.store.recycle(old, new);
         recycled.map(|object| self.wrap(object))
     }
@@ -91,7 +97,7 @@ impl BlockObject for WatchedObject {
         self.object.append(at, bufs)
     }
     fn sync(&self) -> Result<(), IoError> {
-        (self.told)(Step::Syncing);
+        (self.told)(StoreStep::Syncing(self.object.id()));
         self.object.sync()
     }
     fn read_at(&self, offset: u64, dst: &mut [u8]) -> Result<(), IoError> {
@@ -99,7 +105,7 @@ impl BlockObject for WatchedObject {
     }
 }
 
-impl fmt::Debug for Watched {
+impl fmt::Debug for WatchedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.store.fmt(f)
     }
