@@ -9,7 +9,7 @@ use nori_env::{BlockStore, Entropy, Geometry, ObjectKind, Owner};
 
 use crate::format::{FRAME_HEADER_LEN, HEADER_LEN, checksum, u32_at, u64_at};
 use crate::record::Records;
-use crate::{Error, LogId, OpenMode, Options, Replayed, SyncPolicy, Wal};
+use crate::{Error, LogId, Lsn, OpenMode, Options, Replayed, SyncPolicy, Wal};
 
 /// The bodies, by name.
 pub const BODIES: &[Body] = &[("log", log), ("forged", forged), ("records", records)];
@@ -70,6 +70,7 @@ fn written(tape: &mut Tape<'_>) -> (Image, Geometry, Options, Vec<Vec<u8>>) {
         mode: OpenMode::Strict,
         sync: [SyncPolicy::Group, SyncPolicy::Always, SyncPolicy::Never][tape.index(3)],
         owner: Some(Owner(1)),
+        from: Lsn(0),
     };
     let store = nori_env::MemStore::with_geometry(geometry);
     let entropy = Drawn::new(u64::from(tape.byte()));

@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use nori_env::Owner;
 
+use crate::Lsn;
+
 /// How a log is opened. `Options::default()` suits a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -25,6 +27,9 @@ pub struct Options {
     /// Who takes the store's lock; `None` draws a new owner. A host that has acquired the store
     /// itself names itself here.
     pub owner: Option<Owner>,
+    /// The host needs everything from here on: if the log begins behind it, or ends before it, then
+    /// segments were taken away, which nothing in the log itself tells. 0: whatever is there will do.
+    pub from: Lsn,
 }
 
 /// What opening does about corruption: bytes that were synced once and do not verify now.
@@ -75,6 +80,7 @@ impl Default for Options {
             mode: OpenMode::Strict,
             sync: SyncPolicy::Group,
             owner: None,
+            from: Lsn(0),
         }
     }
 }

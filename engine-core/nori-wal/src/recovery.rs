@@ -28,7 +28,7 @@ use crate::format::{FrameBuf, Kind};
 use crate::prepare::Spare;
 use crate::release::free;
 use crate::state::{Health, State};
-use crate::{CorruptRange, Error, LogId, Lsn, LsnRange, OpenMode, Options};
+use crate::{CorruptRange, Damage, Error, LogId, Lsn, LsnRange, OpenMode, Options};
 
 use inventory::Inventory;
 pub(crate) use inventory::read_header;
@@ -67,6 +67,29 @@ impl Recovery {
             end: range.lsns.start,
         }
     }
+
+    /// Whether the log holds everything from `from` on; 0 asks for nothing.
+    ///
+    /// # Errors
+    /// `Corrupt`: segments are missing at its beginning, or all of it.
+    pub fn holds_from(&self, from: Lsn) -> Result<(), Error> {
+        match lacks(self.first.0, self.end.0, from) {
+            Some(range) => Err(Error::Corrupt(range)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a log from `first` to `end` lacks of what stands at `from` and behind.
+fn lacks(first: u64, end: u64, from: Lsn) -> Option<CorruptRange> {
+    let is_held = first <= from.0 && from.0 <= end;
+    (from.0 > 0 && !is_held).then(|| CorruptRange {
+        object: ObjectId::log(0),
+        start: 0,
+        end: 0,
+        lsns: LsnRange::new(from.0, first.max(from.0)),
+        damage: Damage::Missing,
+    })
 }
 
 /// What opening hands out.
@@ -100,9 +123,14 @@ pub(crate) fn open(
     store.acquire(owner)?;
     let inventory = Inventory::take(store.as_ref())?;
     let newest = inventory.newest()?;
-    let chain = inventory.chain(newest);
+    let chain = inventory.chain(newest)?;
     let mut found = Replay::new(&inventory, options.mode, inventory.watermark(newest)?);
     found.run(chain, replay)?;
+    let first = found.first();
+    match lacks(first, found.at, options.from) {
+        Some(range) if options.mode == OpenMode::Strict => return Err(Error::Corrupt(range)),
+        lacks => found.corrupt.extend(lacks),
+    }
     let mut table = Vec::new();
     replay(Replayed::End { table: &mut table });
 
@@ -191,10 +219,10 @@ pub(crate) fn read_all(
 ) -> Result<Recovery, Error> {
     let inventory = Inventory::take(store)?;
     let newest = inventory.newest()?;
-    let chain = inventory.chain(newest);
+    let chain = inventory.chain(newest)?;
     let mut found = Replay::new(&inventory, mode, inventory.watermark(newest)?);
     found.run(chain, replay)?;
-    let first = found.kept().next().map_or(0, |oldest| oldest.base);
+    let first = found.first();
     Ok(Recovery {
         uncertain: found.uncertain,
         clean: found.clean,

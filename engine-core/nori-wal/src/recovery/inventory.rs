@@ -128,7 +128,7 @@ impl Inventory {
     }
 
     /// The pieces from the oldest to `newest`, along the predecessors.
-    pub(super) fn chain<'a>(&'a self, newest: Option<&'a Item>) -> Vec<Piece<'a>> {
+    pub(super) fn chain<'a>(&'a self, newest: Option<&'a Item>) -> Result<Vec<Piece<'a>>, Error> {
         let mut pieces = Vec::new();
         let mut next = newest.map(|item| Piece {
             name: Name {
@@ -142,12 +142,46 @@ impl Inventory {
             let header = piece.item.and_then(|item| item.header);
             next = match header {
                 Some(header) => header.predecessor.and_then(|name| self.piece(name)),
-                // What comes before it is not known: the next lower one that verifies.
-                None => self.below(piece.name.number),
+                // What comes before it is not known: the next lower one that verifies, and what that
+                // leads to.
+                None => {
+                    let below = self.below(piece.name.number);
+                    let between = self.between(below, piece.name.number)?;
+                    pieces.extend(between.into_iter().rev());
+                    below
+                }
             };
         }
         pieces.reverse();
-        pieces
+        Ok(pieces)
+    }
+
+    /// The segments that follow `from` by their names and come before `to`: none of their headers
+    /// verifies. They count only where they lead to `to`.
+    fn between(&self, from: Option<Piece<'_>>, to: u64) -> Result<Vec<Piece<'_>>, Error> {
+        let mut between = Vec::new();
+        let mut last = from.map(|from| from.name);
+        while let Some(name) = last {
+            let item = self.find(name.number);
+            let Some(item) = item.filter(|item| item.id.number < to) else {
+                break;
+            };
+            let header = item.header.filter(|header| header.uid == name.uid);
+            let mut walker = match &header {
+                Some(header) => self.walk(item, header)?,
+                None => Walker::new(&item.object, name.uid, None, 0, self.unit)?,
+            };
+            let (_, link) = scan(&mut walker)?;
+            last = link.filter(|link| link.number > name.number);
+            if last.is_some_and(|link| link.number == to) {
+                return Ok(between);
+            }
+            between.extend(last.map(|name| Piece {
+                name,
+                item: self.find(name.number),
+            }));
+        }
+        Ok(Vec::new())
     }
 
     /// The segment of that name, unless it was released: then it is gone with all before it.

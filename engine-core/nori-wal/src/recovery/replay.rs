@@ -133,6 +133,11 @@ impl<'a> Replay<'a> {
         })
     }
 
+    /// The oldest position that is held.
+    pub(super) fn first(&self) -> u64 {
+        (self.kept().next()).map_or(self.watermark, |oldest| oldest.base)
+    }
+
     /// The newest segment that stays.
     pub(super) fn newest_kept(&self) -> Option<Name> {
         self.kept().last().map(|segment| Name {

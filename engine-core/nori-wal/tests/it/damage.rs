@@ -309,6 +309,45 @@ fn a_salvaged_log_goes_on_and_keeps_reporting_what_is_damaged() {
 }
 
 #[test]
+fn a_second_salvage_replays_no_less_than_the_first_however_many_heads_are_damaged() {
+    let (image, whole, _) = log(true, End::Sealed);
+    let ids: Vec<_> = image.keys().copied().collect();
+    assert!(ids.len() > 4, "{}", ids.len());
+    let mut lossy = 0;
+    for damaged in 0..1_u32 << ids.len().min(10) {
+        let mut image = image.clone();
+        for (bit, id) in ids.iter().enumerate() {
+            image.get_mut(id).unwrap()[20] ^= u8::from(damaged >> bit & 1 == 1);
+        }
+        let disk = load(&image, true);
+        let options = Options {
+            mode: OpenMode::Salvage,
+            ..options()
+        };
+        let mut seen: Option<Seen> = None;
+        for round in 0..3 {
+            let opened = open(Arc::new(disk.clone()), &Seeded::new(70 + round), &options);
+            // Where no head at all verifies it does not open, now or ever.
+            let Ok((_, _, again)) = opened else {
+                assert!(seen.is_none(), "{damaged:b}, round {round}");
+                break;
+            };
+            let before = seen.take().map_or(Vec::new(), |seen| seen.records);
+            for record in &before {
+                assert!(
+                    again.records.contains(record),
+                    "{damaged:b}, round {round}: {:?} is gone",
+                    record.0
+                );
+            }
+            lossy += u32::from(again.records.len() < whole.records.len());
+            seen = Some(again);
+        }
+    }
+    assert!(lossy > 10, "{lossy}");
+}
+
+#[test]
 fn stale_bytes_of_a_recycled_segment_never_verify() {
     // The same records at the same offsets in each life of the object.
     let disk = MemStore::new();
