@@ -413,8 +413,9 @@ fn everything() -> Script {
     ])
 }
 
-/// Cuts the power at every operation of `script`; how many outcomes were checked.
-fn every_crash_point(script: &Script, unit: u32, psow: bool, recycle: bool) -> u64 {
+/// Cuts the power at every operation of `script`; how many outcomes were checked. In one `deep_in`
+/// of them the opening is cut too.
+fn every_crash_point(script: &Script, unit: u32, psow: bool, recycle: bool, deep_in: u64) -> u64 {
     let whole = CrashDisk::new(unit, psow, recycle);
     let mut told = Told::default();
     let result = script.run(&whole, SEED, &mut told, 0);
@@ -433,7 +434,11 @@ fn every_crash_point(script: &Script, unit: u32, psow: bool, recycle: bool) -> u
         let mut prng = Prng::new(op);
         for fates in fates(disk.undecided(), DRAWS, &mut prng) {
             checked += 1;
-            let deep = prng.below(24) == 0;
+            let deep = match (deep_in, prng.below(deep_in)) {
+                (1, _) => usize::MAX,
+                (_, 0) => 8,
+                _ => 0,
+            };
             let context =
                 format!("unit {unit} psow {psow} recycle {recycle} cut at {op} {fates:?}");
             recover(script, &disk, &fates, told, deep, &context);
@@ -442,13 +447,14 @@ fn every_crash_point(script: &Script, unit: u32, psow: bool, recycle: bool) -> u
     checked
 }
 
-/// Opens what a crash left, goes on, and with `deep` crashes the opening everywhere too.
+/// Opens what a crash left, goes on, and crashes the opening everywhere too, each time in up to
+/// `deep` ways.
 fn recover(
     script: &Script,
     disk: &CrashDisk,
     fates: &[UnitFate],
     told: Told,
-    deep: bool,
+    deep: usize,
     context: &str,
 ) {
     let reopen = |disk: &CrashDisk, seed: u64| {
@@ -471,7 +477,7 @@ fn recover(
     let found = everything_of(&lsm).unwrap();
     assert_eq!(found, expected, "{context}: and again");
     drop(lsm);
-    if !deep {
+    if deep == 0 {
         return;
     }
     for again in after.ops()..opened {
@@ -481,7 +487,7 @@ fn recover(
         let mut prng = Prng::new(again);
         let mut all = self::fates(second.undecided(), 3, &mut prng);
         prng.shuffle(&mut all);
-        for fates in all.iter().take(8) {
+        for fates in all.iter().take(deep) {
             let context = format!("{context}, opening cut at {again} {fates:?}");
             let lsm = reopen(&second.crash_as(fates), 102);
             let lsm = lsm.unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -494,9 +500,22 @@ fn recover(
 fn everywhere(script: &Script) {
     let mut checked = 0;
     for (unit, psow, recycle) in [(512, true, true), (256, false, false), (64, true, false)] {
-        checked += every_crash_point(script, unit, psow, recycle);
+        checked += every_crash_point(script, unit, psow, recycle, 24);
     }
     assert!(checked > 2_000, "{checked}");
+}
+
+#[test]
+fn an_opening_after_any_crash_that_is_cut_anywhere_itself_gives_the_same_the_next_time() {
+    let script = Script::new(vec![
+        put(&[("a", "1")]),
+        put(&[("b", "1")]),
+        Step::Flush,
+        delete("a"),
+    ]);
+    let checked = every_crash_point(&script, 512, true, false, 1)
+        + every_crash_point(&script, 256, false, true, 1);
+    assert!(checked > 200, "{checked}");
 }
 
 #[test]
@@ -563,7 +582,7 @@ fn no_space_at_any_operation_loses_nothing_and_the_store_goes_on() {
                 begun: script.states.len() - 1,
             };
             let lost = vec![UnitFate::Lost; disk.undecided()];
-            recover(&script, &disk, &lost, told, false, &context);
+            recover(&script, &disk, &lost, told, 0, &context);
         }
         assert!(met > 5, "{met}");
     }
@@ -587,7 +606,7 @@ fn a_failed_sync_at_any_operation_loses_nothing_acknowledged_and_what_opening_sh
             met += 1;
             for lost in [UnitFate::Lost, UnitFate::Kept] {
                 let fates = vec![lost; disk.undecided()];
-                recover(&script, &disk, &fates, told, false, &context);
+                recover(&script, &disk, &fates, told, 0, &context);
             }
             // The process alone died: caches show what the disk does not hold.
             let cached = disk.restart();
