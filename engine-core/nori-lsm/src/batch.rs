@@ -15,6 +15,7 @@ use crate::expiry;
 use crate::keyspace::{self, DEFAULT, ID_BYTES, Keyspace};
 use crate::rules::Rules;
 use crate::varint::{self, Reader};
+use crate::writes::writing_methods;
 use crate::{Error, KEY_BYTES_MAX};
 
 /// Writes that happen together: all of them or none, in all keyspaces, whatever happens.
@@ -81,71 +82,7 @@ impl WriteBatch {
         }
     }
 
-    /// Sets `key` to `value`. A key or value over the limit makes the whole batch fail when it is
-    /// written.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> &mut Self {
-        self.version(DEFAULT, ValueKind::Put, key, &[value])
-    }
-
-    /// As [`put`](Self::put), in a keyspace.
-    pub fn put_in(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) -> &mut Self {
-        self.version(keyspace.id(), ValueKind::Put, key, &[value])
-    }
-
-    /// Sets `key` to `value` until `at`; from then on it reads as deleted. The value may be 8 bytes
-    /// shorter than others.
-    pub fn put_expiring(&mut self, key: &[u8], value: &[u8], at: WallMs) -> &mut Self {
-        self.version(
-            DEFAULT,
-            ValueKind::Expiring,
-            key,
-            &[&expiry::time(at), value],
-        )
-    }
-
-    /// As [`put_expiring`](Self::put_expiring), in a keyspace.
-    pub fn put_expiring_in(
-        &mut self,
-        keyspace: &Keyspace,
-        key: &[u8],
-        value: &[u8],
-        at: WallMs,
-    ) -> &mut Self {
-        let parts = [&expiry::time(at), value];
-        self.version(keyspace.id(), ValueKind::Expiring, key, &parts)
-    }
-
-    /// Merges `operand` onto what `key` has, by the merge operator of the keyspace. An operand
-    /// does not expire with the value that it is merged onto.
-    pub fn merge(&mut self, key: &[u8], operand: &[u8]) -> &mut Self {
-        self.version(DEFAULT, ValueKind::Merge, key, &[operand])
-    }
-
-    /// As [`merge`](Self::merge), in a keyspace.
-    pub fn merge_in(&mut self, keyspace: &Keyspace, key: &[u8], operand: &[u8]) -> &mut Self {
-        self.version(keyspace.id(), ValueKind::Merge, key, &[operand])
-    }
-
-    /// Removes `key`, whether it is there or not.
-    pub fn delete(&mut self, key: &[u8]) -> &mut Self {
-        self.version(DEFAULT, ValueKind::Tombstone, key, &[])
-    }
-
-    /// As [`delete`](Self::delete), in a keyspace.
-    pub fn delete_in(&mut self, keyspace: &Keyspace, key: &[u8]) -> &mut Self {
-        self.version(keyspace.id(), ValueKind::Tombstone, key, &[])
-    }
-
-    /// Removes the keys at or behind `start` and before `end`, as one write whatever their number.
-    /// An empty range is no write.
-    pub fn delete_range(&mut self, start: &[u8], end: &[u8]) -> &mut Self {
-        self.range(DEFAULT, start, end)
-    }
-
-    /// As [`delete_range`](Self::delete_range), in a keyspace.
-    pub fn delete_range_in(&mut self, keyspace: &Keyspace, start: &[u8], end: &[u8]) -> &mut Self {
-        self.range(keyspace.id(), start, end)
-    }
+    writing_methods!();
 
     /// Writes in it.
     #[must_use]

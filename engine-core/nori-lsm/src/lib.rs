@@ -74,6 +74,7 @@ mod verify;
 mod version_edit;
 mod view;
 mod write;
+mod writes;
 
 pub use backup::{Backups, Generation, Pruned};
 pub use batch::WriteBatch;

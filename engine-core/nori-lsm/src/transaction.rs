@@ -22,6 +22,7 @@ use crate::lsm::Lsm;
 use crate::memtable::Memtable;
 use crate::snapshot::Snapshot;
 use crate::view::{OWN_SEQNO_MIN, View};
+use crate::writes::writing_methods;
 use crate::{Error, expiry};
 
 /// An optimistic transaction: it blocks nobody, and [`commit`](Self::commit) fails with
@@ -107,55 +108,7 @@ impl Transaction {
         Cursor::new(&self.now(), range)
     }
 
-    /// Sets `key` to `value`.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> &mut Self {
-        self.version(DEFAULT, ValueKind::Put, key, &[value])
-    }
-
-    /// As [`put`](Self::put), in a keyspace.
-    pub fn put_in(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) -> &mut Self {
-        self.version(keyspace.id(), ValueKind::Put, key, &[value])
-    }
-
-    /// Sets `key` to `value` until `at`.
-    pub fn put_expiring(&mut self, key: &[u8], value: &[u8], at: WallMs) -> &mut Self {
-        self.version(
-            DEFAULT,
-            ValueKind::Expiring,
-            key,
-            &[&expiry::time(at), value],
-        )
-    }
-
-    /// Merges `operand` onto what `key` has.
-    pub fn merge(&mut self, key: &[u8], operand: &[u8]) -> &mut Self {
-        self.version(DEFAULT, ValueKind::Merge, key, &[operand])
-    }
-
-    /// As [`merge`](Self::merge), in a keyspace.
-    pub fn merge_in(&mut self, keyspace: &Keyspace, key: &[u8], operand: &[u8]) -> &mut Self {
-        self.version(keyspace.id(), ValueKind::Merge, key, &[operand])
-    }
-
-    /// Removes `key`.
-    pub fn delete(&mut self, key: &[u8]) -> &mut Self {
-        self.version(DEFAULT, ValueKind::Tombstone, key, &[])
-    }
-
-    /// As [`delete`](Self::delete), in a keyspace.
-    pub fn delete_in(&mut self, keyspace: &Keyspace, key: &[u8]) -> &mut Self {
-        self.version(keyspace.id(), ValueKind::Tombstone, key, &[])
-    }
-
-    /// Removes the keys at or behind `start` and before `end`.
-    pub fn delete_range(&mut self, start: &[u8], end: &[u8]) -> &mut Self {
-        self.range(DEFAULT, start, end)
-    }
-
-    /// As [`delete_range`](Self::delete_range), in a keyspace.
-    pub fn delete_range_in(&mut self, keyspace: &Keyspace, start: &[u8], end: &[u8]) -> &mut Self {
-        self.range(keyspace.id(), start, end)
-    }
+    writing_methods!();
 
     /// Writes everything at once, if nothing that was read has changed; returns the number of the
     /// last write.
