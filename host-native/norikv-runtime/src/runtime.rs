@@ -106,6 +106,7 @@ impl Runtime {
             groups,
             clock: Arc::clone(&clock),
             seal: stores.seal(),
+            prepare: stores.prepare(),
         };
         let readers = usize::try_from(storage.readers).unwrap_or(1);
         let (lines, mut threads) =

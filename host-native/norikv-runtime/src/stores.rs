@@ -21,7 +21,7 @@ use norikv_node::{NodeConfig, PortError, ReplicatedLog, Storage};
 use norikv_types::GroupId;
 
 use crate::identity::{DATA, Identity, LOG};
-use crate::workers::Seal;
+use crate::workers::{Prepare, Seal};
 use crate::{Error, RuntimeConfig};
 
 /// Everything that is open while a node runs. Dropping it releases the directory.
@@ -165,6 +165,12 @@ impl Stores {
     pub(crate) fn seal(&self) -> Option<Seal> {
         let wal = Arc::clone(self.wal.as_ref()?);
         Some(Box::new(move || wal.seal()))
+    }
+
+    /// What sets the log's next segment aside.
+    pub(crate) fn prepare(&self) -> Option<Prepare> {
+        let wal = Arc::clone(self.wal.as_ref()?);
+        Some(Box::new(move || wal.prepare()))
     }
 
     /// Marks the log as cleanly closed and releases the directory.

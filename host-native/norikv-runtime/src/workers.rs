@@ -67,10 +67,15 @@ pub(crate) struct Ports {
     pub(crate) clock: Arc<dyn Clock>,
     /// Proves the log's last commit once nothing more follows it.
     pub(crate) seal: Option<Seal>,
+    /// Sets the log's next segment aside when it is wanted.
+    pub(crate) prepare: Option<Prepare>,
 }
 
 /// Makes the end of an idle log provable: a later start can tell it from a torn one.
 pub(crate) type Seal = Box<dyn Fn() -> Result<(), PortError> + Send>;
+
+/// Makes the next segment of the log before an append has to wait for it; says whether it did.
+pub(crate) type Prepare = Box<dyn Fn() -> Result<bool, PortError> + Send>;
 
 /// Starts every worker.
 ///
@@ -123,8 +128,16 @@ pub(crate) fn start(
         ports.groups.iter().copied(),
     );
     let (to, host) = (inbox.clone(), Arc::clone(shared));
+    let prepare = ports.prepare;
     threads.push(spawn("norikv-jobs", inbox, shared, move || {
-        run_jobs(worker, &job_tasks, &woken, &to, &host.metrics);
+        run_jobs(
+            worker,
+            &job_tasks,
+            &woken,
+            &to,
+            &host.metrics,
+            prepare.as_ref(),
+        );
     })?);
 
     let worker = ReadWorker::new(Arc::clone(&ports.storage));
@@ -233,8 +246,13 @@ fn run_jobs(
     woken: &Receiver<()>,
     inbox: &Inbox,
     metrics: &HostMetrics,
+    prepare: Option<&Prepare>,
 ) {
     loop {
+        if let Some(prepare) = prepare {
+            // Where it fails the rotation tries again, and says so.
+            let _unprepared = prepare();
+        }
         loop {
             match tasks.try_recv() {
                 Ok(task) => inbox.tell(worker.run(&task).into_iter().collect()),

@@ -123,6 +123,15 @@ impl WalLog {
         self.wal.seal().map_err(port_error)
     }
 
+    /// Sets the next segment aside if the active one is half full, while appends go on; says whether it
+    /// did. Whoever calls this now and then spares an append the wait for a new segment.
+    ///
+    /// # Errors
+    /// As the store says; the log goes on, and the rotation will try again.
+    pub fn prepare(&self) -> Result<bool, PortError> {
+        self.wal.prepare().map_err(port_error)
+    }
+
     /// Marks the log as cleanly closed; it accepts nothing more.
     ///
     /// # Errors
