@@ -24,8 +24,9 @@ mod operation;
 mod report;
 mod violation;
 mod world;
+mod write;
 
-pub use config::{DiskShape, EngineSizes, OperationWeights, StorageConfig};
+pub use config::{DiskShape, EngineSizes, OperationWeights, StorageConfig, SyncKind, WriteKinds};
 pub use fault::{FaultKind, ObjectPick, PickedKind, StorageFault, StorageFaultKind};
 pub use report::{StorageCounters, StorageReport, run};
 pub use violation::StorageViolation;

@@ -1,15 +1,17 @@
 //! What a run of the storage world consists of.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use nori_env::Owner;
-use nori_lsm::{Log, Options, TableOptions};
+use nori_lsm::{DEFAULT_KEYSPACE, KeyspaceOptions, Log, Options, SyncPolicy, TableOptions};
 use norikv_testkit::DiskOptions;
 use norikv_types::Prng;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{self, StorageFault};
+use super::write::Append;
 
 /// A run of the storage world, whole: the same configuration gives the same run. It is the content
 /// of a scenario file.
@@ -32,6 +34,10 @@ pub struct StorageConfig {
     pub pause_max_us: u64,
     /// How likely each kind of operation is.
     pub weights: OperationWeights,
+    /// What is written besides puts and deletes.
+    pub kinds: WriteKinds,
+    /// What a write waits for.
+    pub sync: SyncKind,
     /// How the engine is opened.
     pub engine: EngineSizes,
     /// How the disk behaves when nothing is wrong.
@@ -66,6 +72,48 @@ pub struct OperationWeights {
     pub settle: u32,
     /// The store is closed, or not, and opened again.
     pub reopen: u32,
+    /// A compare-and-set.
+    pub compare: u32,
+    /// A transaction.
+    pub transact: u32,
+    /// A checkpoint or a backup is made, opened and read.
+    pub copy: u32,
+}
+
+/// What is written besides puts and deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WriteKinds {
+    /// Deleted ranges.
+    pub ranges: bool,
+    /// Operands, which are appended.
+    pub operands: bool,
+    /// Values that end.
+    pub ending: bool,
+}
+
+/// What a write waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SyncKind {
+    /// A sync of its own.
+    Always,
+    /// A sync.
+    Group,
+    /// Nothing; a sync comes this many milliseconds later.
+    Interval(u32),
+    /// Nothing.
+    Never,
+}
+
+impl SyncKind {
+    pub(super) const fn policy(self) -> SyncPolicy {
+        match self {
+            Self::Always => SyncPolicy::Always,
+            Self::Group => SyncPolicy::Group,
+            Self::Interval(ms) => SyncPolicy::Interval(Duration::from_millis(ms as u64)),
+            Self::Never => SyncPolicy::Never,
+        }
+    }
 }
 
 /// How the engine is opened: small figures, so that little data goes through every part.
@@ -133,11 +181,42 @@ impl StorageConfig {
                 power_safe_overwrite: draw(prng, 3) > 0,
                 recycle: draw(prng, 2) > 0,
             },
+            kinds: WriteKinds::default(),
+            sync: SyncKind::Group,
             faults: Vec::new(),
             misremember: None,
         };
         let faults = fault::draw_all(prng, operations);
-        Self { faults, ..config }
+        let more = &mut Prng::new(seed ^ 0x4d4f_5245);
+        let kinds = WriteKinds {
+            ranges: draw(more, 2) > 0,
+            operands: draw(more, 2) > 0,
+            ending: draw(more, 2) > 0,
+        };
+        let every = 1 + draw(more, 500);
+        let sync = pick(
+            more,
+            [
+                SyncKind::Group,
+                SyncKind::Group,
+                SyncKind::Always,
+                SyncKind::Interval(every),
+                SyncKind::Never,
+            ],
+        );
+        let weights = OperationWeights {
+            compare: OperationWeights::rare(more, 60),
+            transact: OperationWeights::rare(more, 60),
+            copy: OperationWeights::rare(more, 3),
+            ..config.weights
+        };
+        Self {
+            faults,
+            kinds,
+            sync,
+            weights,
+            ..config
+        }
     }
 
     pub(super) fn disk_options(&self) -> DiskOptions {
@@ -151,6 +230,10 @@ impl StorageConfig {
 
     pub(super) fn lsm_options(&self, log: Log) -> Options {
         let sizes = &self.engine;
+        let appending = KeyspaceOptions {
+            merge_operator: Some(Arc::new(Append)),
+            ..KeyspaceOptions::default()
+        };
         Options {
             log,
             memtable_bytes: sizes.memtable_bytes,
@@ -170,13 +253,15 @@ impl StorageConfig {
             batch_bytes_max: self.batch_bytes_max(),
             retry: Duration::from_millis(sizes.retry_ms),
             owner: Some(Owner(1)),
+            sync: self.sync.policy(),
+            keyspaces: [(DEFAULT_KEYSPACE.into(), appending)].into(),
             ..Options::default()
         }
     }
 
     /// The longest batch that the workload writes, with room to spare.
     pub(super) fn batch_bytes_max(&self) -> u32 {
-        (self.batch_max + 1) * (self.value_bytes_max + 64) + 64
+        2 * (self.batch_max + 1) * (self.value_bytes_max + 64) + 64
     }
 
     /// Whether operation `number` is carried out.
@@ -188,10 +273,7 @@ impl StorageConfig {
 
 impl OperationWeights {
     fn draw(prng: &mut Prng) -> Self {
-        let rare = |prng: &mut Prng, max: u32| match draw(prng, 2) {
-            0 => 0,
-            _ => draw(prng, max + 1),
-        };
+        let rare = Self::rare;
         Self {
             write: 200 + draw(prng, 600),
             get: draw(prng, 400),
@@ -203,10 +285,36 @@ impl OperationWeights {
             job: draw(prng, 500),
             settle: rare(prng, 3),
             reopen: rare(prng, 6),
+            ..Self::NONE
         }
     }
 
-    pub(super) const fn list(&self) -> [u32; 10] {
+    /// At most `max`, and in every other run never.
+    fn rare(prng: &mut Prng, max: u32) -> u32 {
+        match draw(prng, 2) {
+            0 => 0,
+            _ => draw(prng, max + 1),
+        }
+    }
+
+    /// Nothing happens.
+    const NONE: Self = Self {
+        write: 0,
+        get: 0,
+        scan: 0,
+        snapshot: 0,
+        iterate: 0,
+        rotate: 0,
+        flush: 0,
+        job: 0,
+        settle: 0,
+        reopen: 0,
+        compare: 0,
+        transact: 0,
+        copy: 0,
+    };
+
+    pub(super) const fn list(&self) -> [u32; 13] {
         [
             self.write,
             self.get,
@@ -218,6 +326,9 @@ impl OperationWeights {
             self.job,
             self.settle,
             self.reopen,
+            self.compare,
+            self.transact,
+            self.copy,
         ]
     }
 }
@@ -255,10 +366,23 @@ impl Default for StorageConfig {
             batch_max: 4,
             pause_max_us: 1_000,
             weights: OperationWeights::default(),
+            kinds: WriteKinds::default(),
+            sync: SyncKind::Group,
             engine: EngineSizes::default(),
             disk: DiskShape::default(),
             faults: Vec::new(),
             misremember: None,
+        }
+    }
+}
+
+impl Default for WriteKinds {
+    /// All.
+    fn default() -> Self {
+        Self {
+            ranges: true,
+            operands: true,
+            ending: true,
         }
     }
 }
@@ -277,6 +401,9 @@ impl Default for OperationWeights {
             job: 250,
             settle: 1,
             reopen: 2,
+            compare: 10,
+            transact: 10,
+            copy: 1,
         }
     }
 }

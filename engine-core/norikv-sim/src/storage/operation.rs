@@ -1,21 +1,37 @@
 //! The workload: each operation drawn from the seed and its own number.
 
 use alloc::vec::Vec;
-use core::ops::Bound;
+use core::ops::{Bound, RangeBounds};
 
 use bytes::Bytes;
-use norikv_types::Prng;
+use norikv_types::{Prng, WallMs};
 
 use super::StorageConfig;
 use super::config::{draw, pick};
+use super::write::Write;
 
 /// One operation.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
-    /// A batch of puts and deletes; with `stalling` it waits for background work.
+    /// A batch; with `stalling` it waits for background work.
     Write {
-        writes: Vec<(Bytes, Option<Bytes>)>,
+        writes: Vec<Drawn>,
         stalling: bool,
+    },
+    /// A write of the version that is there, or of another.
+    CompareAndSet {
+        right: bool,
+    },
+    /// Reads, writes and, perhaps, somebody else's writes in between.
+    Transact {
+        keys: Vec<Bytes>,
+        range: Option<KeyRange>,
+        writes: Vec<Drawn>,
+        other: Option<Vec<Drawn>>,
+    },
+    /// A copy of the store, or a backup that is restored.
+    Copy {
+        backup: bool,
     },
     /// A read of one key, in a snapshot if there is one and it is so drawn.
     Get {
@@ -51,6 +67,23 @@ pub(super) enum Operation {
     Reopen {
         close: bool,
     },
+}
+
+/// A write whose end, if it has one, lies so many milliseconds ahead.
+#[derive(Debug, Clone)]
+pub(super) enum Drawn {
+    Now(Write),
+    Ending(Bytes, Bytes, u64),
+}
+
+impl Drawn {
+    /// The write at `now`.
+    pub(super) fn at(self, now: WallMs) -> Write {
+        match self {
+            Self::Now(write) => write,
+            Self::Ending(key, value, life) => Write::Expiring(key, value, WallMs(now.0 + life)),
+        }
+    }
 }
 
 pub(super) type KeyRange = (Bound<Bytes>, Bound<Bytes>);
@@ -117,6 +150,18 @@ impl Operation {
                 },
             },
             8 => Self::Settle,
+            10 => Self::CompareAndSet {
+                right: draw(prng, 3) > 0,
+            },
+            11 => Self::Transact {
+                keys: (0..draw(prng, 3)).map(|_| draw_key(config, prng)).collect(),
+                range: (draw(prng, 3) == 0).then(|| draw_range(config, prng)),
+                writes: draw_writes(config, number, prng),
+                other: (draw(prng, 2) == 0).then(|| draw_writes(config, number, prng)),
+            },
+            12 => Self::Copy {
+                backup: draw(prng, 2) == 0,
+            },
             _ => Self::Reopen {
                 close: draw(prng, 2) == 0,
             },
@@ -125,19 +170,32 @@ impl Operation {
     }
 }
 
-fn draw_writes(
-    config: &StorageConfig,
-    number: u32,
-    prng: &mut Prng,
-) -> Vec<(Bytes, Option<Bytes>)> {
+fn draw_writes(config: &StorageConfig, number: u32, prng: &mut Prng) -> Vec<Drawn> {
     let count = 1 + draw(prng, config.batch_max.max(1));
-    (0..count)
-        .map(|nth| {
-            let key = draw_key(config, prng);
-            let value = (draw(prng, 4) > 0).then(|| draw_value(config, number, nth, prng));
-            (key, value)
-        })
-        .collect()
+    // Apart, so that the others stay as they are when a kind is left out.
+    let kinds = &mut Prng::new(config.seed ^ u64::from(number) << 32 ^ 0x4b49_4e44);
+    let one = |nth| {
+        let key = draw_key(config, prng);
+        let value = (draw(prng, 4) > 0).then(|| draw_value(config, number, nth, prng));
+        let (kind, other) = (draw(kinds, 12), draw_key(config, kinds));
+        let life = pick(kinds, [0, 1, 40, 3_000, 1_000_000]);
+        match (kind, value) {
+            (0, _) if config.kinds.ranges => {
+                let ranges = Write::ranges(key, other).into_iter();
+                ranges.map(Drawn::Now).collect()
+            }
+            (1..=2, Some(operand)) if config.kinds.operands => {
+                let short = operand.slice(..operand.len().min(12));
+                Vec::from([Drawn::Now(Write::Merge(key, short))])
+            }
+            (3..=4, Some(value)) if config.kinds.ending => {
+                Vec::from([Drawn::Ending(key, value, life)])
+            }
+            (_, Some(value)) => Vec::from([Drawn::Now(Write::Put(key, value))]),
+            (_, None) => Vec::from([Drawn::Now(Write::Delete(key))]),
+        }
+    };
+    (0..count).flat_map(one).collect()
 }
 
 /// A value that no other write has, if it is long enough.
@@ -192,4 +250,9 @@ fn draw_range(config: &StorageConfig, prng: &mut Prng) -> KeyRange {
         _ => Bound::Unbounded,
     };
     (bound(prng, low), bound(prng, high))
+}
+
+pub(super) fn contains(range: &KeyRange, key: &Bytes) -> bool {
+    let bounds: (Bound<&Bytes>, Bound<&Bytes>) = (range.0.as_ref(), range.1.as_ref());
+    bounds.contains(&key)
 }

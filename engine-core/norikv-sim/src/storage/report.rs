@@ -54,6 +54,12 @@ pub struct StorageCounters {
     pub flushes: u64,
     /// Compactions.
     pub compactions: u64,
+    /// Conflicts, each with somebody.
+    pub conflicts: u64,
+    /// Transactions that were committed.
+    pub transactions: u64,
+    /// Checkpoints and backups that were read.
+    pub copies: u64,
     /// Times that everything was settled and counted.
     pub settled: u64,
 }
@@ -81,6 +87,9 @@ impl StorageCounters {
         self.lost += other.lost;
         self.flushes += other.flushes;
         self.compactions += other.compactions;
+        self.conflicts += other.conflicts;
+        self.transactions += other.transactions;
+        self.copies += other.copies;
         self.settled += other.settled;
         self
     }

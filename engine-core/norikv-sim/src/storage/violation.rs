@@ -90,6 +90,18 @@ pub enum StorageViolation {
         /// The bound.
         max: u64,
     },
+    /// Something that was read has changed, and nobody said so.
+    #[error("{what} did not notice that what it read has changed")]
+    NoConflict {
+        /// What read it.
+        what: &'static str,
+    },
+    /// Nobody wrote what was read, and yet there is a conflict.
+    #[error("{what} has a conflict with nobody")]
+    ConflictForNothing {
+        /// What read it.
+        what: &'static str,
+    },
     /// Background work never ends.
     #[error("background work does not end")]
     NeverSettles,

@@ -3,7 +3,9 @@
 //! **Invariant: a failure is excused only by a fault that struck**, and only as far as that fault
 //! explains it.
 
+mod copy;
 mod disaster;
+mod judge;
 mod perform;
 
 use alloc::format;
@@ -13,8 +15,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use nori_env::{BlockStore, Clock};
-use nori_lsm::{Error, Log, Lsm};
+use nori_env::{BlockStore, Clock, MemStore};
+use nori_lsm::{Backups, Error, Log, Lsm};
 use norikv_testkit::{DiskCounters, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{Prng, WallMs};
 use xxhash_rust::xxh3::Xxh3;
@@ -47,6 +49,11 @@ pub(super) struct World<'a> {
     attempts: u64,
     /// What the disk had done when it was looked at last.
     seen: DiskCounters,
+    /// What lies above was acknowledged without waiting for a sync, and then the power went, or the
+    /// log was damaged.
+    durable: Option<u64>,
+    /// Where backups are taken.
+    backups: Backups,
     /// The number of the operation before which the disk has room again.
     small_until: Option<u32>,
     /// Nobody was refused yet since then.
@@ -100,6 +107,11 @@ impl<'a> World<'a> {
             must_reopen: false,
             attempts: 0,
             seen: DiskCounters::default(),
+            durable: None,
+            backups: Backups::open_in(
+                Arc::new(MemStore::new()),
+                Arc::new(SimEntropy::new(config.seed ^ 0x4241_434b)),
+            ),
             small_until: None,
             small_unnoticed: false,
             next_fault: 0,
@@ -304,7 +316,8 @@ impl<'a> World<'a> {
         match content {
             Ok(content) => {
                 self.counters.reads += content.len() as u64;
-                let mut expected = self.model.content.iter();
+                let visible = self.model.visible(self.clock.wall());
+                let mut expected = visible.iter();
                 for pair in content.iter().map(Some).chain([None]) {
                     let want = expected
                         .next()
@@ -331,10 +344,13 @@ impl<'a> World<'a> {
     }
 
     const fn loss_allowed(&self) -> LossAllowed {
-        match self.harm {
-            Harm { any_loss: true, .. } => LossAllowed::Any,
-            Harm { log_flips: 0, .. } => LossAllowed::None,
-            Harm { log_flips, .. } => LossAllowed::Newest(log_flips),
+        match (self.harm, self.durable) {
+            (Harm { any_loss: true, .. }, _) => LossAllowed::Any,
+            // A group that nobody waited for may be damaged too: then all of both may be gone.
+            (Harm { log_flips: 0, .. }, Some(durable)) => LossAllowed::Above(durable),
+            (_, Some(_)) => LossAllowed::Any,
+            (Harm { log_flips: 0, .. }, None) => LossAllowed::None,
+            (Harm { log_flips, .. }, None) => LossAllowed::Newest(log_flips),
         }
     }
 }

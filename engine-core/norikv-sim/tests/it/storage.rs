@@ -40,6 +40,9 @@ fn no_seed_of_the_standard_swarm_breaks_a_promise_of_storage_and_every_fault_str
         sum.lost,
         sum.flushes,
         sum.compactions,
+        sum.conflicts,
+        sum.transactions,
+        sum.copies,
         sum.settled,
     ];
     assert!(happened.iter().all(|count| *count > 0), "{happened:?}");

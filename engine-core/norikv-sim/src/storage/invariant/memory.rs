@@ -20,7 +20,8 @@ pub(in crate::storage) fn check(
         u64::from(stats.memtables_waiting),
         waiting_max,
     )?;
-    let batch = u64::from(config.batch_bytes_max()) + ENTRY_BYTES * u64::from(config.batch_max + 1);
+    let batch =
+        u64::from(config.batch_bytes_max()) + 2 * ENTRY_BYTES * u64::from(config.batch_max + 1);
     let each = config.engine.memtable_bytes + batch;
     let max = (u64::from(config.engine.memtables_waiting_max.max(1)) + 1) * each + late * batch;
     bounded("bytes in memtables", stats.memtable_bytes, max)

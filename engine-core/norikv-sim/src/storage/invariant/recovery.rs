@@ -5,6 +5,7 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use norikv_types::WallMs;
 
 use super::reads::check_pair;
 use crate::storage::StorageViolation;
@@ -15,6 +16,8 @@ use crate::storage::model::{Model, newest_slot};
 pub(in crate::storage) enum LossAllowed {
     /// Nothing that was acknowledged.
     None,
+    /// What was written above this seqno, since nobody waited for a sync.
+    Above(u64),
     /// So many of the newest batches.
     Newest(u32),
     /// Any number of the newest batches.
@@ -35,6 +38,7 @@ pub(in crate::storage) fn check(
     model: &mut Model,
     content: &[(Bytes, Bytes)],
     seqno: u64,
+    now: WallMs,
     allowed: LossAllowed,
 ) -> Result<Recovered, StorageViolation> {
     let newest = newest_slot(content);
@@ -56,6 +60,14 @@ pub(in crate::storage) fn check(
                 explained,
             });
         }
+        if let LossAllowed::Above(durable) = allowed
+            && model.seqno < durable
+        {
+            return Err(StorageViolation::AcknowledgedLost {
+                recovered: newest,
+                acknowledged,
+            });
+        }
         model.uncertain.clear();
     }
     let uncertain: Vec<_> = model.uncertain.drain(..).collect();
@@ -69,7 +81,8 @@ pub(in crate::storage) fn check(
             model.apply(batch);
         }
     }
-    let mut expected = model.content.iter();
+    let visible = model.visible(now);
+    let mut expected = visible.iter();
     let mut got = content.iter();
     loop {
         let pair = expected

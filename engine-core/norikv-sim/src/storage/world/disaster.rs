@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use nori_env::{IoErrorKind, IoOp, ObjectId, ObjectKind};
+use nori_env::{Clock, IoErrorKind, IoOp, ObjectId, ObjectKind};
 use nori_lsm::{Error, Lsm};
 use norikv_testkit::{FailPoint, Lie};
 use norikv_types::Prng;
@@ -181,6 +181,7 @@ impl World<'_> {
     /// The power went, or the process died, in the middle of something.
     pub(super) fn fall(&mut self, by_power: bool) -> Checked {
         let armed = self.armed.take();
+        let durable = self.unsynced();
         self.life = None;
         let (seed, recovery, by_power) = match armed {
             Some(armed) if armed.kind == FaultKind::ProcessDeath => {
@@ -194,8 +195,19 @@ impl World<'_> {
             _ => (self.config.seed ^ self.steps, Vec::new(), by_power),
         };
         let prng = &mut prng_of(seed);
+        // A flipped bit ends the log where nothing proves what stands there, power cut or not.
+        if by_power || self.harm.log_flips > 0 {
+            self.durable = durable;
+        }
         self.end_process(by_power, prng);
         self.open(&recovery, seed, by_power)
+    }
+
+    /// The last write that is durable, where others were acknowledged without being so.
+    fn unsynced(&self) -> Option<u64> {
+        let waits = self.config.sync.policy().is_durable();
+        let life = self.life.as_ref().filter(|_| !waits);
+        life.map(|life| life.lsm.durable_seqno().0)
     }
 
     /// The process ends and another begins; with `close` it says good-bye first.
@@ -209,6 +221,9 @@ impl World<'_> {
         }
         if self.disk.is_off() {
             return self.fall(true);
+        }
+        if self.harm.log_flips > 0 {
+            self.durable = self.unsynced();
         }
         self.life = None;
         self.armed = None;
@@ -227,6 +242,7 @@ impl World<'_> {
         self.disk.wipe();
         self.model.clear();
         self.harm = Harm::default();
+        self.durable = None;
         self.open(&[], self.config.seed ^ self.steps, false)
     }
 
@@ -310,11 +326,12 @@ impl World<'_> {
             }
         };
         let allowed = self.loss_allowed();
-        let found = recovery::check(&mut self.model, &content, seqno, allowed)?;
+        let found = recovery::check(&mut self.model, &content, seqno, self.clock.wall(), allowed)?;
         self.counters.lost += u64::from(found.lost);
         self.counters.writes_surfaced += u64::from(found.surfaced);
         self.counters.reads += content.len() as u64;
         self.harm.log_flips = 0;
+        self.durable = None;
         Ok(())
     }
 }

@@ -2,22 +2,37 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::ops::{Bound, RangeBounds};
 
 use bytes::Bytes;
-use nori_lsm::{Error, Iter};
+use nori_env::Clock;
+use nori_lsm::{Error, Iter, SeqNo};
 
-use super::{Checked, World};
+use super::{Checked, Struck, World};
 use crate::storage::StorageViolation;
 use crate::storage::invariant::reads::{check_pair, check_value};
 use crate::storage::life::{HeldIterator, HeldSnapshot};
 use crate::storage::model::Batch;
-use crate::storage::operation::{Ends, KeyRange, Operation};
+use crate::storage::operation::{Drawn, Ends, KeyRange, Operation, contains};
+use crate::storage::write::Write;
 
 impl World<'_> {
     pub(super) fn perform(&mut self, operation: Operation) -> Checked {
         match operation {
-            Operation::Write { writes, stalling } => self.write(writes, stalling),
+            Operation::Write { writes, stalling } => {
+                let writes = self.now(writes);
+                self.write(writes, stalling)
+            }
+            Operation::CompareAndSet { right } => self.compare_and_set(right),
+            Operation::Transact {
+                keys,
+                range,
+                writes,
+                other,
+            } => {
+                let (writes, other) = (self.now(writes), other.map(|other| self.now(other)));
+                self.transact(&keys, range.as_ref(), &writes, other)
+            }
+            Operation::Copy { backup } => self.copy(backup),
             Operation::Get { key, snapshot } => self.get(&key, snapshot),
             Operation::Scan {
                 range,
@@ -80,18 +95,34 @@ impl World<'_> {
         }
     }
 
-    fn write(&mut self, writes: Vec<(Bytes, Option<Bytes>)>, stalling: bool) -> Checked {
+    fn now(&self, writes: Vec<Drawn>) -> Vec<Write> {
+        let now = self.clock.wall();
+        writes.into_iter().map(|write| write.at(now)).collect()
+    }
+
+    pub(super) fn write(&mut self, writes: Vec<Write>, stalling: bool) -> Checked {
         self.attempts += 1;
         let mut batch = Batch::new(self.attempts, writes);
         let write_batch = batch.to_write_batch();
         if self.config.misremember == Some(self.attempts) {
-            batch.forget_last();
+            batch.forget_first();
         }
         let lsm = self.lsm();
         let (written, struck) = self.watched(|_| match stalling {
             true => lsm.write(write_batch),
             false => lsm.try_write(write_batch),
         });
+        self.written(batch, written, struck, stalling)
+    }
+
+    /// What became of `batch`.
+    pub(super) fn written(
+        &mut self,
+        batch: Batch,
+        written: Result<SeqNo, Error>,
+        struck: Struck,
+        stalling: bool,
+    ) -> Checked {
         match written {
             Ok(seqno) => {
                 let attempt = batch.attempt;
@@ -126,7 +157,7 @@ impl World<'_> {
     }
 
     /// Finds out which uncertain batches became visible.
-    fn resolve(&mut self) -> Checked {
+    pub(super) fn resolve(&mut self) -> Checked {
         let lsm = self.lsm();
         let visible = lsm.visible_seqno().0;
         if visible == self.model.seqno {
@@ -171,7 +202,10 @@ impl World<'_> {
                         let content = &self.life().snapshots[nth].content;
                         check_value("get in a snapshot", key, got.as_ref(), content.get(key))
                     }
-                    None => check_value("get", key, got.as_ref(), self.model.content.get(key)),
+                    None => {
+                        let expected = self.model.get(key, self.clock.wall());
+                        check_value("get", key, got.as_ref(), expected.as_ref())
+                    }
                 }
             }
             Err(error) => {
@@ -198,7 +232,7 @@ impl World<'_> {
     }
 
     fn take_snapshot(&mut self) {
-        let content = self.model.content.clone();
+        let content = self.model.visible(self.clock.wall());
         let life = self.life();
         if life.snapshots.len() >= SNAPSHOTS_MAX {
             life.snapshots.remove(0);
@@ -224,7 +258,7 @@ impl World<'_> {
                 }
             }
             None => {
-                let left = within(&self.model.content);
+                let left = within(&self.model.visible(self.clock.wall()));
                 let lsm = &self.life().lsm;
                 HeldIterator {
                     iter: lsm.iter(range.clone(), &lsm.snapshot()),
@@ -336,11 +370,6 @@ fn same_seqno(got: u64, expected: u64) -> Checked {
 
 fn index(nth: u32, len: usize) -> Option<usize> {
     usize::try_from(nth).ok()?.checked_rem(len)
-}
-
-fn contains(range: &KeyRange, key: &Bytes) -> bool {
-    let bounds: (Bound<&Bytes>, Bound<&Bytes>) = (range.0.as_ref(), range.1.as_ref());
-    bounds.contains(&key)
 }
 
 const JOBS_MAX: usize = 3;
