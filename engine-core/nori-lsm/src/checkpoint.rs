@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 
 use nori_env::{BlockStore, ObjectId, ObjectKind, Owner};
 use nori_sstable::SeqNo;
+use nori_wal::Lsn;
 
 use crate::engine::Engine;
 use crate::levels::Levels;
@@ -102,7 +103,12 @@ impl Engine {
         self.flush_all()?;
         // Levels change only under the manifest's lock.
         let manifest = self.manifest.lock();
-        Ok((manifest.live().clone(), Arc::clone(&self.view().levels)))
+        let live = LiveSet {
+            // None of it is in the log.
+            log_from: Lsn(0),
+            ..manifest.live().clone()
+        };
+        Ok((live, Arc::clone(&self.view().levels)))
     }
 
     fn begin(&self, target: &Arc<dyn BlockStore>, live: LiveSet) -> Result<(), Error> {

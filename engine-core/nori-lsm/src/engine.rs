@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use nori_env::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Park, RwLock};
 use nori_env::{BlockStore, Clock, Entropy};
 use nori_sstable::{BlockCache, SeqNo, TableMeta, ValueFileMeta};
-use nori_wal::Wal;
+use nori_wal::{Lsn, Wal};
 use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::Error;
@@ -218,6 +218,7 @@ impl Engine {
             next_table: self.next_table.load(Ordering::Relaxed),
             last_seqno: tables().chain(flushed).fold(live.last_seqno, SeqNo::max),
             flushed_seqno: flushed.map_or(live.flushed_seqno, |last| last.max(live.flushed_seqno)),
+            log_from: (change.flushed.as_deref()).and_then(|memtable| self.log_behind(memtable)),
             removed: change
                 .removed
                 .iter()
@@ -295,6 +296,13 @@ impl Engine {
             heat.flushed();
         }
         Ok(true)
+    }
+
+    /// From where on the log is needed when `flushed` is in tables. Not from behind what a power cut
+    /// may leave of it: that it ends before would look like damage.
+    fn log_behind(&self, flushed: &Memtable) -> Option<Lsn> {
+        let wal = self.wal.as_ref()?;
+        Some(flushed.log_end().min(wal.durable_lsn()))
     }
 
     /// Lets go of the log of a flushed memtable. Failing to is no loss: the next flush tries again.

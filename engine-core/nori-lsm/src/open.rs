@@ -29,6 +29,7 @@ use crate::scrub::Scrub;
 use crate::stats::Counters;
 use crate::table_file::{Garbage, TableFile};
 use crate::values::{self, Values};
+use crate::version_edit::VersionEdit;
 use crate::view::View;
 use crate::write::Staging;
 use crate::{Damage, Error};
@@ -80,6 +81,7 @@ pub(crate) fn open(
     }
     let next_table = live.next_table;
     let (mut last, flushed) = (live.last_seqno, live.flushed_seqno);
+    let log_from = live.log_from;
     let orphans: Vec<ObjectId> = stored.into_iter().filter(|id| !live.names(*id)).collect();
 
     let rules = keyspaces::rules(live, &options.keyspaces);
@@ -95,18 +97,19 @@ pub(crate) fn open(
         failed: None,
     };
     let replayed = &mut |record: Replayed<'_>| replay.record(&record);
-    let (manifest, wal) = if writable {
+    let (mut manifest, wal) = if writable {
         let manifest = Manifest::start(
             Arc::clone(&store),
             Arc::clone(&entropy),
             recovered,
             options.manifest_bytes,
         )?;
-        let wal = log.map(|log| open_log(log, &entropy, &options, owner, replayed));
+        let wal = log.map(|log| open_log(log, &entropy, &options, (owner, log_from), replayed));
         (manifest, wal.transpose()?)
     } else {
         if let Some(log) = log {
-            Wal::replay(&*log, nori_wal::OpenMode::Strict, replayed)?;
+            let found = Wal::replay(&*log, nori_wal::OpenMode::Strict, replayed)?;
+            found.holds_from(log_from)?;
         }
         (
             Manifest::read_only(Arc::clone(&store), Arc::clone(&entropy), recovered)?,
@@ -117,6 +120,16 @@ pub(crate) fn open(
         return Err(error);
     }
     last = last.max(replay.last);
+    if writable {
+        let needed = |wal: &Wal| replay.unflushed.unwrap_or_else(|| wal.durable_lsn());
+        let needed = wal.as_ref().map_or(Lsn(0), needed);
+        if needed != log_from {
+            manifest.commit(&VersionEdit {
+                log_from: Some(needed),
+                ..manifest.live().no_change()
+            })?;
+        }
+    }
     if let Some(wal) = &wal {
         // A store that is opened and closed again and again would keep a few segments more each
         // time. Failing to let go of them is no loss: the next flush tries again.
@@ -223,7 +236,7 @@ fn open_log(
     log: Arc<dyn BlockStore>,
     entropy: &Arc<dyn Entropy>,
     options: &Options,
-    owner: Owner,
+    (owner, from): (Owner, Lsn),
     replayed: &mut dyn FnMut(Replayed<'_>),
 ) -> Result<Wal, Error> {
     let wal_options = nori_wal::Options {
@@ -233,6 +246,8 @@ fn open_log(
         batch_bytes_max: options.batch_bytes_max + 64,
         owner: Some(owner),
         sync: options.sync,
+        compress_min: options.log_compress_min,
+        from,
         ..nori_wal::Options::default()
     };
     let (wal, _) = Wal::open(log, Arc::clone(entropy), wal_options, replayed)?;

@@ -10,7 +10,7 @@ use core::fmt;
 
 use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectId, ObjectKind};
 use nori_sstable::{BlockCache, Table, TableMeta, ValueFile, ValueFileMeta, ValuePointer, inspect};
-use nori_wal::Wal;
+use nori_wal::{Lsn, Wal};
 
 use crate::transfer::Progress;
 use crate::values::pointer_in;
@@ -123,15 +123,15 @@ pub fn verify_store(
             walk.lone(store, *id)?;
         }
         if let Some(log) = log.filter(|_| has_log) {
-            walk.log(log)?;
+            walk.log(log, Lsn(0))?;
         }
         return Ok(walk.verified);
     };
     walk.total += named.bytes();
     walk.data(store, &named)?;
     walk.verified.orphans = data.filter(|id| !named.names(**id)).count() as u64;
-    if let Some(log) = log.filter(|_| has_log) {
-        walk.log(log)?;
+    if let Some(log) = log {
+        walk.log(log, named.log_from)?;
     }
     Ok(walk.verified)
 }
@@ -248,7 +248,7 @@ impl<'a> Walk<'a> {
         self.checked(id, checked)
     }
 
-    fn log(&mut self, log: &dyn BlockStore) -> Result<(), Error> {
+    fn log(&mut self, log: &dyn BlockStore, from: Lsn) -> Result<(), Error> {
         let found = match Wal::verify(log) {
             Ok(found) => found,
             Err(error) => return self.found(ObjectId::log(0), error.into()),
@@ -271,6 +271,13 @@ impl<'a> Walk<'a> {
                 };
                 self.found(segment.object, bad)?;
             }
+        }
+        // Where something of it is damaged nobody knows where it begins and ends.
+        let whole = found.recovery.corrupt.is_empty();
+        if let Err(missing) = found.recovery.holds_from(from)
+            && whole
+        {
+            self.found(ObjectId::log(0), missing.into())?;
         }
         for range in found.recovery.corrupt {
             self.found(range.object, nori_wal::Error::Corrupt(range).into())?;

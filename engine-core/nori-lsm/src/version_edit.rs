@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use nori_env::{ObjectId, ObjectKind};
 use nori_sstable::{KEY_BYTES_MAX, SeqNo, TableMeta, ValueFileMeta};
+use nori_wal::Lsn;
 use norikv_types::WallMs;
 
 use crate::guards;
@@ -32,6 +33,8 @@ pub(crate) struct VersionEdit {
     pub(crate) added: Vec<LiveTable>,
     /// New guards, each with its level, or with `GUARD_DROPPED` one that is none any more.
     pub(crate) guards: Vec<(u8, Bytes)>,
+    /// From where on the log is needed now, if that changes; 0: no log is.
+    pub(crate) log_from: Option<Lsn>,
     /// In the manifest of a backup: when it was taken.
     pub(crate) taken: Option<WallMs>,
     /// New keyspaces with their names.
@@ -79,6 +82,8 @@ pub(crate) struct LiveSet {
     pub(crate) values: BTreeMap<u64, LiveValues>,
     /// Each guard with the uppermost level that it cuts; it cuts all levels below too.
     pub(crate) guards: BTreeMap<Bytes, u8>,
+    /// The log holds everything from here on, or something of it is missing; 0: there may be none.
+    pub(crate) log_from: Lsn,
     /// When a backup was taken; `None` in a store.
     pub(crate) taken: Option<WallMs>,
     /// Names by number; the default keyspace is not among them.
@@ -101,6 +106,7 @@ mod tag {
     pub(super) const VALUES: u64 = 9;
     pub(super) const REFS: u64 = 10;
     pub(super) const BORN: u64 = 11;
+    pub(super) const LOG_FROM: u64 = 12;
     pub(super) const TAKEN: u64 = 15;
 }
 
@@ -164,6 +170,9 @@ impl VersionEdit {
                     varint::put(field, born.0);
                 });
             }
+        }
+        if let Some(log_from) = self.log_from {
+            put_field(&mut out, tag::LOG_FROM, number(log_from.0));
         }
         if let Some(taken) = self.taken {
             put_field(&mut out, tag::TAKEN, number(taken.0));
@@ -229,6 +238,9 @@ impl VersionEdit {
                     let table = next_of(&mut edit.added, &mut noted, field.varint()?)?;
                     table.born = Some(WallMs(field.varint()?));
                 }
+                tag::LOG_FROM if edit.log_from.is_none() => {
+                    edit.log_from = Some(Lsn(field.varint()?));
+                }
                 tag::TAKEN if edit.taken.is_none() => edit.taken = Some(WallMs(field.varint()?)),
                 _ => return None,
             }
@@ -254,6 +266,7 @@ impl LiveSet {
                 .iter()
                 .map(|(key, level)| (*level, key.clone()))
                 .collect(),
+            log_from: (self.log_from > Lsn(0)).then_some(self.log_from),
             taken: self.taken,
             keyspaces: self
                 .keyspaces
@@ -343,6 +356,7 @@ impl LiveSet {
         self.next_table = edit.next_table;
         self.last_seqno = edit.last_seqno;
         self.flushed_seqno = edit.flushed_seqno;
+        self.log_from = edit.log_from.unwrap_or(self.log_from);
         self.taken = edit.taken.or(self.taken);
         Ok(())
     }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use nori_env::BlockObject;
 use nori_sstable::{SeqNo, TableMeta, ValueFileMeta};
+use nori_wal::Lsn;
 use norikv_types::WallMs;
 
 use super::record::{self, HEAD_BYTES, Head, HeadError, Kind, Successor, align_up};
@@ -80,6 +81,8 @@ pub struct EditInfo {
     pub dropped_keyspaces: Vec<u16>,
     /// Value files that come: numbers, and what their footers are checked against.
     pub values: Vec<(u64, ValueFileMeta)>,
+    /// From where on the log is needed now, where that changes; 0: no log is.
+    pub log_from: Option<Lsn>,
     /// In a store of backups: when the backup was taken.
     pub taken: Option<WallMs>,
 }
@@ -185,6 +188,7 @@ impl From<VersionEdit> for EditInfo {
             keyspaces: edit.keyspaces,
             dropped_keyspaces: edit.dropped_keyspaces,
             values: edit.values,
+            log_from: edit.log_from,
             taken: edit.taken,
         }
     }

@@ -27,6 +27,7 @@ pub(crate) fn table(level: u8, run: u64, number: u64, from: &str, to: &str) -> L
 
 fn example() -> VersionEdit {
     VersionEdit {
+        log_from: Some(Lsn(300)),
         taken: None,
         next_table: 9,
         last_seqno: SeqNo(131),

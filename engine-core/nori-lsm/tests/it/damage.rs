@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectId, ObjectKind};
-use nori_lsm::{Damage, Error, Log, Lsm};
-use norikv_testkit::{DiskOptions, FailPoint, SimDisk};
+use nori_lsm::{Damage, Error, Log, Lsm, OpenMode, Options, verify_store};
+use norikv_testkit::{CrashDisk, DiskOptions, FailPoint, SimDisk};
 
-use crate::support::{open, tiny, work};
+use crate::support::{dump, open, tiny, work};
 use crate::workload::Workload;
 
 /// A small store with tables on several levels, a manifest with edits and a log with batches.
@@ -114,6 +114,81 @@ fn a_missing_object_is_corruption_and_never_an_empty_store() {
             "{id}: {error:?}"
         );
     }
+}
+
+#[test]
+fn a_log_of_which_segments_were_taken_away_by_hand_never_opens_as_if_they_had_not_been_there() {
+    let disk = CrashDisk::new(512, true, false);
+    let options = || Options {
+        memtable_bytes: 1 << 20,
+        log_segment_bytes: 1 << 10,
+        batch_bytes_max: 256,
+        ..tiny(Log::Inside)
+    };
+    let put = |lsm: &Lsm, from: u32, to: u32| {
+        for number in from..to {
+            let key = format!("key {number}");
+            lsm.put(key.as_bytes(), &number.to_be_bytes().repeat(20))
+                .unwrap();
+        }
+    };
+    let mut refused = 0;
+    // What is flushed, and whether the store was opened again since.
+    for (flushed, again) in [(0, false), (0, true), (20, false), (20, true), (40, true)] {
+        let disk = disk.fork();
+        let store: Arc<dyn BlockStore> = Arc::new(disk.clone());
+        let mut lsm = open(&store, options(), 1).unwrap();
+        put(&lsm, 0, flushed);
+        lsm.flush().unwrap();
+        if again {
+            drop(lsm);
+            lsm = open(&store, options(), 2).unwrap();
+        }
+        put(&lsm, flushed, 40);
+        let whole = dump(&lsm, &lsm.snapshot()).unwrap();
+        drop(lsm);
+        let logs: Vec<_> = (store.list().unwrap().into_iter())
+            .filter(|id| id.kind == ObjectKind::Log)
+            .collect();
+        for from in 0..logs.len() {
+            for to in from + 1..=logs.len() {
+                let context = format!("flushed {flushed}, again {again}, without {from}..{to}");
+                let copy = disk.fork();
+                logs[from..to]
+                    .iter()
+                    .for_each(|id| copy.delete(*id).unwrap());
+                let verified = verify_store(&copy, Some(&copy), &mut |_| ()).unwrap();
+                for mode in [OpenMode::ReadOnly, OpenMode::ReadWrite] {
+                    let store: Arc<dyn BlockStore> = Arc::new(copy.clone());
+                    let options = Options { mode, ..options() };
+                    let before = copy.list().unwrap();
+                    match open(&store, options, 3) {
+                        Ok(lsm) => {
+                            let found = dump(&lsm, &lsm.snapshot()).unwrap();
+                            assert_eq!(found, whole, "{context}");
+                        }
+                        Err(error) => {
+                            assert!(matches!(error, Error::Log(_)), "{context}: {error}");
+                            assert!(!verified.findings.is_empty(), "{context}");
+                            let logs = |ids: Vec<ObjectId>| {
+                                let logs = ids.into_iter();
+                                logs.filter(|id| id.kind == ObjectKind::Log)
+                                    .collect::<Vec<_>>()
+                            };
+                            let after = logs(copy.list().unwrap());
+                            assert_eq!(after, logs(before), "{context}");
+                            refused += 1;
+                        }
+                    }
+                }
+                assert!(
+                    to < logs.len() || !verified.findings.is_empty(),
+                    "{context}"
+                );
+            }
+        }
+    }
+    assert!(refused > 50, "{refused}");
 }
 
 #[test]

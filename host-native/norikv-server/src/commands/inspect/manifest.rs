@@ -162,6 +162,9 @@ fn said(edit: &EditInfo, all: bool) -> String {
     for number in &edit.dropped_keyspaces {
         words.push(format!("keyspace {number} is dropped"));
     }
+    if let Some(from) = edit.log_from {
+        words.push(format!("the log is needed from {}", from.0));
+    }
     if let Some(taken) = edit.taken {
         words.push(format!("a backup taken at {} ms", taken.0));
     }
