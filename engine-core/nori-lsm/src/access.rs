@@ -113,11 +113,10 @@ impl Lsm {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let engine = &self.engine;
-        // First the view, as `Engine::view` says.
-        let view = engine.view();
+        let (view, seqno) = engine.view_and_visible();
         Snapshot {
             view,
-            seqno: engine.visible(),
+            seqno,
             own: SeqNo(0),
             now: engine.now(),
         }
@@ -209,6 +208,9 @@ impl Lsm {
         if reads.differs(&snapshot, &now)? {
             return Err(Error::Conflict);
         }
-        engine.write_checked(batch, &|| engine.check_unchanged(&now, reads))
+        engine.write_checked(
+            batch,
+            Some(&|staging| engine.check_unchanged(staging, &now, reads)),
+        )
     }
 }

@@ -4,9 +4,14 @@
 //! other batch takes a place.** That look happens under the staging lock, and it sees batches that
 //! are staged but not visible yet. Reading blocks there would hold up every writer, so a first look
 //! without the lock goes up to what is visible; the second one only at the batches since.
+//!
+//! What becomes tables past log and memtables is no batch: it is announced under that lock, and until
+//! it is there, whoever reads what it changes has a conflict. A write that came before and could not
+//! see it stands below it.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
 
 use bytes::Bytes;
@@ -17,7 +22,8 @@ use crate::batch::{self, WriteKind};
 use crate::cursor::Cursor;
 use crate::engine::Engine;
 use crate::snapshot::Snapshot;
-use crate::view::OWN_SEQNO_MIN;
+use crate::view::{OWN_SEQNO_MIN, View};
+use crate::write::Staging;
 
 /// The keys and ranges of the tree that were read.
 #[derive(Debug, Clone, Default)]
@@ -79,12 +85,10 @@ impl ReadSet {
 
     /// Whether `later` reads something else here than `earlier`.
     pub(crate) fn differs(&self, earlier: &Snapshot, later: &Snapshot) -> Result<bool, Error> {
-        if earlier.seqno == later.seqno {
-            return Ok(false);
-        }
-        // While no table came or went, all that is new lies in memtables.
+        // While no table came or went, all that is new lies in memtables. Tables may come without
+        // anything later: what is ingested was numbered long before.
         if is_in_memtables(earlier, later) {
-            return Ok(self.is_written_since(earlier.seqno, later));
+            return Ok(self.is_written_in(&later.view, earlier.seqno));
         }
         for key in &self.keys {
             if earlier.version(key)? != later.version(key)? {
@@ -109,14 +113,15 @@ impl ReadSet {
         Ok(false)
     }
 
-    /// Whether the memtables of `later` hold a write of it behind `since`.
-    fn is_written_since(&self, since: SeqNo, later: &Snapshot) -> bool {
-        let memtables = || {
-            later
-                .view
-                .memtables()
-                .filter(|memtable| memtable.last() > since)
-        };
+    /// Whether a range of `ranges` holds anything of it.
+    fn meets_any(&self, ranges: &Self) -> bool {
+        let mut ranges = ranges.ranges.iter();
+        ranges.any(|(start, end)| self.meets(start, end))
+    }
+
+    /// Whether the memtables of `view` hold a write of it behind `since`.
+    fn is_written_in(&self, view: &View, since: SeqNo) -> bool {
+        let memtables = || view.memtables().filter(|memtable| memtable.last() > since);
         let is_new = |seqno: Option<SeqNo>| seqno.is_some_and(|seqno| seqno > since);
         memtables().any(|memtable| {
             let covering = |key: &[u8]| memtable.ranges().covering(key, SeqNo::MAX);
@@ -152,9 +157,14 @@ impl Engine {
     /// `Conflict`, or a failed read.
     pub(crate) fn check_unchanged(
         &self,
+        staging: &Staging,
         snapshot: &Snapshot,
         reads: &ReadSet,
     ) -> Result<(), Error> {
+        let mut announced = staging.announced.iter();
+        if announced.any(|ranges| reads.meets_any(ranges)) {
+            return Err(Error::Conflict);
+        }
         // A batch leaves the staged ones after it came into a memtable: looked for in this order,
         // it is found in one of them.
         let is_staged = self
@@ -171,6 +181,55 @@ impl Engine {
             return Err(Error::Conflict);
         }
         Ok(())
+    }
+
+    /// Announces that `ranges` are about to change by what is numbered `seqno` and in no batch; dropping
+    /// what this returns says that it has happened. `None`: whoever was there between may have read
+    /// what was to change, and something later was written there because of that.
+    ///
+    /// # Errors
+    /// `KeyspaceDropped`
+    pub(crate) fn announce(
+        &self,
+        keyspace: u16,
+        ranges: ReadSet,
+        seqno: SeqNo,
+    ) -> Result<Option<Announced<'_>>, Error> {
+        let ranges = Arc::new(ranges);
+        let mut staging = self.staging.lock();
+        // A number that is given later would stand above the end of the keyspace.
+        if self.view().rules.closing.contains(&keyspace) {
+            return Err(Error::KeyspaceDropped { keyspace });
+        }
+        if staging.last_checked > seqno {
+            let mut staged = Vec::new();
+            staged.extend(self.staged.lock().iter().map(|it| it.sealed.clone()));
+            let is_written = staged.iter().any(|sealed| ranges.is_written_by(sealed))
+                || ranges.is_written_in(&self.view(), seqno);
+            if is_written {
+                return Ok(None);
+            }
+        }
+        staging.announced.push(Arc::clone(&ranges));
+        drop(staging);
+        Ok(Some(Announced {
+            engine: self,
+            ranges,
+        }))
+    }
+}
+
+/// A change that is announced.
+pub(crate) struct Announced<'a> {
+    engine: &'a Engine,
+    ranges: Arc<ReadSet>,
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        let mut staging = self.engine.staging.lock();
+        let announced = &mut staging.announced;
+        announced.retain(|ranges| !Arc::ptr_eq(ranges, &self.ranges));
     }
 }
 

@@ -97,6 +97,22 @@ impl Engine {
         Arc::clone(&self.view.read())
     }
 
+    /// A view that holds everything up to the seqno, which was visible when the view was there. With a
+    /// view that is older than the seqno a reader sees a state of the store too, but one that lacks
+    /// writes which its seqno claims to know.
+    pub(crate) fn view_and_visible(&self) -> (Arc<View>, SeqNo) {
+        let mut view = self.view();
+        loop {
+            let visible = self.visible();
+            let now = self.view();
+            // Where no other memtable was begun by then, all that was visible came before it.
+            if Arc::ptr_eq(&now.active, &view.active) {
+                return (view, visible);
+            }
+            view = now;
+        }
+    }
+
     /// The last write that readers see.
     pub(crate) fn visible(&self) -> SeqNo {
         SeqNo(self.visible.load(Ordering::Acquire))

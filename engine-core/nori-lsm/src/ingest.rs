@@ -11,17 +11,20 @@ use alloc::vec::Vec;
 
 use nori_sstable::{InternalKeyRef, IterOptions, SeqNo, VALUE_BYTES_MAX, ValueKind};
 
+use crate::conflict::ReadSet;
 use crate::engine::{Engine, Install};
 use crate::levels::Levels;
 use crate::run_writer::RunWriter;
+use crate::space::Space;
 use crate::table_file::TableFile;
-use crate::{Error, KEY_BYTES_MAX, Lsm, keyspace};
+use crate::{Error, KEY_BYTES_MAX, Keyspace, Lsm, keyspace};
 
 /// Takes sorted entries and makes tables of them, which are installed by
 /// [`finish`](Self::finish); dropped before, it leaves nothing.
 #[derive(Debug)]
 pub struct Ingestion {
     lsm: Lsm,
+    keyspace: u16,
     place: Place,
     out: RunWriter,
     last: Option<Vec<u8>>,
@@ -40,16 +43,34 @@ impl Lsm {
     /// Begins to take in sorted entries: far cheaper than writing them.
     ///
     /// Others may write meanwhile. What they write to the same keys counts as written either before
-    /// or after all of it. A transaction that reads the same keys meanwhile may not notice.
+    /// or after all of it. What is written because of what was read, by a transaction or
+    /// [`compare_and_set`](Self::compare_and_set), counts as written before it.
     ///
     /// # Errors
     /// `Log`, `ReadOnly`; nothing happened.
     pub fn ingest(&self) -> Result<Ingestion, Error> {
-        let place = self.engine.place()?;
+        Space::new(self, keyspace::DEFAULT).ingest()
+    }
+}
+
+impl Keyspace {
+    /// As [`Lsm::ingest`]. If the keyspace is dropped meanwhile, [`Ingestion::finish`] says so.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ingest(&self) -> Result<Ingestion, Error> {
+        self.space().ingest()
+    }
+}
+
+impl Space<'_> {
+    fn ingest(self) -> Result<Ingestion, Error> {
+        let engine = &self.lsm.engine;
         Ok(Ingestion {
-            lsm: self.clone(),
-            place,
-            out: RunWriter::new(self.engine.options.table_bytes),
+            lsm: self.lsm.clone(),
+            keyspace: self.id,
+            place: engine.place()?,
+            out: RunWriter::new(engine.options.table_bytes),
             last: None,
             count: 0,
         })
@@ -79,7 +100,7 @@ impl Ingestion {
         if self.last.as_ref().is_some_and(|last| **last >= *key) {
             return Err(Error::BadEntry { index: self.count });
         }
-        let tree_key = keyspace::tree_key(keyspace::DEFAULT, key);
+        let tree_key = keyspace::tree_key(self.keyspace, key);
         let entry = InternalKeyRef::new(&tree_key, self.place.seqno, kind);
         self.out.add(&self.lsm.engine, &entry, value)?;
         let last = self.last.get_or_insert_default();
@@ -92,8 +113,8 @@ impl Ingestion {
     /// Makes everything taken durable and visible, at once. Returns its place among the writes.
     ///
     /// # Errors
-    /// `Overtaken` when others wrote to the same keys faster than this could step aside; whatever
-    /// failed. Nothing is ingested, unless the kind is `SyncFailed`; then the next open tells.
+    /// `Overtaken` when others wrote to the same keys faster than this could step aside;
+    /// `KeyspaceDropped`; whatever failed. Nothing is ingested, unless the kind is `SyncFailed`; then the next open tells.
     pub fn finish(mut self) -> Result<SeqNo, Error> {
         let engine = Arc::clone(&self.lsm.engine);
         engine.make_room(0)?;
@@ -108,9 +129,14 @@ impl Ingestion {
                 written: None,
                 flushed: None,
             };
-            if tables.is_empty()
-                || engine.install_if(install, |now| is_newest(now, &tables, seqno))?
-            {
+            let installed = match engine.announce(self.keyspace, reach(&tables), seqno)? {
+                _ if tables.is_empty() => true,
+                Some(_announced) => {
+                    engine.install_if(install, |now| is_newest(now, &tables, seqno))?
+                }
+                None => false,
+            };
+            if installed {
                 // What reads one state and writes because of it sees by the seqno that there is another.
                 let _later = engine.reserve_seqno();
                 // They are the store's now.
@@ -177,6 +203,17 @@ impl Engine {
         })?;
         Ok(Place { seqno, newest })
     }
+}
+
+/// The keys of the tree from the first to the last of each table.
+fn reach(tables: &[Arc<TableFile>]) -> ReadSet {
+    let mut reach = ReadSet::default();
+    for table in tables {
+        let meta = table.meta();
+        let end = [&meta.largest[..], &[0]].concat();
+        reach.add_range(meta.smallest.clone(), end.into());
+    }
+    reach
 }
 
 /// Whether no table that overlaps `tables` holds anything later than `seqno`.

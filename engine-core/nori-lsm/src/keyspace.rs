@@ -49,7 +49,7 @@ impl Keyspace {
         self.id
     }
 
-    const fn space(&self) -> Space<'_> {
+    pub(crate) const fn space(&self) -> Space<'_> {
         Space::new(&self.lsm, self.id)
     }
 
@@ -140,6 +140,14 @@ impl Keyspace {
     #[must_use]
     pub fn iter_prefix(&self, prefix: &[u8], snapshot: &Snapshot) -> Iter {
         self.space().iter_prefix(prefix, snapshot)
+    }
+
+    /// As [`Lsm::compact_range`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compact_range(&self, from: &[u8], to: Option<&[u8]>) -> Result<(), Error> {
+        self.space().compact_range(from, to)
     }
 
     /// A cursor over the keyspace in `snapshot`.

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::{Bound, Range};
+use core::ops::Range;
 
 use bytes::Bytes;
 use nori_env::sync::{AtomicU64, Ordering};
@@ -15,7 +15,6 @@ use norikv_types::Mono;
 use crate::batch::WriteBatch;
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::guards::KeyRange;
 use crate::jobs::{self, Job};
 use crate::open;
 #[cfg(feature = "std")]
@@ -24,6 +23,7 @@ use crate::options::Options;
 #[cfg(feature = "std")]
 use crate::pool::Pool;
 use crate::pressure::{Pressure, PressureLevel};
+use crate::space::Space;
 use crate::stats::{LevelStats, Stats, ValueStats};
 use crate::write::count;
 use crate::{Error, LEVEL_MAX, keyspace};
@@ -161,12 +161,7 @@ impl Lsm {
     /// # Errors
     /// Whatever failed; nothing is lost.
     pub fn compact_range(&self, from: &[u8], to: Option<&[u8]>) -> Result<(), Error> {
-        let to = to.map_or(Bound::Unbounded, |to| {
-            Bound::Excluded(Bytes::copy_from_slice(to))
-        });
-        let from = Bound::Included(Bytes::copy_from_slice(from));
-        let (from, to) = keyspace::tree_range(keyspace::DEFAULT, &(from, to));
-        self.engine.compact(KeyRange { from, to: Some(to) })
+        Space::new(self, keyspace::DEFAULT).compact_range(from, to)
     }
 
     /// Everything at or below is in tables and survives a crash without any log.

@@ -166,6 +166,8 @@ pub(crate) fn open(
         staging: Mutex::new(Staging {
             last,
             behind: false,
+            last_checked: SeqNo(0),
+            announced: Vec::new(),
         }),
         staged: Mutex::default(),
         writer: Mutex::new(()),

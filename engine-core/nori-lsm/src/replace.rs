@@ -11,6 +11,7 @@ use bytes::Bytes;
 use nori_sstable::{InternalKeyRef, RangeTombstone, SeqNo, ValueKind};
 use norikv_types::{Mutant, breaks};
 
+use crate::conflict::ReadSet;
 use crate::engine::{Engine, Install};
 use crate::run_writer::RunWriter;
 use crate::{Error, keyspace};
@@ -46,12 +47,20 @@ impl Engine {
             .and_then(|()| out.finish(self))
             .and_then(|tables| match tables.is_empty() {
                 true => Ok(()),
-                false => self.install(Install {
-                    removed: [].into(),
-                    added: tables.into_iter().map(|table| (0, table)).collect(),
-                    written: None,
-                    flushed: None,
-                }),
+                false => {
+                    let mut reach = ReadSet::default();
+                    for range in ranges {
+                        let tree = |key| keyspace::tree_key(keyspace::DEFAULT, key);
+                        reach.add_range(tree(&range.start), tree(&range.end));
+                    }
+                    let _announced = self.announce(keyspace::DEFAULT, reach, SeqNo::MAX)?;
+                    self.install(Install {
+                        removed: [].into(),
+                        added: tables.into_iter().map(|table| (0, table)).collect(),
+                        written: None,
+                        flushed: None,
+                    })
+                }
             });
         if installed.is_err() && !self.is_failed() {
             self.garbage.add(&out.objects());

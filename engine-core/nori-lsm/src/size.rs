@@ -4,8 +4,9 @@ use core::ops::RangeBounds;
 
 use bytes::Bytes;
 
+use crate::space::Space;
 use crate::table_file::TableFile;
-use crate::{Error, Lsm, keyspace};
+use crate::{Error, Keyspace, Lsm, keyspace};
 
 impl Lsm {
     /// About how many bytes of tables and value files the keys of `range` take in the default keyspace: all that
@@ -15,8 +16,24 @@ impl Lsm {
     /// # Errors
     /// `Table`
     pub fn approximate_size(&self, range: impl RangeBounds<Bytes>) -> Result<u64, Error> {
-        let (start, end) = keyspace::tree_range(keyspace::DEFAULT, &range);
-        let levels = &self.engine.view().levels;
+        Space::new(self, keyspace::DEFAULT).approximate_size(&range)
+    }
+}
+
+impl Keyspace {
+    /// As [`Lsm::approximate_size`].
+    ///
+    /// # Errors
+    /// `Table`
+    pub fn approximate_size(&self, range: impl RangeBounds<Bytes>) -> Result<u64, Error> {
+        self.space().approximate_size(&range)
+    }
+}
+
+impl Space<'_> {
+    fn approximate_size(self, range: &impl RangeBounds<Bytes>) -> Result<u64, Error> {
+        let (start, end) = keyspace::tree_range(self.id, range);
+        let levels = &self.lsm.engine.view().levels;
         let mut bytes = 0;
         for table in levels.runs().flat_map(|run| &run.tables) {
             bytes += size_between(table, &start, &end)?;

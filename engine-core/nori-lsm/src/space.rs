@@ -1,7 +1,7 @@
 //! One keyspace of a store: what [`Lsm`] does in the default one and [`Keyspace`](crate::Keyspace)
 //! in any.
 
-use core::ops::RangeBounds;
+use core::ops::{Bound, RangeBounds};
 
 use bytes::Bytes;
 use nori_sstable::{SeqNo, ValueKind};
@@ -10,6 +10,7 @@ use norikv_types::WallMs;
 use crate::batch::WriteBatch;
 use crate::conflict::ReadSet;
 use crate::cursor::Cursor;
+use crate::guards::KeyRange;
 use crate::iter::Iter;
 use crate::lsm::Lsm;
 use crate::snapshot::Snapshot;
@@ -18,8 +19,8 @@ use crate::{Error, Versioned, expiry, keyspace};
 /// A keyspace of a store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Space<'a> {
-    lsm: &'a Lsm,
-    id: u16,
+    pub(crate) lsm: &'a Lsm,
+    pub(crate) id: u16,
 }
 
 impl<'a> Space<'a> {
@@ -98,7 +99,16 @@ impl<'a> Space<'a> {
     }
 
     pub(crate) fn iter_prefix(self, prefix: &[u8], snapshot: &Snapshot) -> Iter {
-        Iter::new(snapshot, keyspace::tree_range_of_prefix(self.id, prefix))
+        Iter::of_prefix(snapshot, keyspace::tree_range_of_prefix(self.id, prefix))
+    }
+
+    pub(crate) fn compact_range(self, from: &[u8], to: Option<&[u8]>) -> Result<(), Error> {
+        let to = to.map_or(Bound::Unbounded, |to| {
+            Bound::Excluded(Bytes::copy_from_slice(to))
+        });
+        let from = Bound::Included(Bytes::copy_from_slice(from));
+        let (from, to) = keyspace::tree_range(self.id, &(from, to));
+        self.lsm.engine.compact(KeyRange { from, to: Some(to) })
     }
 
     pub(crate) fn cursor(self, snapshot: &Snapshot) -> Cursor {

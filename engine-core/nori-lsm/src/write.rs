@@ -7,6 +7,7 @@
 //! the memtable, in order.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_env::sync::{MutexGuard, Ordering};
@@ -15,6 +16,7 @@ use nori_wal::{Lsn, Wal};
 
 use crate::Error;
 use crate::batch::WriteBatch;
+use crate::conflict::ReadSet;
 use crate::engine::Engine;
 use crate::guards::KeyRange;
 use crate::jobs::{self, Helped, JobState, Reserved};
@@ -29,6 +31,10 @@ pub(crate) struct Staging {
     pub(crate) last: SeqNo,
     /// The last commit failed: batches are staged that may yet become durable.
     pub(crate) behind: bool,
+    /// The last number of a batch that was written because of what was read.
+    pub(crate) last_checked: SeqNo,
+    /// What changes past the log just now.
+    pub(crate) announced: Vec<Arc<ReadSet>>,
 }
 
 /// A batch on its way from the log to the memtable.
@@ -39,10 +45,13 @@ pub(crate) struct Staged {
     pub(crate) sealed: Bytes,
 }
 
+/// What is asked about a batch when no other can take a place before it any more.
+type Check<'a> = &'a dyn Fn(&Staging) -> Result<(), Error>;
+
 impl Engine {
     /// Writes `batch`; returns the seqno of its last write.
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<SeqNo, Error> {
-        self.write_checked(batch, &|| Ok(()))
+        self.write_checked(batch, None)
     }
 
     /// As [`write`](Self::write), if `check` has nothing against it. That is asked when no other
@@ -50,7 +59,7 @@ impl Engine {
     pub(crate) fn write_checked(
         &self,
         mut batch: WriteBatch,
-        check: &dyn Fn() -> Result<(), Error>,
+        check: Option<Check<'_>>,
     ) -> Result<SeqNo, Error> {
         self.check_writable()?;
         if self.has_ttl {
@@ -66,8 +75,11 @@ impl Engine {
             None => {
                 let mut staging = self.staging.lock();
                 batch.check_keyspaces(|| Arc::clone(&self.view().rules))?;
-                check()?;
                 let (first, last) = staging.numbers(&batch);
+                if let Some(check) = check {
+                    check(&staging)?;
+                    staging.last_checked = last;
+                }
                 staging.last = last;
                 self.add(&batch.seal(first), Lsn(0));
                 last
@@ -81,7 +93,7 @@ impl Engine {
         &self,
         wal: &Wal,
         batch: WriteBatch,
-        check: &dyn Fn() -> Result<(), Error>,
+        check: Option<Check<'_>>,
     ) -> Result<SeqNo, Error> {
         let (end, last) = {
             let mut staging = self.staging.lock();
@@ -91,7 +103,7 @@ impl Engine {
                 staging.behind = false;
             }
             batch.check_keyspaces(|| Arc::clone(&self.view().rules))?;
-            if let Err(error) = check() {
+            if let Some(Err(error)) = check.map(|check| check(&staging)) {
                 drop(staging);
                 // Whoever tries again is to see what it came too late for.
                 self.add_committed(wal.commit()?);
@@ -101,6 +113,9 @@ impl Engine {
             let sealed = batch.seal(first);
             let end = wal.stage(&[&sealed])?;
             staging.last = last;
+            if check.is_some() {
+                staging.last_checked = last;
+            }
             self.staged.lock().push_back(Staged { end, sealed });
             (end, last)
         };

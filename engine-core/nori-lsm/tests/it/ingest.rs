@@ -278,6 +278,53 @@ fn an_ingestion_without_room_or_whose_sync_fails_changes_nothing_else() {
 }
 
 #[test]
+fn every_keyspace_takes_in_entries_tells_its_size_and_is_compacted_for_itself() {
+    let store = mem();
+    let lsm = open(&store, own(&store), 1).unwrap();
+    let (left, right) = (
+        lsm.keyspace("left").unwrap(),
+        lsm.keyspace("right").unwrap(),
+    );
+    lsm.put(&key(3), b"default").unwrap();
+    right.put(&key(3), b"before").unwrap();
+    for (space, value) in [(&left, b"left"), (&right, b"rite")] {
+        let mut ingestion = space.ingest().unwrap();
+        for number in 0..100 {
+            ingestion.put(&key(number), &value.repeat(10)).unwrap();
+        }
+        ingestion.finish().unwrap();
+    }
+    assert_eq!(lsm.get(&key(3)).unwrap().unwrap(), "default");
+    assert_eq!(left.get(&key(3)).unwrap().unwrap(), &b"left".repeat(10)[..]);
+    assert_eq!(
+        right.get(&key(3)).unwrap().unwrap(),
+        &b"rite".repeat(10)[..]
+    );
+    assert_eq!(dump(&lsm, &lsm.snapshot()).unwrap().len(), 1);
+    work(&lsm).unwrap();
+    let (whole, half) = (
+        right.approximate_size(..).unwrap(),
+        right.approximate_size(Bytes::from(key(50))..).unwrap(),
+    );
+    assert!(
+        whole > 4_000 && half * 3 < whole * 2 && half * 3 > whole,
+        "{half} of {whole}"
+    );
+    assert!(lsm.approximate_size(..).unwrap() < whole);
+    left.delete_range(&key(0), &key(90)).unwrap();
+    left.compact_range(b"", None).unwrap();
+    assert!(left.approximate_size(..).unwrap() * 3 < whole);
+
+    // One that is dropped meanwhile takes in nothing, and its entries are not found by its heir.
+    let mut late = left.ingest().unwrap();
+    late.put(&key(1), b"late").unwrap();
+    lsm.drop_keyspace("left").unwrap();
+    assert!(matches!(late.finish(), Err(Error::KeyspaceDropped { .. })));
+    assert_eq!(left.get(&key(1)).unwrap(), None);
+    assert_eq!(lsm.keyspace("left").unwrap().get(&key(1)).unwrap(), None);
+}
+
+#[test]
 fn the_size_of_a_range_is_about_that_of_its_tables_share() {
     let lsm = open(&mem(), small(Log::External), 1).unwrap();
     let key = |number| Bytes::from(key(number));

@@ -4,6 +4,7 @@
 mod backup;
 mod basics;
 mod compaction;
+mod conflicts;
 mod copies;
 mod crash;
 mod damage;
