@@ -35,13 +35,13 @@ pub(crate) struct Flush {
 }
 
 impl Flush {
-    /// The flush of `memtable` to level 0, in pieces that lie over one slot of the base level each.
+    /// The flush of `memtable` to level 0, cut where slots of the base level and keyspaces end.
     pub(crate) fn new(memtable: Arc<Memtable>, levels: &Levels, options: &Options) -> Self {
         let base = Shape::of(levels, options).base;
         let bits = filter_bits(levels, memtable.bytes(), options);
         let ranges = memtable.ranges().all();
         let out = RunWriter::new(u64::MAX)
-            .above_level(levels, base)
+            .above_level(levels, base, options)
             .with_filter(bits)
             .with_ranges(RangeTombstones::newest(ranges.iter()));
         Self {

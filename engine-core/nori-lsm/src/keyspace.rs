@@ -182,6 +182,11 @@ pub(crate) fn tree_key(id: u16, key: &[u8]) -> Bytes {
     [&id.to_be_bytes(), key].concat().into()
 }
 
+/// The first key of the tree behind those of a keyspace.
+pub(crate) fn end_of(id: u16) -> Bytes {
+    tree_key(id.saturating_add(1), &[])
+}
+
 /// Calls `with` with a key as the tree has it; short ones, as most are, cost no allocation.
 pub(crate) fn with_tree_key<R>(id: u16, key: &[u8], with: impl FnOnce(&[u8]) -> R) -> R {
     let mut short = [0; SHORT_BYTES];

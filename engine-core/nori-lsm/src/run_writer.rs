@@ -16,11 +16,12 @@ use nori_sstable::{InternalKeyRef, RangeTombstones, TableBuilder, TableMeta};
 use crate::engine::Engine;
 use crate::guards::Slots;
 use crate::levels::Levels;
+use crate::options::Options;
 use crate::reconcile::Kept;
 use crate::table_file::TableFile;
 use crate::value_writer::{self, Refs, ValueWriter};
 use crate::values::ValueFiles;
-use crate::{Error, LEVEL_MAX};
+use crate::{Error, LEVEL_MAX, keyspace};
 
 /// Tables under construction.
 pub(crate) struct RunWriter {
@@ -28,7 +29,8 @@ pub(crate) struct RunWriter {
     cut_bytes: u64,
     /// No table crosses one of these.
     guards: Slots,
-    /// A table of some size ends here, so that it lies over one slot of the level below.
+    /// A table of `border_bytes` ends here, so that it lies over one slot of the level below; and
+    /// where a keyspace ends.
     borders: Slots,
     border_bytes: u64,
     /// The first key that the table under construction may not hold, and the first border in it.
@@ -76,9 +78,11 @@ impl RunWriter {
         self
     }
 
-    /// Cuts tables of some size at the guards of `level`, which is not level 0.
-    pub(crate) fn above_level(mut self, levels: &Levels, level: u8) -> Self {
+    /// Cuts tables at the guards of `level`, which is not level 0, where that is worth a table.
+    pub(crate) fn above_level(mut self, levels: &Levels, level: u8, options: &Options) -> Self {
         self.borders = levels.slots(level).clone();
+        let least = u64::from(options.table.block_bytes);
+        self.border_bytes = (options.table_bytes / BORDER_FRACTION).max(least);
         self
     }
 
@@ -141,18 +145,30 @@ impl RunWriter {
         if let Some(builder) = &self.builder {
             if is_behind(&self.guard) {
                 self.end_slots(engine, Some(key))?;
-            } else if is_behind(&self.border) && builder.size_estimate() >= self.border_bytes {
-                self.cut(Some(key))?;
+            } else if is_behind(&self.border) {
+                if builder.size_estimate() >= self.border_bytes {
+                    // What is deleted behind it belongs to the next.
+                    let border = self.border.take();
+                    self.cut(border.as_deref())?;
+                } else {
+                    self.border = self.border_behind(key);
+                }
             }
         } else {
             self.end_slots(engine, Some(key))?;
         }
         if self.builder.is_none() {
-            let next = |slots: &Slots| slots.guards().get(slots.of(key)).cloned();
-            self.guard = next(&self.guards);
-            self.border = next(&self.borders);
+            self.guard = self.guards.guards().get(self.guards.of(key)).cloned();
+            self.border = self.border_behind(key);
         }
         Ok(())
+    }
+
+    /// The first border behind `key`: of a slot below, or of its keyspace.
+    fn border_behind(&self, key: &[u8]) -> Option<Bytes> {
+        let end = keyspace::end_of(keyspace::id_of(key));
+        let slot = self.borders.guards().get(self.borders.of(key));
+        slot.into_iter().cloned().chain([end]).min()
     }
 
     /// Ends the table under construction, and every slot before that of `to` in which there are

@@ -3,6 +3,7 @@
 
 mod backup;
 mod basics;
+mod borders;
 mod compaction;
 mod conflicts;
 mod copies;
