@@ -22,7 +22,7 @@ use crate::options::{Compaction as Style, Options};
 use crate::picking::{How, Plan};
 use crate::reconcile::{By, Reconcile};
 use crate::run_writer::RunWriter;
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::table_file::TableFile;
 use crate::values::ValueFiles;
 use crate::{Error, LEVEL_MAX};
@@ -89,7 +89,7 @@ impl Compaction {
                 let refs = tables.flat_map(|(_, table)| &table.refs);
                 let files = Arc::new(ValueFiles::of(refs));
                 Work::Rewrite(Box::new(Rewrite {
-                    merge: Merge::new(cursors(&levels, &inputs)),
+                    merge: Merge::new(cursors(&levels, &inputs, &ranges)),
                     started: false,
                     reconcile: None,
                     out: out
@@ -230,8 +230,9 @@ fn range_tombstones(plan: &Plan) -> RangeTombstones {
     RangeTombstones::newest(all)
 }
 
-/// A source for each run that has inputs.
-fn cursors(levels: &Levels, inputs: &BTreeSet<u64>) -> Vec<Source> {
+/// A source for each run that has inputs. Nothing would be kept of a table that `ranges` cover whole:
+/// it is not read.
+fn cursors(levels: &Levels, inputs: &BTreeSet<u64>, ranges: &RangeTombstones) -> Vec<Source> {
     let options = IterOptions {
         fill_cache: false,
         ..IterOptions::default()
@@ -239,11 +240,14 @@ fn cursors(levels: &Levels, inputs: &BTreeSet<u64>) -> Vec<Source> {
     let runs = levels.runs().filter_map(|run| {
         let tables = run.tables.iter();
         let chosen: Vec<_> = tables
-            .filter(|table| inputs.contains(&table.number))
+            .filter(|table| {
+                inputs.contains(&table.number)
+                    && !source::is_covered(table.meta(), ranges, SeqNo::MAX)
+            })
             .cloned()
             .collect();
         let run = (!chosen.is_empty()).then(|| Arc::new(Run::new(run.id, chosen)));
-        run.map(|run| Source::run(run, options.clone()))
+        run.map(|run| Source::run(run, options.clone(), None))
     });
     runs.collect()
 }

@@ -21,7 +21,7 @@ use crate::keyspace::{self, ID_BYTES};
 use crate::merge::Merge;
 use crate::resolve::{Base, Raw, Resolve};
 use crate::snapshot::Snapshot;
-use crate::source::Source;
+use crate::source::{Source, Within};
 use crate::values::Stored;
 use crate::view::{OWN_SEQNO_MIN, View};
 use crate::{Error, expiry};
@@ -39,6 +39,8 @@ pub struct Cursor {
     /// Of the tree.
     lower: Bytes,
     upper: Bytes,
+    /// Of a range that is all that begins with a prefix.
+    within: Option<Within>,
     merge: Option<Merge>,
     /// The range tombstones of each source that has any, with the source's place; ascending.
     covers: Vec<(usize, Cover)>,
@@ -80,6 +82,7 @@ impl Cursor {
             now: snapshot.now,
             lower,
             upper,
+            within: None,
             merge: None,
             covers: Vec::new(),
             direction: Direction::Forward,
@@ -88,6 +91,15 @@ impl Cursor {
             value: Value::None,
             covered_steps: 0,
             versions: Vec::new(),
+        }
+    }
+
+    /// The same over a range that is all that begins with its first key.
+    pub(crate) fn of_prefix(snapshot: &Snapshot, range: (Bytes, Bytes)) -> Self {
+        let (prefix, end) = range.clone();
+        Self {
+            within: Some(Within { prefix, end }),
+            ..Self::new(snapshot, range)
         }
     }
 
@@ -255,11 +267,16 @@ impl Cursor {
         &self.key
     }
 
-    /// The lowest key behind the range of which the keyspace has a record, once the cursor has
-    /// gone forward over the end of the range.
+    /// A key behind the range before which the keyspace has no record, the lowest of which it has one
+    /// but where the range is a prefix; once the cursor has gone forward over the end of the range.
     pub(crate) fn behind(&self) -> Option<Bytes> {
         if self.is_valid() || self.direction == Direction::Backward {
             return None;
+        }
+        if self.within.is_some() {
+            // What lies there was passed by, perhaps: the first key that it could be.
+            let is_same = keyspace::id_of(&self.upper) == keyspace::id_of(&self.lower);
+            return is_same.then(|| Bytes::copy_from_slice(keyspace::user_key(&self.upper)));
         }
         let source = self.merge.as_ref()?.current()?;
         let key = source.key().user;
@@ -286,14 +303,19 @@ impl Cursor {
         let merge = match &mut self.merge {
             Some(merge) => merge,
             None => {
-                let sources = self.view.sources();
-                for (index, source) in sources.iter().enumerate() {
+                let mut sources = self.view.sources(self.within.as_ref());
+                let mut covering = Vec::new();
+                for (index, source) in sources.iter_mut().enumerate() {
                     let at = match self.view.own.is_some() && index == 0 {
                         true => self.own,
                         false => self.at,
                     };
-                    let cover = Cover::new(source.range_tombstones(), at);
-                    self.covers.extend(cover.map(|cover| (index, cover)));
+                    source.pass_by(&covering);
+                    let set = source.range_tombstones();
+                    if let Some(cover) = Cover::new(set.clone(), at) {
+                        self.covers.push((index, cover));
+                        covering.push((set, at));
+                    }
                 }
                 self.merge.insert(Merge::new(sources))
             }

@@ -40,9 +40,22 @@ enum State {
 impl Iter {
     /// Over the keys of the tree from the first of `range` on and before the second.
     pub(crate) fn new(snapshot: &Snapshot, range: (Bytes, Bytes)) -> Self {
+        Self::over(snapshot, &range, Cursor::new)
+    }
+
+    /// Over a range that is all that begins with its first key.
+    pub(crate) fn of_prefix(snapshot: &Snapshot, range: (Bytes, Bytes)) -> Self {
+        Self::over(snapshot, &range, Cursor::of_prefix)
+    }
+
+    fn over(
+        snapshot: &Snapshot,
+        range: &(Bytes, Bytes),
+        cursor: impl Fn(&Snapshot, (Bytes, Bytes)) -> Cursor,
+    ) -> Self {
         snapshot.view.levels.heat.note_scan(&range.0);
         let end = || End {
-            cursor: Cursor::new(snapshot, range.clone()),
+            cursor: cursor(snapshot, range.clone()),
             state: State::Ready,
         };
         Self {
@@ -97,7 +110,7 @@ impl Iter {
 
     /// The lowest key behind the range of which the store has a record, be it one of its deletion;
     /// `None`: it has none. So nothing lies between the range and this key, which costs nothing to
-    /// know here. To be asked when [`next`](Self::next) has given `None`, of a range that does not
+    /// know here. Of all keys with a prefix it is the first key behind them, whatever is there. To be asked when [`next`](Self::next) has given `None`, of a range that does not
     /// end before it begins.
     #[must_use]
     pub fn behind(&self) -> Option<Bytes> {

@@ -234,7 +234,8 @@ pub(crate) const DEFAULT: u16 = 0;
 /// The highest number that a keyspace may have; one above is no keyspace's, but a bound.
 pub(crate) const ID_MAX: u16 = u16::MAX - 1;
 /// Bytes of the prefix.
-pub(crate) const ID_BYTES: usize = 2;
+pub(crate) const ID_BYTES: usize = ID_LENGTH as usize;
+pub(crate) const ID_LENGTH: u16 = 2;
 /// Keys of the tree up to this length are put together on the stack.
 const SHORT_BYTES: usize = 128;
 

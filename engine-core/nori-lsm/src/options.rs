@@ -39,7 +39,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// How tables are merged as they age.
     pub compaction: Compaction,
-    /// How tables are built.
+    /// How tables are built. A prefix extractor is given keys as their writers name them; iterators
+    /// over a prefix then pass by the tables whose filters do not know it.
     pub table: TableOptions,
     /// Bytes from which on a value lies in a value file and its key's table only points to it, so that
     /// compactions do not rewrite it; `None`: all lie in tables. Counts for what flushes and

@@ -222,6 +222,8 @@ impl RunWriter {
                 let uid = engine.entropy.draw();
                 let mut table = engine.options.table.clone();
                 table.bits_per_key = self.filter_bits.unwrap_or(table.bits_per_key);
+                let extractor = table.prefix_extractor;
+                table.prefix_extractor = extractor.map(|it| it.behind(keyspace::ID_LENGTH));
                 Box::new(TableBuilder::new(object, uid, table))
             }
         };

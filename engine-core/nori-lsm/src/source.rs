@@ -5,10 +5,13 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_skiplist::Position;
-use nori_sstable::{InternalKeyRef, IterOptions, RangeTombstones, SeqNo, TableIter, ValueKind};
+use nori_sstable::{
+    InternalKeyRef, IterOptions, RangeTombstones, SeqNo, TableIter, TableMeta, ValueKind,
+};
 
 use crate::Error;
 use crate::levels::Run;
@@ -30,8 +33,19 @@ pub(crate) enum Source {
 pub(crate) struct RunCursor {
     run: Arc<Run>,
     options: IterOptions,
+    within: Option<Within>,
+    /// Range tombstones of newer sources, each set as of its moment.
+    covering: Vec<(RangeTombstones, SeqNo)>,
     index: usize,
     iter: Option<Box<TableIter>>,
+}
+
+/// All that is wanted begins with one prefix.
+#[derive(Debug, Clone)]
+pub(crate) struct Within {
+    pub(crate) prefix: Bytes,
+    /// The first key behind all that begin with it.
+    pub(crate) end: Bytes,
 }
 
 impl Source {
@@ -39,13 +53,23 @@ impl Source {
         Self::Memtable { memtable, at: None }
     }
 
-    pub(crate) const fn run(run: Arc<Run>, options: IterOptions) -> Self {
+    /// Keys that are not in `within` may be left out.
+    pub(crate) const fn run(run: Arc<Run>, options: IterOptions, within: Option<Within>) -> Self {
         Self::Run(RunCursor {
             run,
             options,
+            within,
+            covering: Vec::new(),
             index: 0,
             iter: None,
         })
+    }
+
+    /// Tables that one of these sets covers whole are passed by.
+    pub(crate) fn pass_by(&mut self, covering: &[(RangeTombstones, SeqNo)]) {
+        if let Self::Run(run) = self {
+            run.covering = covering.to_vec();
+        }
     }
 
     /// The range tombstones of the source.
@@ -177,10 +201,33 @@ impl RunCursor {
         self.iter.as_deref_mut()
     }
 
+    /// Whether nothing in table `index` is wanted: all of it is deleted, or its filter says so.
+    fn is_passed_by(&self, index: usize) -> bool {
+        let Some(file) = self.run.tables.get(index) else {
+            return false;
+        };
+        let mut covering = self.covering.iter();
+        covering.any(|(set, at)| is_covered(file.meta(), set, *at))
+            || (self.within.as_ref())
+                .is_some_and(|within| !file.table.may_contain_prefix(&within.prefix))
+    }
+
+    /// Whether what is wanted ends before table `index`, or begins behind it.
+    fn is_outside(&self, index: usize) -> bool {
+        let table = self.run.tables.get(index);
+        let within = self.within.as_ref().zip(table);
+        within.is_some_and(|(within, file)| {
+            file.meta().smallest >= within.end || file.meta().ends_before(&within.prefix)
+        })
+    }
+
     // A table may reach beyond its entries, or have none: range tombstones count for its bounds.
 
     fn seek(&mut self, user: &[u8]) -> Result<(), Error> {
         let index = self.run.locate(user);
+        if self.is_outside(index) || self.is_passed_by(index) {
+            return self.first_from(index);
+        }
         let Some(iter) = self.enter(index) else {
             return Ok(());
         };
@@ -193,6 +240,9 @@ impl RunCursor {
 
     fn seek_before(&mut self, user: &[u8]) -> Result<(), Error> {
         let index = self.run.locate(user);
+        if self.is_outside(index) || self.is_passed_by(index) {
+            return self.last_before(index);
+        }
         let Some(iter) = self.enter(index) else {
             return self.last_before(index);
         };
@@ -204,19 +254,32 @@ impl RunCursor {
     }
 
     fn first_from(&mut self, mut index: usize) -> Result<(), Error> {
-        while let Some(iter) = self.enter(index) {
+        while !self.is_outside(index) {
+            if self.is_passed_by(index) {
+                index += 1;
+                continue;
+            }
+            let Some(iter) = self.enter(index) else {
+                return Ok(());
+            };
             iter.seek_to_first()?;
             if iter.is_valid() {
-                break;
+                return Ok(());
             }
             index += 1;
         }
+        self.iter = None;
         Ok(())
     }
 
     fn last_before(&mut self, mut index: usize) -> Result<(), Error> {
         while let Some(before) = index.checked_sub(1) {
-            if let Some(iter) = self.enter(before) {
+            if self.is_outside(before) {
+                break;
+            }
+            if !self.is_passed_by(before)
+                && let Some(iter) = self.enter(before)
+            {
                 iter.seek_to_last()?;
                 if iter.is_valid() {
                     return Ok(());
@@ -245,4 +308,10 @@ impl RunCursor {
         }
         self.last_before(self.index)
     }
+}
+
+/// Whether everything in a table is older than the tombstones over it at `at`.
+pub(crate) fn is_covered(meta: &TableMeta, ranges: &RangeTombstones, at: SeqNo) -> bool {
+    let covering = ranges.covering_range(&meta.smallest, &meta.largest, at);
+    covering.is_some_and(|covering| meta.seqno_max < covering)
 }

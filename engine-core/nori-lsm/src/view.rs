@@ -17,7 +17,7 @@ use crate::levels::Levels;
 use crate::memtable::Memtable;
 use crate::resolve::{Base, Raw, Resolve, Versioned};
 use crate::rules::Rules;
-use crate::source::Source;
+use crate::source::{Source, Within};
 use crate::values::{Stored, Values};
 
 /// The memtables and tables at one moment.
@@ -90,8 +90,8 @@ impl View {
         resolve.finish(&self.rules, key, found.unwrap_or(Base::Nothing))
     }
 
-    /// Every source, the newest first.
-    pub(crate) fn sources(&self) -> Vec<Source> {
+    /// Every source, the newest first; only keys in `within` are wanted.
+    pub(crate) fn sources(&self, within: Option<&Within>) -> Vec<Source> {
         let memtables = self
             .own
             .iter()
@@ -99,7 +99,11 @@ impl View {
             .map(|memtable| Source::memtable(Arc::clone(memtable)));
         let runs = self.levels.runs().filter(|run| !run.tables.is_empty());
         memtables
-            .chain(runs.map(|run| Source::run(Arc::clone(run), IterOptions::default())))
+            .chain(
+                runs.map(|run| {
+                    Source::run(Arc::clone(run), IterOptions::default(), within.cloned())
+                }),
+            )
             .collect()
     }
 

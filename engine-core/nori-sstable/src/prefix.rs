@@ -36,6 +36,18 @@ impl PrefixExtractor {
         key.get(..length)
     }
 
+    /// The same of keys that have so many bytes more in front, which count to the prefix.
+    #[must_use]
+    pub const fn behind(self, bytes: u16) -> Self {
+        match self {
+            Self::Fixed(length) => Self::Fixed(length.saturating_add(bytes)),
+            Self::Separator { byte, skip } => Self::Separator {
+                byte,
+                skip: skip.saturating_add(bytes),
+            },
+        }
+    }
+
     /// u8 kind, then `Fixed`: u16 length; `Separator`: u16 skip ‖ u8 byte.
     pub(crate) fn encode(self) -> [u8; 4] {
         let (kind, number, byte) = match self {

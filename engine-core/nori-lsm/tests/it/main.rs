@@ -26,6 +26,7 @@ mod pressure;
 mod read_only;
 mod replace;
 mod semantics;
+mod skips;
 mod support;
 mod threads;
 mod values;
