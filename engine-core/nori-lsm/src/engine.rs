@@ -49,7 +49,7 @@ pub(crate) struct Engine {
     pub(crate) view: RwLock<Arc<View>>,
     /// The last write that readers see.
     pub(crate) visible: AtomicU64,
-    /// The time that the host gave, with [`Expiry::Stamp`].
+    /// The latest time that was seen: the host's, with [`Expiry::Stamp`].
     pub(crate) stamp: AtomicU64,
     pub(crate) durability: Durability,
     /// Values of some keyspaces end by themselves.
@@ -134,12 +134,18 @@ impl Engine {
         self.next_table.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The time by which values expire.
+    /// The time by which values expire. It never goes back, whatever the clock does: what was read as
+    /// deleted once would be there again.
     pub(crate) fn now(&self) -> WallMs {
-        match self.options.expiry {
-            Expiry::Wall => self.clock.wall(),
-            Expiry::Stamp => WallMs(self.stamp.load(Ordering::Acquire)),
+        let seen = self.stamp.load(Ordering::Acquire);
+        let now = match self.options.expiry {
+            Expiry::Wall => self.clock.wall().0,
+            Expiry::Stamp => seen,
+        };
+        if now > seen {
+            self.stamp.fetch_max(now, Ordering::AcqRel);
         }
+        WallMs(now.max(seen))
     }
 
     /// Decides what is written of each key, as of now. Values lie in `files`, if not in the sources.

@@ -207,14 +207,25 @@ impl<'a> Walk<'a> {
     fn data(&mut self, store: &dyn BlockStore, live: &LiveSet) -> Result<(), Error> {
         for table in live.tables.values() {
             let id = ObjectId::table(table.number);
-            let pointers = || match table.refs.is_empty() {
-                true => Ok(()),
-                false => pointers(store, live, table),
+            let mut damages = Vec::new();
+            let read = read_table(
+                store,
+                (table.number, &table.meta),
+                |bytes| self.advance(id, bytes),
+                |error| {
+                    damages.push(error);
+                    damages.len() < DAMAGES_MAX
+                },
+            );
+            let is_sound = damages.is_empty() && !table.refs.is_empty();
+            for error in damages {
+                self.found(id, error)?;
+            }
+            let pointers = || match is_sound {
+                true => pointers(store, live, table),
+                false => Ok(()),
             };
-            let checked = self::table(store, table.number, &table.meta, |bytes| {
-                self.advance(id, bytes);
-            });
-            self.checked(id, checked.and_then(|()| pointers()))?;
+            self.checked(id, read.and_then(|()| pointers()))?;
         }
         for (number, known) in &live.values {
             let id = ObjectId::values(*number);
@@ -358,13 +369,38 @@ pub(crate) fn table(
     store: &dyn BlockStore,
     number: u64,
     meta: &TableMeta,
+    advance: impl FnMut(u64),
+) -> Result<(), Error> {
+    let mut first = None;
+    let keep = |error| {
+        first = Some(error);
+        false
+    };
+    read_table(store, (number, meta), advance, keep)?;
+    first.map_or(Ok(()), Err)
+}
+
+/// The same, but goes on behind damage while `found` says so.
+///
+/// # Errors
+/// `Corrupt` when it is missing; `Table` when it cannot be opened.
+fn read_table(
+    store: &dyn BlockStore,
+    (number, meta): (u64, &TableMeta),
     mut advance: impl FnMut(u64),
+    mut found: impl FnMut(Error) -> bool,
 ) -> Result<(), Error> {
     let object = table_file::open_object(store, ObjectId::table(number))?;
     let table = Table::open(object, meta, BlockCache::new(0))?;
     let mut verifier = table.verifier();
     let mut left = meta.size;
-    while verifier.step(ADVANCE_BYTES)?.is_none() {
+    loop {
+        match verifier.step(ADVANCE_BYTES) {
+            Ok(None) => {}
+            Ok(Some(_)) => break,
+            Err(error) if found(error.clone().into()) => {}
+            Err(_) => return Ok(()),
+        }
         let bytes = left.min(ADVANCE_BYTES);
         advance(bytes);
         left -= bytes;
@@ -435,3 +471,5 @@ fn pointers(store: &dyn BlockStore, live: &LiveSet, table: &LiveTable) -> Result
 }
 
 const ADVANCE_BYTES: u64 = 1 << 20;
+/// Damages of one table that are told.
+const DAMAGES_MAX: usize = 100;

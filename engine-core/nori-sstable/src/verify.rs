@@ -51,6 +51,10 @@ pub struct Verifier {
     counted: Properties,
     seqnos: Option<(SeqNo, SeqNo)>,
     smallest: Vec<u8>,
+    /// A block is damaged: what is counted means nothing.
+    is_damaged: bool,
+    /// Damage was met behind which nothing can be found.
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +95,8 @@ impl Table {
             counted: Properties::default(),
             seqnos: None,
             smallest: Vec::new(),
+            is_damaged: false,
+            is_over: false,
         }
     }
 }
@@ -99,8 +105,21 @@ impl Verifier {
     /// Checks blocks of about `budget` bytes, one at least; gives the sum once all is done.
     ///
     /// # Errors
-    /// `Corrupt` with the first damage that is met, or `Io`; then the check is over.
+    /// `Corrupt` with the damage that is met, or `Io`. Called again it goes on behind a data block that
+    /// is damaged; behind anything else that is, the check is over.
     pub fn step(&mut self, budget: u64) -> Result<Option<Verified>, Error> {
+        if self.is_over {
+            return Ok(Some(self.verified));
+        }
+        self.is_over = true;
+        let stepped = self.step_on(budget);
+        if matches!(stepped, Ok(None)) {
+            self.is_over = false;
+        }
+        stepped
+    }
+
+    fn step_on(&mut self, budget: u64) -> Result<Option<Verified>, Error> {
         let enough = self.verified.bytes.saturating_add(budget);
         let table = Arc::clone(&self.table);
         if self.verified.blocks == 0
@@ -180,15 +199,24 @@ impl Verifier {
         {
             return Err(at_index(Damage::Order));
         }
-        self.check_block(table, handle, partition.filter.as_ref())?;
+        let checked = self.check_block(table, handle, partition.filter.as_ref());
+        if checked.is_err() {
+            self.is_damaged = true;
+            self.is_over = false;
+            self.last = None;
+            self.data_at = handle.offset + u64::from(handle.length);
+            self.verified.bytes += u64::from(handle.length);
+        }
         let last = self.last.as_ref();
-        if last.is_none_or(|(user, last)| key::compare(user, *last, separator, trailer).is_gt()) {
+        if checked.is_ok()
+            && last.is_none_or(|(user, last)| key::compare(user, *last, separator, trailer).is_gt())
+        {
             return Err(at_index(Damage::Order));
         }
         self.separator = Some((separator.to_vec(), trailer));
         partition.slot += 1;
         self.partition = Some(partition);
-        Ok(())
+        checked
     }
 
     /// The partition's entry in the top index has to be its last separator.
@@ -333,8 +361,10 @@ impl Verifier {
         if at != footer_at || self.data_at != table.data_end() {
             return Err(table.corrupt(at, Damage::Gap));
         }
-        self.check_counts(table)
-            .map_err(|what| table.corrupt(footer.properties.offset, what))?;
+        if !self.is_damaged {
+            self.check_counts(table)
+                .map_err(|what| table.corrupt(footer.properties.offset, what))?;
+        }
         self.verified.bytes += FOOTER_BYTES as u64;
         self.verified.entries = self.counted.entries;
         Ok(self.verified)

@@ -233,6 +233,29 @@ fn a_keyspace_where_values_end_ends_them_and_the_time_may_be_the_hosts() {
 }
 
 #[test]
+fn what_has_ended_stays_so_when_the_wall_clock_goes_back() {
+    let (data, clock) = (mem(), clock());
+    let lsm = open(&data, &clock, &tiny(Log::External));
+    lsm.put_expiring(b"key", b"short", WallMs(1_500)).unwrap();
+    let version = lsm.put_expiring(b"other", b"long", WallMs(9_000)).unwrap();
+    assert_eq!(lsm.get(b"key").unwrap().unwrap(), "short");
+    clock.jump_wall(600);
+    assert_eq!(lsm.get(b"key").unwrap(), None);
+    clock.jump_wall(-5_000);
+    let read = || {
+        assert_eq!(lsm.get(b"key").unwrap(), None);
+        assert_eq!(keys(&lsm), ["other"]);
+    };
+    read();
+    lsm.flush().unwrap();
+    read();
+    lsm.compare_and_set(b"key", None, Some(b"new")).unwrap();
+    let set = lsm.compare_and_set(b"other", Some(version), None);
+    set.unwrap();
+    assert_eq!(keys(&lsm), ["key"]);
+}
+
+#[test]
 fn versions_stay_what_they_were_over_flush_compaction_and_restart() {
     let (data, log, clock) = (mem(), mem(), clock());
     let options = with_default(tiny(Log::Own(log)), merging());

@@ -100,6 +100,45 @@ fn every_flipped_byte_of_a_closed_store_is_found_where_it_is() {
 }
 
 #[test]
+fn every_damaged_block_of_a_table_is_told_of() {
+    let sim = SimDisk::new(DiskOptions::default());
+    let store: Arc<dyn BlockStore> = Arc::new(sim.clone());
+    let options = Options {
+        memtable_bytes: 1 << 20,
+        ..tiny(Log::External)
+    };
+    let lsm = open(&store, options, 1).unwrap();
+    for number in 0..1_000_u32 {
+        let value = Prng::new(u64::from(number)).next_u64();
+        lsm.put(
+            format!("key {number:05}").as_bytes(),
+            &value.to_le_bytes().repeat(8),
+        )
+        .unwrap();
+    }
+    lsm.flush().unwrap();
+    drop(lsm);
+    sim.restart();
+    let [table] = listed(&store, ObjectKind::Table)[..] else {
+        panic!("one table")
+    };
+    let bytes = store.open(table).unwrap().len().unwrap();
+    let places: Vec<u64> = (0..3).map(|part| bytes * part / 4 + 100).collect();
+    for place in &places {
+        assert!(sim.flip_bit(table, place * 8));
+    }
+    let found = verify_store(&*store, None, &mut |_| ()).unwrap().findings;
+    let starts: Vec<_> = found.iter().map(|finding| finding.start).collect();
+    assert_eq!(starts.len(), places.len(), "{found:?}");
+    for (start, place) in starts.iter().zip(&places) {
+        assert!(
+            start <= place && *place < start + (8 << 10),
+            "{starts:?} {places:?}"
+        );
+    }
+}
+
+#[test]
 fn damage_to_several_objects_is_told_of_each_and_of_a_missing_one() {
     let (sim, store, lsm) = filled();
     let tables = listed(&store, ObjectKind::Table);
