@@ -54,6 +54,9 @@ pub struct Options {
     pub sync: SyncPolicy,
     /// Bytes of a segment of the log, for a log of its own; a segment holds at least the longest batch.
     pub log_segment_bytes: u64,
+    /// Batches of at least this many bytes are compressed in a log of its own, if that makes them
+    /// shorter by an eighth; `None`: none are.
+    pub log_compress_min: Option<u32>,
     /// Longest batch in bytes: its keys and values and a few bytes for each; at most
     /// [`BATCH_BYTES_MAX`].
     pub batch_bytes_max: u32,
@@ -201,6 +204,7 @@ impl Default for Options {
             manifest_bytes: 4 << 20,
             sync: SyncPolicy::Group,
             log_segment_bytes: 128 << 20,
+            log_compress_min: None,
             batch_bytes_max: BATCH_BYTES_MAX,
             retry: Duration::from_millis(250),
             keyspaces: BTreeMap::new(),

@@ -9,7 +9,7 @@ use nori_lsm::{JobKind, JobState, Log, Lsm, Options, SyncPolicy};
 use norikv_testkit::{DiskOptions, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{Prng, WallMs};
 
-use crate::support::{open, small, tiny, work};
+use crate::support::{mem, open, small, tiny, work};
 use crate::workload::Workload;
 
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -177,4 +177,32 @@ fn the_threads_of_a_store_set_the_next_segment_of_its_log_aside() {
         thread::yield_now();
     }
     assert_eq!(segments(), before + 1);
+}
+
+#[test]
+fn batches_that_become_shorter_are_compressed_in_the_log_and_come_back() {
+    let bytes = |log_compress_min| {
+        let (data, log) = (mem(), mem());
+        let options = Options {
+            memtable_bytes: 1 << 20,
+            log_compress_min,
+            ..tiny(Log::Own(Arc::clone(&log)))
+        };
+        let lsm = open(&data, options.clone(), 1).unwrap();
+        for number in 0..50_u8 {
+            lsm.put(&[number], &[number; 400]).unwrap();
+        }
+        drop(lsm);
+        let objects = log.list().unwrap().into_iter();
+        let bytes = objects
+            .map(|id| log.open(id).unwrap().len().unwrap())
+            .sum::<u64>();
+        let lsm = open(&data, options, 2).unwrap();
+        for number in 0..50_u8 {
+            assert_eq!(lsm.get(&[number]).unwrap().unwrap()[..], [number; 400]);
+        }
+        bytes
+    };
+    let (plain, compressed) = (bytes(None), bytes(Some(200)));
+    assert!(compressed * 3 < plain, "{compressed} of {plain}");
 }
