@@ -140,6 +140,8 @@ pub struct EngineSizes {
     pub cache_bytes: u64,
     /// Bytes at which the manifest is written anew.
     pub manifest_bytes: u64,
+    /// Bytes from which on values lie in value files.
+    pub value_separation: Option<u32>,
     /// Bytes of a segment of the log.
     pub log_segment_bytes: u64,
     /// How long a failed job is left alone, in milliseconds.
@@ -186,7 +188,7 @@ impl StorageConfig {
             faults: Vec::new(),
             misremember: None,
         };
-        let faults = fault::draw_all(prng, operations);
+        let mut faults = fault::draw_all(prng, operations);
         let more = &mut Prng::new(seed ^ 0x4d4f_5245);
         let kinds = WriteKinds {
             ranges: draw(more, 2) > 0,
@@ -210,11 +212,19 @@ impl StorageConfig {
             copy: OperationWeights::rare(more, 3),
             ..config.weights
         };
+        let value_separation = pick(more, [None, None, Some(1), Some(40), Some(200)]);
+        if value_separation.is_some() {
+            fault::strike_values(&mut faults);
+        }
         Self {
             faults,
             kinds,
             sync,
             weights,
+            engine: EngineSizes {
+                value_separation,
+                ..config.engine
+            },
             ..config
         }
     }
@@ -249,6 +259,7 @@ impl StorageConfig {
                 ..TableOptions::default()
             },
             manifest_bytes: sizes.manifest_bytes,
+            value_separation: sizes.value_separation,
             log_segment_bytes: sizes.log_segment_bytes,
             batch_bytes_max: self.batch_bytes_max(),
             retry: Duration::from_millis(sizes.retry_ms),
@@ -348,6 +359,7 @@ impl EngineSizes {
             block_bytes: pick(prng, [128, 512, 4_096]),
             cache_bytes: pick(prng, [0, 4 << 10, 1 << 20]),
             manifest_bytes: bits(prng, 9, 6),
+            value_separation: None,
             log_segment_bytes: bits(prng, 12, 5),
             retry_ms: pick(prng, [1, 50, 250]),
         }
@@ -422,6 +434,7 @@ impl Default for EngineSizes {
             block_bytes: 512,
             cache_bytes: 1 << 20,
             manifest_bytes: 4 << 10,
+            value_separation: None,
             log_segment_bytes: 16 << 10,
             retry_ms: 50,
         }

@@ -128,6 +128,7 @@ pub enum PickedKind {
     Log,
     Table,
     Manifest,
+    Values,
 }
 
 /// A kind of fault, as it is counted.
@@ -209,6 +210,7 @@ impl PickedKind {
             Self::Log => ObjectKind::Log,
             Self::Table => ObjectKind::Table,
             Self::Manifest => ObjectKind::Manifest,
+            Self::Values => ObjectKind::Values,
         }
     }
 }
@@ -298,6 +300,18 @@ fn draw_one(prng: &mut Prng, kind: usize) -> StorageFaultKind {
         12 => StorageFaultKind::LostWrite { after: after(prng) },
         13 => StorageFaultKind::MisdirectedWrite { after: after(prng) },
         _ => StorageFaultKind::Wipe,
+    }
+}
+
+/// Half of what would strike tables strikes value files.
+pub(super) fn strike_values(faults: &mut [StorageFault]) {
+    for fault in faults {
+        if let StorageFaultKind::BadSector(pick) | StorageFaultKind::BitRot(pick) = &mut fault.fault
+            && pick.object == PickedKind::Table
+            && pick.at_ppm.is_multiple_of(2)
+        {
+            pick.object = PickedKind::Values;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! **Manifest and files agree: once background work is done and nobody reads, every table on the
-//! disk is live and every live table is on the disk, one manifest is left, and the log holds a few
-//! segments, however much went through it.**
+//! **Manifest and files agree: once background work is done and nobody reads, every table and value
+//! file on the disk is live and every live one is on the disk, one manifest is left, and the log holds
+//! a few segments, however much went through it.**
 
 use nori_env::{ObjectId, ObjectKind};
 use nori_lsm::Stats;
@@ -21,6 +21,8 @@ pub(in crate::storage) fn check(
         .map(|level| u64::from(level.tables))
         .sum();
     same("tables", count(ObjectKind::Table), live)?;
+    let values = u64::from(stats.values.files);
+    same("value files", count(ObjectKind::Values), values)?;
     same("manifests", count(ObjectKind::Manifest), 1)?;
     let logs = count(ObjectKind::Log);
     if calm && logs > LOGS_MAX {
