@@ -155,17 +155,21 @@ fn an_iterator_jumps_over_a_large_deleted_range_without_reading_its_keys() {
             .unwrap();
     }
     settle(&lsm);
+    // The best of some: others use the machine too.
     let read = || {
-        let began = SystemClock.now();
-        let all = keys(&lsm);
-        (all.len(), SystemClock.now().as_nanos() - began.as_nanos())
+        let once = |_| {
+            let began = SystemClock.now();
+            let count = keys(&lsm).len();
+            (SystemClock.now().as_nanos() - began.as_nanos(), count)
+        };
+        (0..5).map(once).min().unwrap()
     };
-    let (count, whole) = read();
+    let (whole, count) = read();
     assert_eq!(count, 20_000);
     lsm.delete_range(&1_u32.to_be_bytes(), &19_999_u32.to_be_bytes())
         .unwrap();
     // Nothing is compacted yet: only the iterator can make this cheap.
-    let (count, jumped) = read();
+    let (jumped, count) = read();
     assert_eq!(count, 2);
     assert!(
         jumped < whole / 4,
