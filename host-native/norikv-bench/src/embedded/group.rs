@@ -111,13 +111,23 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         name: "values-1k",
-        workloads: &["fillrandom-1k", "readrandom-1k", "overwrite-1k"],
+        workloads: &[
+            "fillrandom-1k",
+            "readrandom-1k",
+            "scan100-1k",
+            "overwrite-1k",
+        ],
         is_lsm_only: false,
         run: |cell| groups::values(cell, 1 << 10, "1k"),
     },
     Group {
         name: "values-4k",
-        workloads: &["fillrandom-4k", "readrandom-4k", "overwrite-4k"],
+        workloads: &[
+            "fillrandom-4k",
+            "readrandom-4k",
+            "scan100-4k",
+            "overwrite-4k",
+        ],
         is_lsm_only: false,
         run: |cell| groups::values(cell, 4 << 10, "4k"),
     },

@@ -113,6 +113,10 @@ pub(super) fn values(cell: &Cell, value_bytes: usize, suffix: &str) -> Result<Me
     stage.repeat(&name("readrandom"), uniform, |session, draw| {
         session.get(draw.index())
     })?;
+    let starts = Choice::uniform(stage.session.scan_starts(100), SEED);
+    stage.repeat(&name("scan100"), starts, |session, draw| {
+        session.scan_exact(draw.index(), 100)
+    })?;
     stage.overwrite(&name("overwrite"), keys)?;
     Ok(stage.measured)
 }
