@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
-use nori_sstable::{InternalKeyRef, SeqNo, ValueKind};
+use nori_sstable::{InternalKeyRef, IterOptions, SeqNo, ValueKind};
 use norikv_types::{Mutant, WallMs, breaks};
 
 use crate::cover::Cover;
@@ -22,7 +22,7 @@ use crate::merge::Merge;
 use crate::resolve::{Base, Raw, Resolve};
 use crate::snapshot::Snapshot;
 use crate::source::{Source, Within};
-use crate::values::Stored;
+use crate::values::{Stored, ValueReaders};
 use crate::view::{OWN_SEQNO_MIN, View};
 use crate::{Error, expiry};
 
@@ -49,6 +49,7 @@ pub struct Cursor {
     key: Vec<u8>,
     version: SeqNo,
     value: Value,
+    values: ValueReaders,
     /// Steps in a row that met a covered entry.
     covered_steps: u32,
     /// The versions of the key that is being read backward, the oldest first.
@@ -89,6 +90,7 @@ impl Cursor {
             key: Vec::new(),
             version: SeqNo(0),
             value: Value::None,
+            values: ValueReaders::new(IterOptions::default()),
             covered_steps: 0,
             versions: Vec::new(),
         }
@@ -237,13 +239,16 @@ impl Cursor {
     /// Reads the value if it lies in a value file.
     fn fetch(&mut self) -> Result<(), Error> {
         let value = match (&self.value, &self.merge) {
-            (Value::Held(Stored::There(values, pointer)), _) => values.read(pointer, true)?,
+            (Value::Held(Stored::There(values, pointer)), _) => {
+                self.values.read(values, pointer)?
+            }
             (Value::Pointed(from), Some(merge)) => {
                 let source = merge.current().expect("the cursor stands on an entry");
                 let stored = source.value_ref();
                 let values = source.file_of(source.key().kind, stored)?;
                 let values = values.expect("a pointer leads into a file");
-                values.read(stored.get(*from..).unwrap_or(&[]), true)?
+                let pointer = stored.get(*from..).unwrap_or(&[]);
+                self.values.read(&values, pointer)?
             }
             _ => return Ok(()),
         };

@@ -13,25 +13,26 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nori_env::ObjectId;
-use nori_sstable::{InternalKeyRef, ValueFileBuilder, ValueFileMeta, ValueKind, ValuePointer};
+use nori_sstable::{InternalKeyRef, IterOptions, ValueFileBuilder, ValueFileMeta, ValueKind};
 
+use crate::Error;
 use crate::engine::Engine;
-use crate::values::{ValueFiles, ValueRef, time_bytes};
-use crate::{Damage, Error};
+use crate::values::{ValueFiles, ValueReaders, ValueRef, time_bytes};
 
 /// Value files under construction, and what tables point into.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ValueWriter {
     /// Those that the sources point into.
     files: Arc<ValueFiles>,
     /// Uids of those whose values are to lie elsewhere.
     given_back: BTreeSet<u64>,
+    readers: ValueReaders,
     builder: Option<Box<ValueFileBuilder>>,
     /// Of every file so far, the one under construction included.
     numbers: Vec<u64>,
     done: Vec<(u64, ValueFileMeta)>,
     /// What the table under construction points into: bytes by uid.
-    refs: BTreeMap<u64, u64>,
+    refs: Refs,
     /// What stands in the table for the value at hand.
     stored: Vec<u8>,
     /// Bytes of values that came from other files.
@@ -41,13 +42,28 @@ pub(crate) struct ValueWriter {
 /// What a table points into: bytes by uid.
 pub(crate) type Refs = BTreeMap<u64, u64>;
 
+impl Default for ValueWriter {
+    fn default() -> Self {
+        Self::new(Arc::default(), BTreeSet::new())
+    }
+}
+
 impl ValueWriter {
     /// Values of the sources lie in `files`; those in `given_back` are to lie elsewhere.
     pub(crate) fn new(files: Arc<ValueFiles>, given_back: BTreeSet<u64>) -> Self {
         Self {
             files,
             given_back,
-            ..Self::default()
+            readers: ValueReaders::new(IterOptions {
+                fill_cache: false,
+                ..IterOptions::default()
+            }),
+            builder: None,
+            numbers: Vec::new(),
+            done: Vec::new(),
+            refs: Refs::new(),
+            stored: Vec::new(),
+            relocated_bytes: 0,
         }
     }
 
@@ -58,25 +74,22 @@ impl ValueWriter {
         key: InternalKeyRef<'a>,
         value: &'a [u8],
     ) -> Result<(InternalKeyRef<'a>, &'a [u8]), Error> {
-        let (time, pointer) = value.split_at(time_bytes(key.kind).min(value.len()));
+        let (time, rest) = value.split_at(time_bytes(key.kind).min(value.len()));
         if !key.kind.is_pointer() {
-            return match self.takes(engine, key.kind, pointer.len()) {
-                true => self.separate(engine, key, time, pointer),
+            return match self.takes(engine, key.kind, rest.len()) {
+                true => self.separate(engine, key, time, rest),
                 false => Ok((key, value)),
             };
         }
+        let pointer = rest;
         let values = self.files.of_pointer(pointer)?;
         let uid = values.meta().uid;
         if !self.given_back.contains(&uid) {
-            let known = ValuePointer::decode(pointer).ok_or_else(|| Error::Corrupt {
-                object: values.id(),
-                offset: 0,
-                what: Damage::Pointer,
-            })?;
-            *self.refs.entry(uid).or_default() += u64::from(known.length);
+            let length = values.decode(pointer)?.length;
+            *self.refs.entry(uid).or_default() += u64::from(length);
             return Ok((key, value));
         }
-        let moved = values.read(pointer, false)?;
+        let moved = self.readers.read(values, pointer)?;
         self.relocated_bytes += moved.len() as u64;
         let kind = match key.kind {
             ValueKind::ExpiringPointer => ValueKind::Expiring,

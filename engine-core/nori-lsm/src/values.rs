@@ -12,7 +12,9 @@ use core::fmt;
 use bytes::Bytes;
 use nori_env::sync::{AtomicBool, Ordering};
 use nori_env::{BlockStore, ObjectId};
-use nori_sstable::{BlockCache, ValueFile, ValueFileMeta, ValueKind, ValuePointer};
+use nori_sstable::{
+    BlockCache, IterOptions, ValueFile, ValueFileMeta, ValueKind, ValuePointer, ValueReader,
+};
 
 use crate::expiry::TIME_BYTES;
 use crate::table_file::{Garbage, open_object};
@@ -33,6 +35,15 @@ pub(crate) struct ValueRef {
     pub(crate) values: Arc<Values>,
     /// Bytes of the values that the table points to, as stored.
     pub(crate) bytes: u64,
+}
+
+/// Reads values of several files, of each nearly in the order in which they lie.
+#[derive(Debug)]
+pub(crate) struct ValueReaders {
+    options: IterOptions,
+    readers: Vec<ValueReader>,
+    /// The one that makes room for another.
+    oldest: usize,
 }
 
 /// Value files by uid, as pointers name them.
@@ -88,12 +99,13 @@ impl Values {
     /// # Errors
     /// `Table`; `Corrupt` when the pointer is none.
     pub(crate) fn read(&self, pointer: &[u8], fill_cache: bool) -> Result<Bytes, Error> {
-        let pointer = ValuePointer::decode(pointer).ok_or_else(|| Error::Corrupt {
-            object: self.id(),
-            offset: 0,
-            what: Damage::Pointer,
-        })?;
-        Ok(self.file.read(&pointer, fill_cache)?)
+        Ok(self.file.read(&self.decode(pointer)?, fill_cache)?)
+    }
+
+    /// # Errors
+    /// `Corrupt` when the pointer is none.
+    pub(crate) fn decode(&self, pointer: &[u8]) -> Result<ValuePointer, Error> {
+        ValuePointer::decode(pointer).ok_or_else(|| astray(self.id()))
     }
 }
 
@@ -102,6 +114,40 @@ impl Drop for Values {
         if *self.obsolete.get_mut() {
             self.garbage.add(&[self.id()]);
         }
+    }
+}
+
+impl ValueReaders {
+    pub(crate) const fn new(options: IterOptions) -> Self {
+        Self {
+            options,
+            readers: Vec::new(),
+            oldest: 0,
+        }
+    }
+
+    /// The value under `pointer`, which leads into `values`.
+    ///
+    /// # Errors
+    /// As [`Values::read`].
+    pub(crate) fn read(&mut self, values: &Values, pointer: &[u8]) -> Result<Bytes, Error> {
+        let pointer = values.decode(pointer)?;
+        let is_it = |reader: &ValueReader| Arc::ptr_eq(reader.file(), &values.file);
+        let at = match self.readers.iter().position(is_it) {
+            Some(at) => at,
+            None => {
+                let reader = values.file.reader(self.options.clone());
+                if self.readers.len() < READERS_MAX {
+                    self.readers.push(reader);
+                    self.readers.len() - 1
+                } else {
+                    self.oldest = (self.oldest + 1) % READERS_MAX;
+                    self.readers[self.oldest] = reader;
+                    self.oldest
+                }
+            }
+        };
+        Ok(self.readers[at].read(&pointer)?)
     }
 }
 
@@ -213,6 +259,9 @@ pub(crate) fn refs_of(stated: &[(u64, u64)], opened: &BTreeMap<u64, Arc<Values>>
 fn uid_of(pointer: &[u8]) -> Option<u64> {
     pointer.first_chunk().map(|uid| u64::from_le_bytes(*uid))
 }
+
+/// Files that are read at once, each with a range of its own in memory.
+const READERS_MAX: usize = 16;
 
 const fn astray(object: ObjectId) -> Error {
     Error::Corrupt {

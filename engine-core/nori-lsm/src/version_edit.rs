@@ -375,11 +375,12 @@ impl LiveSet {
         }
         for (number, bytes) in added {
             let values = self.values.get_mut(number).ok_or(Damage::Edit)?;
-            values.referenced = values.referenced.saturating_add(*bytes);
-            values.tables += 1;
-            if values.referenced > values.meta.data_bytes {
+            // Whether the sum fits the file, only those can tell who read all pointers: see `verify`.
+            if *bytes > FIGURE_MAX {
                 return Err(Damage::Edit);
             }
+            values.referenced += bytes;
+            values.tables += 1;
         }
         let is_used = |values: &LiveValues| values.tables > 0;
         for (number, _) in let_go {

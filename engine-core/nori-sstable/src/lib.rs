@@ -50,6 +50,7 @@ pub use range_tombstones::{RangeFragment, RangeTombstone, RangeTombstones};
 pub use table::{Found, Table};
 pub use value_file::{
     ValueFile, ValueFileBuilder, ValueFileMeta, ValueFileVerifier, ValueInfo, ValuePointer,
+    ValueReader,
 };
 pub use verify::{Verified, Verifier};
 

@@ -23,15 +23,17 @@ use crate::footer::Refused;
 use crate::frame::{self, BlockKind};
 use crate::handle::BlockHandle;
 use crate::table::load::read_block;
-use crate::{BlockCache, Damage, Error, error, varint};
+use crate::{BlockCache, Damage, Error, IterOptions, error, varint};
 
 pub use self::builder::ValueFileBuilder;
 pub use self::pointer::ValuePointer;
+pub use self::reader::ValueReader;
 pub use self::verify::ValueFileVerifier;
 
 mod builder;
 mod footer;
 mod pointer;
+mod reader;
 mod verify;
 
 /// An open value file. Shared by any number of readers; dropping the last handle closes it.
@@ -108,18 +110,21 @@ impl ValueFile {
     /// # Errors
     /// `Corrupt` or `Io`; nothing changed, and other values may still be read.
     pub fn read(&self, pointer: &ValuePointer, fill_cache: bool) -> Result<Bytes, Error> {
-        let key = CacheKey {
-            uid: self.meta.uid,
-            offset: pointer.offset,
-        };
-        if let Some(Cached::Value(value)) = self.cache.find(key) {
+        let handle = self.check(pointer)?;
+        if let Some(value) = self.cached(pointer) {
             return Ok(value);
         }
-        let value = self.fetch(pointer)?;
-        if fill_cache {
-            self.cache.insert(key, Cached::Value(value.clone()));
-        }
+        let framed = read_block(&*self.object, handle)?;
+        let value = frame::open(self.meta.uid, handle, BlockKind::Value, framed)
+            .map_err(|what| self.corrupt(handle.offset, what))?;
+        self.keep(pointer, &value, fill_cache);
         Ok(value)
+    }
+
+    /// Reads values in the order in which they lie: a range at once, as `options` say.
+    #[must_use]
+    pub fn reader(self: &Arc<Self>, options: IterOptions) -> ValueReader {
+        ValueReader::new(Arc::clone(self), options)
     }
 
     /// What the manifest stores of it.
@@ -157,16 +162,50 @@ impl ValueFile {
         ValueFileVerifier::new(Arc::clone(self))
     }
 
-    fn fetch(&self, pointer: &ValuePointer) -> Result<Bytes, Error> {
+    fn cached(&self, pointer: &ValuePointer) -> Option<Bytes> {
+        match self.cache.find(self.cache_key(pointer)) {
+            Some(Cached::Value(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn keep(&self, pointer: &ValuePointer, value: &Bytes, fill_cache: bool) {
+        if fill_cache {
+            let cached = Cached::Value(value.clone());
+            self.cache.insert(self.cache_key(pointer), cached);
+        }
+    }
+
+    /// Verifies a value that was read as part of a larger range.
+    fn admit(
+        &self,
+        pointer: &ValuePointer,
+        framed: &[u8],
+        fill_cache: bool,
+    ) -> Result<Bytes, Error> {
+        let handle = pointer.handle();
+        let value = frame::open_copied(self.meta.uid, handle, BlockKind::Value, framed)
+            .map_err(|what| self.corrupt(handle.offset, what))?;
+        self.keep(pointer, &value, fill_cache);
+        Ok(value)
+    }
+
+    /// Where the value lies, if it lies in this file.
+    fn check(&self, pointer: &ValuePointer) -> Result<BlockHandle, Error> {
         let handle = pointer.handle();
         let is_inside = pointer.uid == self.meta.uid
             && handle.end().is_some_and(|end| end <= self.meta.data_bytes);
-        if !is_inside {
-            return Err(self.corrupt(handle.offset, Damage::Handle));
+        match is_inside {
+            true => Ok(handle),
+            false => Err(self.corrupt(handle.offset, Damage::Handle)),
         }
-        let framed = read_block(&*self.object, handle)?;
-        frame::open(self.meta.uid, handle, BlockKind::Value, framed)
-            .map_err(|what| self.corrupt(handle.offset, what))
+    }
+
+    const fn cache_key(&self, pointer: &ValuePointer) -> CacheKey {
+        CacheKey {
+            uid: self.meta.uid,
+            offset: pointer.offset,
+        }
     }
 
     fn corrupt(&self, offset: u64, what: Damage) -> Error {

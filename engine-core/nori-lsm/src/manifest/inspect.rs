@@ -148,7 +148,10 @@ pub fn inspect_manifest(
         let edit = || VersionEdit::decode(record.payload).ok_or(Damage::Malformed);
         let mut apply = || {
             let edit = edit()?;
-            live.apply(&edit)?;
+            // One that does not fit changes nothing.
+            let mut next = live.clone();
+            next.apply(&edit)?;
+            live = next;
             Ok(EditInfo::from(edit))
         };
         let what = match record.kind {

@@ -282,7 +282,7 @@ fn value_files_that_do_not_fit_are_refused() {
     refused(&|edit| edit.values.truncate(1));
     refused(&|edit| edit.values.push((10, values(70))));
     refused(&|edit| edit.values.push((5, values(70))));
-    refused(&|edit| edit.added[2].refs[0].1 = 601);
+    refused(&|edit| edit.added[2].refs[0].1 = u64::MAX);
     refused(&|edit| edit.values[0].1.data_bytes = 1101);
     refused(&|edit| edit.values[0].1.size = u64::MAX);
     refused(&|edit| edit.values[0].0 = ObjectId::NUMBER_MAX);

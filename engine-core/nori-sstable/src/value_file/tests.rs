@@ -73,6 +73,51 @@ fn what_was_added_is_read_by_its_pointer() {
 }
 
 #[test]
+fn a_reader_gives_the_same_in_any_order_and_reads_a_range_at_once_where_that_is_worth_it() {
+    for compression in [Compression::None, Compression::Lz4] {
+        let all: Vec<_> = (0..300_u16)
+            .map(|n| n.to_le_bytes().repeat(usize::from(n % 90)))
+            .collect();
+        let (bytes, meta, pointers) = built(&all, compression);
+        let disk = MemStore::new();
+        let object = disk.create(ObjectId::values(1), None).unwrap();
+        object.append(0, &[&bytes]).unwrap();
+        for (step, fill_cache) in [(1, false), (2, false), (7, true), (299, false)] {
+            let file = ValueFile::open(Arc::clone(&object), &meta, BlockCache::new(1 << 20));
+            let mut reader = file.unwrap().reader(IterOptions {
+                fill_cache,
+                read_ahead_bytes: 4 << 10,
+            });
+            for at in (0..600).map(|at| at * step % 300) {
+                assert_eq!(reader.read(&pointers[at]).unwrap(), all[at]);
+            }
+            assert_eq!(reader.file().cache.stats().blocks > 0, fill_cache);
+        }
+    }
+}
+
+#[test]
+fn a_reader_finds_damage_where_it_is_and_reads_on_behind_it() {
+    let all: Vec<_> = (0..40_u8).map(|n| vec![n; 100]).collect();
+    let (mut bytes, meta, pointers) = built(&all, Compression::None);
+    bytes[112 * 20 + 50] ^= 1;
+    let file = open(&bytes, &meta).unwrap();
+    let mut reader = file.reader(IterOptions::default());
+    for (at, pointer) in pointers.iter().enumerate() {
+        match reader.read(pointer) {
+            Ok(value) => assert_eq!(value, all[at]),
+            Err(Error::Corrupt { offset, .. }) => assert_eq!((at, offset), (20, 112 * 20)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let foreign = ValuePointer {
+        uid: 1,
+        ..pointers[0]
+    };
+    assert!(reader.read(&foreign).is_err());
+}
+
+#[test]
 fn values_that_shrink_are_stored_compressed() {
     let large = [vec![7; 4096]];
     let (plain, ..) = built(&large, Compression::None);
