@@ -45,13 +45,17 @@ pub struct Config {
     /// A leader to whom nobody turned for so long puts its group to sleep; `None`: never. Its host
     /// must then watch the leaders' nodes and say [`Input::Wake`](crate::Input::Wake).
     pub quiesce_after: Option<Duration>,
+    /// Entry bytes that are kept in memory for peers that are a little behind, at most. What is not
+    /// durable or not committed comes on top.
+    pub recent_bytes_max: u64,
     /// Seed of the randomness (election timeouts). Replicas should differ in it.
     pub seed: u64,
 }
 
 impl Config {
     /// Settings for a local network: elections after 150–300 ms, heartbeats every 50 ms, 1 % drift,
-    /// 256 messages and 8 MiB under way to a peer, 1 MiB a message, 64 MiB uncommitted.
+    /// 256 messages and 8 MiB under way to a peer, 1 MiB a message, 64 MiB uncommitted, 1 MiB in
+    /// memory.
     #[must_use]
     pub fn new(id: NodeId, founders: impl IntoIterator<Item = NodeId>, seed: u64) -> Self {
         Self {
@@ -67,6 +71,7 @@ impl Config {
             append_bytes_max: 1 << 20,
             uncommitted_bytes_max: 64 << 20,
             quiesce_after: None,
+            recent_bytes_max: 1 << 20,
             seed,
         }
     }

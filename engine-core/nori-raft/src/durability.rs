@@ -36,12 +36,16 @@ pub(crate) struct Durability {
     hard_state_write: u64,
     /// Whether the hard state changed since the last write was issued.
     hard_state_staged: bool,
+    /// Whether entries are said again in the next write.
+    rewrites_staged: bool,
     /// First entry that is not in an issued write.
     staged_from: Option<LogIndex>,
     /// A snapshot that replaced the log since the last write was issued.
     staged_reset: Option<SnapshotMeta>,
     /// The log up to here is durable.
     durable_index: LogIndex,
+    /// Entries up to here are stored; less where a durable snapshot covers more.
+    stored_index: LogIndex,
     /// Messages that wait, in order, each with the write it waits for.
     held: VecDeque<Held>,
 }
@@ -79,9 +83,11 @@ impl Durability {
             pending: VecDeque::new(),
             hard_state_write: 0,
             hard_state_staged: false,
+            rewrites_staged: false,
             staged_from: None,
             staged_reset: None,
             durable_index,
+            stored_index: durable_index,
             held: VecDeque::new(),
         }
     }
@@ -107,12 +113,19 @@ impl Durability {
         self.cut(from.prev());
     }
 
+    /// Entries of the log are said again; the number of the write that carries them.
+    pub(crate) const fn stage_rewrites(&mut self) -> u64 {
+        self.rewrites_staged = true;
+        self.next
+    }
+
     /// A durable snapshot replaced the log: entries that writes under way store are void.
     pub(crate) fn stage_reset(&mut self, snapshot: SnapshotMeta) {
         self.cut(LogIndex(0));
         self.staged_from = None;
         self.staged_reset = Some(snapshot);
         self.durable_index = snapshot.index;
+        self.stored_index = snapshot.index;
     }
 
     /// A durable snapshot covers the log up to `index`, whether or not its entries are on disk.
@@ -122,7 +135,12 @@ impl Durability {
 
     /// Takes what is staged as the next write; `last` is the log's last index. `None`: nothing is.
     pub(crate) fn issue(&mut self, term: Term, last: LogIndex) -> Option<Staged> {
-        if !self.hard_state_staged && self.staged_from.is_none() && self.staged_reset.is_none() {
+        let rewrites = core::mem::take(&mut self.rewrites_staged);
+        if !rewrites
+            && !self.hard_state_staged
+            && self.staged_from.is_none()
+            && self.staged_reset.is_none()
+        {
             return None;
         }
         let write = WriteId {
@@ -165,8 +183,14 @@ impl Durability {
 
     /// A write was reported durable. True if more is durable now than before.
     pub(crate) fn complete(&mut self, write: WriteId) -> bool {
-        if let Some(pending) = self.position(write).map(|at| &mut self.pending[at]) {
-            pending.done = true;
+        if let Some(at) = self.position(write) {
+            let first = match breaks(Mutant::LaterWriteCompletesEarlier) {
+                true => 0,
+                false => at,
+            };
+            for pending in self.pending.range_mut(first..=at) {
+                pending.done = true;
+            }
         }
         let before = self.completed;
         while self.pending.front().is_some_and(|pending| pending.done)
@@ -178,6 +202,7 @@ impl Durability {
             );
             self.completed = pending.write.number;
             self.durable_index = self.durable_index.max(pending.last);
+            self.stored_index = self.stored_index.max(pending.last);
         }
         self.completed > before
     }
@@ -240,6 +265,11 @@ impl Durability {
         self.hard_state_write
     }
 
+    /// Whether this write and all before it are durable.
+    pub(crate) const fn is_complete(&self, write: u64) -> bool {
+        write <= self.completed
+    }
+
     /// Whether the current term and vote are durable.
     pub(crate) const fn hard_state_durable(&self) -> bool {
         self.hard_state_write <= self.completed
@@ -247,7 +277,11 @@ impl Durability {
 
     /// The write after which everything appended so far is durable.
     pub(crate) const fn newest_write(&self) -> u64 {
-        if self.staged_from.is_some() || self.staged_reset.is_some() || self.hard_state_staged {
+        if self.staged_from.is_some()
+            || self.staged_reset.is_some()
+            || self.hard_state_staged
+            || self.rewrites_staged
+        {
             self.next
         } else {
             self.next - 1
@@ -259,9 +293,15 @@ impl Durability {
         self.durable_index
     }
 
+    /// Entries up to here can be read back.
+    pub(crate) const fn stored_index(&self) -> LogIndex {
+        self.stored_index
+    }
+
     /// Nothing above `keep` counts as stored any more.
     fn cut(&mut self, keep: LogIndex) {
         self.durable_index = self.durable_index.min(keep);
+        self.stored_index = self.stored_index.min(keep);
         if breaks(Mutant::CutWritesCount) {
             return;
         }

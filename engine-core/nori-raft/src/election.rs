@@ -188,9 +188,12 @@ impl Raft {
     /// Whether this replica may lead. "A server that is not part of its own latest configuration
     /// should still start new elections, as it might still be needed until the C-new entry is
     /// committed" (dissertation §4.2.2): it alone may have that entry. It does not count its own
-    /// vote then. Once that is committed it never campaigns.
+    /// vote then. Once that is committed it never campaigns; nor does a replica that lost something
+    /// that it may have promised.
     pub(crate) fn may_campaign(&self) -> bool {
-        self.config.priority > 0 && self.membership.may_lead(self.config.id)
+        !self.may_have_forgotten()
+            && self.config.priority > 0
+            && self.membership.may_lead(self.config.id)
     }
 
     /// No leader spoke for too long: asks whether a campaign could succeed. A replica that may not
@@ -282,7 +285,7 @@ impl Raft {
             return;
         }
         let heeds = told_in.is_some_and(|round| self.heeds_transfer(from, term, round));
-        if self.ignores_candidates() && !heeds {
+        if self.may_have_forgotten() || (self.ignores_candidates() && !heeds) {
             return;
         }
         if term > self.term {
@@ -328,9 +331,15 @@ impl Raft {
         }
     }
 
+    /// Whether it may have promised what it does not hold any more.
+    fn may_have_forgotten(&self) -> bool {
+        self.is_damaged() && !breaks(Mutant::VotesWhileDamaged)
+    }
+
     fn ignores_candidates(&self) -> bool {
         // A leader without a quorum has stepped down already (check-quorum).
-        matches!(self.standing, Standing::Leader(_))
+        self.may_have_forgotten()
+            || matches!(self.standing, Standing::Leader(_))
             || self.election.must_ignore_candidates(&self.config, self.now)
     }
 

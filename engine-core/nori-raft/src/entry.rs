@@ -52,6 +52,15 @@ pub struct SnapshotMeta {
     pub term: Term,
 }
 
+/// Consecutive indexes of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stretch {
+    /// The first one.
+    pub from: LogIndex,
+    /// The last one.
+    pub up_to: LogIndex,
+}
+
 /// What storage holds when a replica starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
@@ -64,8 +73,14 @@ pub struct Restored {
     /// The newest configuration that the state machine has applied; `None`: none yet, and
     /// [`Config::founders`](crate::Config::founders) are in force until the log has one.
     pub configuration: Option<Configuration>,
-    /// The durable log after `snapshot`.
+    /// The durable log after `snapshot`, but for what is `damaged`.
     pub entries: Vec<Entry>,
+    /// Entries that were in the log and cannot be read, ascending and apart. The last stretch may
+    /// lie at the log's end: then it says how far the log reached.
+    pub damaged: Vec<Stretch>,
+    /// The newest term or vote may be lost: the replica has forgotten what it promised. It takes no
+    /// part in anything until its group gives it a new life.
+    pub amnesia: bool,
     /// Nothing was ever stored here: the replica has promised nothing and may vote at once. A
     /// replica with a past grants no vote for one full election timeout, since it has forgotten
     /// whose lease it supports.
@@ -121,11 +136,13 @@ impl Restored {
             applied: LogIndex(0),
             configuration: None,
             entries: Vec::new(),
+            damaged: Vec::new(),
+            amnesia: false,
             fresh: true,
         }
     }
 
-    /// Index of the last entry, or of the snapshot.
+    /// Index of the last entry that can be read, or of the snapshot.
     #[must_use]
     pub fn last_index(&self) -> LogIndex {
         self.entries
@@ -140,7 +157,13 @@ impl Restored {
     pub fn check(&self) -> Result<(), Error> {
         let fail = |index, fault| Err(Error::Restored { index, fault });
         let mut last = self.snapshot.version();
+        let mut damaged = self.damaged.iter().peekable();
         for entry in &self.entries {
+            if let Some(stretch) = damaged.next_if(|stretch| stretch.from == last.index.next())
+                && stretch.from <= stretch.up_to
+            {
+                last.index = stretch.up_to;
+            }
             if entry.index != last.index.next() {
                 return fail(entry.index, RestoredFault::Gap);
             }
@@ -148,6 +171,16 @@ impl Restored {
                 return fail(entry.index, RestoredFault::TermOrder);
             }
             last = entry.version();
+        }
+        let mut reached = last.index;
+        if let Some(stretch) = damaged.next() {
+            if stretch.from != last.index.next() || stretch.from > stretch.up_to {
+                return fail(stretch.from, RestoredFault::Gap);
+            }
+            reached = stretch.up_to;
+        }
+        if damaged.next().is_some() {
+            return fail(reached, RestoredFault::Gap);
         }
         let HardState {
             term,
@@ -157,7 +190,7 @@ impl Restored {
         if last.term > term && !self.entries.is_empty() {
             return fail(last.index, RestoredFault::TermBeyondHardState);
         }
-        if commit_index > last.index {
+        if commit_index > reached {
             return fail(commit_index, RestoredFault::CommitBeyondLog);
         }
         if self.applied > last.index {

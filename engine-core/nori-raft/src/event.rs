@@ -69,6 +69,15 @@ pub enum Event {
         /// In this term.
         term: Term,
     },
+    /// Entries that were stored cannot be read any more. Peers are asked for them.
+    EntriesDamaged {
+        /// The first one.
+        from: LogIndex,
+        /// The last one.
+        up_to: LogIndex,
+    },
+    /// Everything that was lacking is there again, durably.
+    Repaired,
     /// A snapshot took the place of state, and of the log unless that contained its position.
     SnapshotInstalled {
         /// What it covers.

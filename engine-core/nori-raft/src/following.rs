@@ -5,10 +5,9 @@
 //! committed ones (Raft §5.3, §5.4.3). What is committed is never beyond what is known to be the
 //! leader's.
 
-use alloc::vec::Vec;
-
 use norikv_types::{LogIndex, Mutant, NodeId, Term, Version, breaks};
 
+use crate::entries::Entries;
 use crate::entry::{Entry, Payload};
 use crate::error::Misuse;
 use crate::event::Event;
@@ -88,6 +87,7 @@ impl Raft {
             return Ok(());
         }
         match self.log.term(at.index) {
+            _ if self.is_unknown(at.index) => Ok(()),
             Some(own) if own != at.term => Err(if at.index <= self.commit_index {
                 Misuse::RewritesCommitted
             } else {
@@ -114,6 +114,21 @@ impl Raft {
         self.following.round = self.following.round.max(append.round);
         let prev = append.prev;
         let start = self.log.start().index;
+        if let Some(unfilled) = self.unfilled_from()
+            && prev.index >= unfilled
+        {
+            // The logs agree further on, perhaps, but what lies before is lacking.
+            let index = unfilled.prev();
+            let term = self.log.term(index).unwrap_or_default();
+            self.reply_append(AppendReply {
+                round: append.round,
+                outcome: AppendOutcome::Rejected {
+                    prev_index: prev.index,
+                    hint: Version { term, index },
+                },
+            });
+            return;
+        }
         // What is compacted here is committed, and so agrees.
         let matches = if breaks(Mutant::PrevTermNotCompared) {
             prev.index <= self.log.last_index()
@@ -132,8 +147,12 @@ impl Raft {
             return;
         }
         let carries = !append.entries.is_empty();
+        if !carries {
+            self.log.sweep();
+        }
         let end = LogIndex(prev.index.0 + append.entries.len() as u64);
-        self.take_entries(append.entries);
+        self.take_back_from_leader(&append.entries);
+        self.take_entries(&append.entries);
         self.following.received_index = self.following.received_index.max(end);
         if breaks(Mutant::DelayedAppendCuts) && delayed && end < self.log.last_index() {
             let keep = end.max(self.commit_index);
@@ -154,7 +173,7 @@ impl Raft {
     }
 
     /// Keeps what agrees, drops what conflicts, appends what is new (Raft §5.3, figure 2).
-    fn take_entries(&mut self, entries: Vec<Entry>) {
+    fn take_entries(&mut self, entries: &Entries) {
         let start = self.log.start().index;
         let known =
             |entry: &Entry| entry.index <= start || self.log.term(entry.index) == Some(entry.term);
@@ -169,15 +188,19 @@ impl Raft {
                 "committed entries, and the leader's own, are never cut"
             );
             self.log.truncate(from);
+            self.cut_damage(from);
             self.event(Event::LogTruncated { from });
             changed = self.membership.truncate(from);
         }
-        for entry in entries.into_iter().skip(known_count) {
+        for entry in entries.iter().skip(known_count) {
             if let Payload::Configuration(configuration) = &entry.payload {
                 self.membership.push(entry.index, configuration.clone());
                 changed = true;
             }
-            self.log.push(entry);
+            self.log.push(entry.clone());
+        }
+        if known_count == 0 {
+            self.log.arrived(entries);
         }
         self.durability.stage_entries(from);
         if changed {
@@ -188,13 +211,17 @@ impl Raft {
     /// Tells the leader how far its log is here. With `all` the answer waits until that is durable;
     /// without, it says what is durable now.
     pub(crate) fn acknowledge(&mut self, round: u64, all: bool) {
-        if !matches!(self.standing, Standing::Follower) {
+        if !matches!(self.standing, Standing::Follower) || self.is_amnesic() {
             return;
         }
+        let whole_to = match breaks(Mutant::AcksWhatItLost) {
+            true => INDEX_MAX,
+            false => self.whole_to(),
+        };
         let received_index = if breaks(Mutant::AcksWholeLog) {
             self.log.last_index()
         } else {
-            self.following.received_index
+            self.following.received_index.min(whole_to)
         };
         let durable_index = self.durability.durable_index();
         let early = breaks(Mutant::AckBeforeDurable);

@@ -3,15 +3,14 @@
 //! **Invariant: everything that the machine knows or does passes here**, so a run is its
 //! configuration and its list of (time, input).
 
-use alloc::vec::Vec;
-
 use bytes::Bytes;
 use norikv_types::{LogIndex, Mono, NodeId, Term, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::{Configuration, ConfigurationFault, MembershipChange};
 use crate::durability::WriteId;
-use crate::entry::{Entry, HardState, SnapshotMeta};
+use crate::entries::Entries;
+use crate::entry::{HardState, SnapshotMeta, Stretch};
 use crate::event::Event;
 use crate::message::Message;
 
@@ -36,6 +35,17 @@ pub enum ReadMode {
         /// Whether the leader's lease is enough.
         lease: bool,
     },
+}
+
+/// Who needs entries that are not in memory any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Reader {
+    /// The state machine here.
+    Apply,
+    /// A peer that is far behind.
+    Peer(NodeId),
+    /// A peer that lost entries.
+    Repair(NodeId),
 }
 
 /// Why a proposal or a read was refused. Nothing of it was kept.
@@ -111,6 +121,18 @@ pub enum Input {
     Durable(WriteId),
     /// The state machine holds everything up to here.
     Applied(LogIndex),
+    /// An [`Output::FetchEntries`] was done.
+    EntriesFetched {
+        /// As asked.
+        reader: Reader,
+        /// As asked.
+        from: LogIndex,
+        /// Consecutive entries from `from` on, one at least, as the log holds them; `None`: they
+        /// cannot be read.
+        entries: Option<Entries>,
+    },
+    /// Durable entries cannot be read back from the log any more. They are written again.
+    Damaged(Stretch),
     /// Forget entries at or below this index, which is not above the last `Applied`.
     Compact(LogIndex),
     /// An [`Output::ExportSnapshot`] was done; `None`: it failed.
@@ -174,7 +196,18 @@ pub enum Output {
     /// Apply these entries, in order, after all earlier ones. Committed and locally durable.
     Apply {
         /// Consecutive entries, the first one after the last one applied.
-        entries: Vec<Entry>,
+        entries: Entries,
+    },
+    /// Read durable entries back from the log. Answered by [`Input::EntriesFetched`], once.
+    FetchEntries {
+        /// Who needs them; for the answer.
+        reader: Reader,
+        /// The first one.
+        from: LogIndex,
+        /// The last one wanted.
+        up_to: LogIndex,
+        /// Bytes of entries after which to stop; one entry is always wanted.
+        bytes_max: u64,
     },
     /// A proposal stands in the log here. It is applied if this (term, index) is applied, and is
     /// not if another term is applied at that index.
@@ -241,5 +274,7 @@ pub struct Persist {
     /// A snapshot replaced the log: every entry is void, the log goes on after this position.
     pub reset: Option<SnapshotMeta>,
     /// Consecutive entries; the first one cuts everything at and above it.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
+    /// Entries of the log that are said again in their places. They cut nothing.
+    pub rewrites: Entries,
 }

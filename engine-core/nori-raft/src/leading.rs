@@ -12,10 +12,11 @@ use bytes::Bytes;
 use norikv_types::{LogIndex, Mono, Mutant, NodeId, Version, breaks};
 
 use crate::config::Config;
+use crate::entries::Entries;
 use crate::entry::{Entry, Payload};
 use crate::error::Misuse;
 use crate::event::Event;
-use crate::io::{Output, ProposalId, Refusal};
+use crate::io::{Output, ProposalId, Reader, Refusal};
 use crate::lease::Lease;
 use crate::message::{Append, AppendOutcome, AppendReply, Body, Message};
 use crate::progress::{Peer, Progress};
@@ -116,14 +117,9 @@ impl Raft {
             "a leader's own vote is durable before it counts"
         );
         let first_index = self.log.last_index().next();
-        let uncommitted = if self.commit_index < self.log.last_index() {
-            let tail = self
-                .log
-                .range(self.commit_index.next(), self.log.last_index());
-            tail.map(|entry| entry.payload.size()).sum()
-        } else {
-            0
-        };
+        let uncommitted = self
+            .log
+            .recent_bytes_in(self.commit_index, first_index.prev());
         let members = self.membership.current().members();
         let others = members.into_iter().filter(|id| *id != self.config.id);
         let mut reign = Reign {
@@ -215,6 +211,7 @@ impl Raft {
             return;
         }
         reign.heartbeat_at = next_beat(self.config.heartbeat_interval, self.now);
+        self.log.sweep();
         let patience = self.config.election_timeout_max;
         let heard = self.membership.current().quorum().vote_result(|id| {
             let peer = reign.peer(id);
@@ -268,7 +265,7 @@ impl Raft {
                     term: self.term,
                     body: Body::Append(Append {
                         prev,
-                        entries: Vec::new(),
+                        entries: Entries::new(),
                         commit_index: self.commit_index,
                         round,
                     }),
@@ -283,27 +280,35 @@ impl Raft {
         let Standing::Leader(reign) = &mut self.standing else {
             return;
         };
-        let (last, start) = (self.log.last_index(), self.log.start().index);
+        let (last, recent_from) = (self.log.last_index(), self.log.recent_from());
+        let start = self.log.start().index;
         let round = reign.reads.round();
         for peer in &mut reign.peers {
             loop {
-                let next = match &peer.progress {
+                let (next, streams) = match &peer.progress {
                     Progress::Probe {
                         next_index,
                         waiting: false,
-                    } => *next_index,
+                    } => (*next_index, false),
                     Progress::Replicate {
                         next_index,
                         inflight,
                         ..
-                    } if *next_index <= last && inflight.has_room(&self.config) => *next_index,
+                    } if *next_index <= last && inflight.has_room(&self.config) => {
+                        (*next_index, true)
+                    }
                     Progress::Probe { .. } | Progress::Replicate { .. } | Progress::Snapshot(_) => {
                         break;
                     }
                 };
-                let Some(prev_term) = self.log.term(next.prev()) else {
-                    assert!(next.prev() < start, "nothing beyond the log is sent");
-                    let export = peer.needs_snapshot(start);
+                let prev = next.prev();
+                let prev_term = self.log.term(prev).filter(|_| next > peer.unreadable);
+                let Some(prev_term) = prev_term else {
+                    assert!(
+                        prev < start || next <= peer.unreadable,
+                        "nothing beyond the log is sent"
+                    );
+                    let export = peer.needs_snapshot(start.max(peer.unreadable));
                     self.outputs
                         .push_back(Output::Event(Event::PeerStateChanged {
                             peer: peer.id,
@@ -315,45 +320,46 @@ impl Raft {
                     }
                     break;
                 };
-                let mut bytes = 0;
-                let mut entries = Vec::new();
-                if next <= last {
+                if streams && next < recent_from {
+                    // One stretch at a time is read back for it.
+                    if peer.fetching.is_none() {
+                        peer.fetching = Some(next);
+                        self.outputs.push_back(Output::FetchEntries {
+                            reader: Reader::Peer(peer.id),
+                            from: next,
+                            up_to: recent_from.prev(),
+                            bytes_max: u64::from(self.config.append_bytes_max),
+                        });
+                    }
+                    break;
+                }
+                // A probe need not carry what would have to be read back.
+                let (mut bytes, mut end) = (0, prev);
+                if next >= recent_from && next <= last {
                     let limit = u64::from(self.config.append_bytes_max);
-                    for entry in self.log.range(next, last) {
+                    for entry in self.log.recent(next, last) {
                         if bytes > 0 && bytes + entry.size() > limit {
                             break;
                         }
                         bytes += entry.size();
-                        entries.push(entry.clone());
+                        end = entry.index;
                     }
                 }
-                let sent = LogIndex(next.0 + entries.len() as u64);
-                match &mut peer.progress {
-                    Progress::Probe { waiting, .. } => *waiting = true,
-                    Progress::Replicate {
-                        next_index,
-                        inflight,
-                        last_sent,
-                    } => {
-                        inflight.add(sent.prev(), bytes);
-                        *next_index = sent;
-                        *last_sent = self.now;
-                    }
-                    Progress::Snapshot(_) => {}
-                }
+                peer.sent(end, bytes, self.now);
+                let append = Append {
+                    prev: Version {
+                        term: prev_term,
+                        index: prev,
+                    },
+                    entries: self.log.share(next, end),
+                    commit_index: self.commit_index,
+                    round,
+                };
                 self.outputs.push_back(Output::Send {
                     to: peer.id,
                     message: Message {
                         term: self.term,
-                        body: Body::Append(Append {
-                            prev: Version {
-                                term: prev_term,
-                                index: next.prev(),
-                            },
-                            entries,
-                            commit_index: self.commit_index,
-                            round,
-                        }),
+                        body: Body::Append(append),
                     },
                 });
             }
@@ -482,8 +488,7 @@ impl Raft {
         let Standing::Leader(reign) = &mut self.standing else {
             return;
         };
-        let committed = self.log.range(old.next(), commit_index);
-        let bytes: u64 = committed.map(|entry| entry.payload.size()).sum();
+        let bytes = self.log.recent_bytes_in(old, commit_index);
         assert!(
             reign.uncommitted_bytes >= bytes,
             "every byte above the commit index is counted"

@@ -22,7 +22,9 @@
 //!    joins the group again, destroy everything it stored; and a node that lost what it stored
 //!    joins as a learner first, since it has forgotten its votes.
 //! 7. Say [`Input::ClockJumped`] when the clock went back or may have stood still.
-//! 8. Messages may be lost, duplicated, reordered and delayed; they must come from whom they say.
+//! 8. Answer each [`Output::FetchEntries`] with [`Input::EntriesFetched`], once: what the machine
+//!    keeps of the log in memory is bounded, the rest it reads back.
+//! 9. Messages may be lost, duplicated, reordered and delayed; they must come from whom they say.
 #![no_std]
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
@@ -35,9 +37,11 @@ mod config;
 mod configuration;
 mod durability;
 mod election;
+mod entries;
 mod entry;
 mod error;
 mod event;
+mod fetching;
 mod following;
 mod io;
 mod leading;
@@ -50,6 +54,7 @@ mod quiescence;
 mod quorum;
 mod raft;
 mod reads;
+mod repair;
 mod replica;
 mod snapshot;
 mod status;
@@ -58,11 +63,12 @@ mod transfer;
 pub use config::{Config, PRIORITY_MAX};
 pub use configuration::{Change, Configuration, ConfigurationFault, MembershipChange};
 pub use durability::WriteId;
-pub use entry::{Entry, HardState, Payload, Restored, SnapshotMeta};
+pub use entries::Entries;
+pub use entry::{Entry, HardState, Payload, Restored, SnapshotMeta, Stretch};
 pub use error::{ConfigFault, Error, Misuse, RestoredFault};
 pub use event::Event;
-pub use io::{Input, Output, Persist, ProposalId, ReadId, ReadMode, Refusal};
-pub use message::{Append, AppendOutcome, AppendReply, Body, Message, ReadIndex};
+pub use io::{Input, Output, Persist, ProposalId, ReadId, ReadMode, Reader, Refusal};
+pub use message::{Append, AppendOutcome, AppendReply, Body, LogPiece, Message, ReadIndex};
 pub use quiescence::{Quiesce, next_beat};
 pub use quorum::{JointQuorum, MajorityQuorum, VoteResult};
 pub use raft::Raft;

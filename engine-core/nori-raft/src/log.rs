@@ -1,44 +1,137 @@
-//! The part of the log that is kept in memory: everything after the newest compaction.
+//! The log by reference: where terms begin, and the newest entries.
 //!
-//! **Invariant: entries follow `start` and each other without a gap, and terms never fall** (log
-//! matching, Raft §5.3). What is at or below the commit index is never cut.
+//! **Invariant: terms never fall along the log, and each index after `start` up to `last` lies in
+//! exactly one run of a term** (log matching, Raft §5.3). The entries in memory are the newest ones
+//! without a gap; what is older lies in the host's log and is asked for where it is needed. What is
+//! not durable, or was appended since the start and is not committed, is always in memory; what is at
+//! or below the commit index is never cut.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use norikv_types::{LogIndex, Term, Version};
 
+use crate::entries::{Batches, Entries};
 use crate::entry::{Entry, SnapshotMeta};
 
-/// The tail of the log.
+/// The log as far as the machine must know it.
 #[derive(Debug)]
 pub(crate) struct Log {
     /// The position before the first entry.
     start: Version,
-    entries: VecDeque<Entry>,
+    /// The last entry, or the start.
+    last: Version,
+    /// The first entry of each term, ascending.
+    terms: VecDeque<Version>,
+    /// The entries up to `last` that are in memory.
+    recent: VecDeque<Entry>,
+    /// What those count against limits.
+    recent_bytes: u64,
+    batches: Batches,
 }
 
 impl Log {
-    /// A log that goes on after `snapshot`. The caller has checked the invariant.
+    /// A log that goes on after `snapshot`. The caller has checked the invariant; where entries are
+    /// missing they are damaged.
     pub(crate) fn new(snapshot: SnapshotMeta, entries: Vec<Entry>) -> Self {
+        let start = snapshot.version();
+        let mut terms: VecDeque<Version> = VecDeque::new();
+        let (mut last, mut whole_from) = (start, 0);
+        for (at, entry) in entries.iter().enumerate() {
+            let next = last.index.next();
+            if entry.index != next {
+                // What is damaged counts as of the term before it until it comes back.
+                whole_from = at;
+                if terms.is_empty() {
+                    terms.push_back(Version {
+                        index: next,
+                        ..start
+                    });
+                }
+            }
+            if terms.back().is_none_or(|run| run.term != entry.term) {
+                terms.push_back(entry.version());
+            }
+            last = entry.version();
+        }
+        let mut recent = VecDeque::from(entries);
+        recent.drain(..whole_from);
         Self {
-            start: snapshot.version(),
-            entries: entries.into(),
+            start,
+            last,
+            terms,
+            recent_bytes: recent.iter().map(Entry::size).sum(),
+            recent,
+            batches: Batches::default(),
         }
     }
 
     /// Appends one entry.
     pub(crate) fn push(&mut self, entry: Entry) {
-        let last = self.last();
-        assert!(entry.index == last.index.next(), "the log has no gaps");
-        assert!(entry.term >= last.term, "terms never fall along the log");
-        self.entries.push_back(entry);
+        assert!(entry.index == self.last.index.next(), "the log has no gaps");
+        assert!(
+            entry.term >= self.last.term,
+            "terms never fall along the log"
+        );
+        let at = entry.version();
+        if self.terms.back().is_none_or(|run| run.term != at.term) {
+            self.terms.push_back(at);
+        }
+        self.last = at;
+        self.recent_bytes += entry.size();
+        self.recent.push_back(entry);
+    }
+
+    /// A damaged entry came back, the lowest of its stretch that did not yet.
+    pub(crate) fn fill(&mut self, at: Version) {
+        let above = self.terms.partition_point(|run| run.index <= at.index);
+        let merges = (self.terms.get(above)).is_some_and(|run| run.term == at.term);
+        let Some(run) = above
+            .checked_sub(1)
+            .and_then(|below| self.terms.get_mut(below))
+        else {
+            unreachable!("every entry is of a term");
+        };
+        if run.term == at.term {
+            return;
+        }
+        let begins = run.index == at.index;
+        if begins {
+            run.term = at.term;
+        }
+        match (begins, merges) {
+            (true, true) => drop(self.terms.remove(above)),
+            (false, true) => {
+                if let Some(run) = self.terms.get_mut(above) {
+                    run.index = at.index;
+                }
+            }
+            (false, false) => self.terms.insert(above, at),
+            (true, false) => {}
+        }
+    }
+
+    /// All of `entries` were appended as they came.
+    pub(crate) fn arrived(&mut self, entries: &Entries) {
+        self.batches.arrived(entries);
     }
 
     /// Drops the entries at and above `from`.
     pub(crate) fn truncate(&mut self, from: LogIndex) {
-        let keep = self.offset(from);
-        self.entries.truncate(keep);
+        if from > self.last.index {
+            return;
+        }
+        let keep = from.prev().max(self.start.index);
+        let term = self.term(keep).unwrap_or(self.start.term);
+        while self.recent.back().is_some_and(|entry| entry.index > keep)
+            && let Some(entry) = self.recent.pop_back()
+        {
+            self.recent_bytes -= entry.size();
+        }
+        while self.terms.back().is_some_and(|run| run.index > keep) {
+            self.terms.pop_back();
+        }
+        self.last = Version { term, index: keep };
     }
 
     /// Drops the entries at or below `index`, which then is the start.
@@ -46,33 +139,82 @@ impl Log {
         if index <= self.start.index {
             return;
         }
-        let Some(start) = self.entry(index).map(Entry::version) else {
+        let Some(term) = self.term(index) else {
             unreachable!("only what was applied is forgotten, and that is in the log");
         };
-        let count = self.offset(index.next());
-        self.entries.drain(..count);
-        self.start = start;
+        self.start = Version { term, index };
+        while self
+            .terms
+            .get(1)
+            .is_some_and(|run| run.index <= index.next())
+        {
+            self.terms.pop_front();
+        }
+        if index == self.last.index {
+            self.terms.clear();
+        }
+        while self
+            .recent
+            .front()
+            .is_some_and(|entry| entry.index <= index)
+        {
+            self.pop_oldest();
+        }
     }
 
     /// Drops everything; the log goes on after `snapshot`.
     pub(crate) fn reset(&mut self, snapshot: SnapshotMeta) {
-        self.entries.clear();
         self.start = snapshot.version();
+        self.last = self.start;
+        self.terms.clear();
+        self.recent.clear();
+        self.recent_bytes = 0;
     }
 
-    /// The position before the first entry in memory.
+    /// Lets the oldest entries go from memory while they are more than `bytes_max` and at or below
+    /// `settled`.
+    pub(crate) fn evict(&mut self, settled: LogIndex, bytes_max: u64) {
+        while self.recent_bytes > bytes_max
+            && self
+                .recent
+                .front()
+                .is_some_and(|entry| entry.index <= settled)
+        {
+            self.pop_oldest();
+        }
+    }
+
+    /// Keeps nothing in memory that can be read back, and no room for more.
+    pub(crate) fn trim(&mut self, settled: LogIndex) {
+        self.evict(settled, 0);
+        self.recent.shrink_to_fit();
+        self.terms.shrink_to_fit();
+        self.batches = Batches::default();
+    }
+
+    /// Gives back what nobody reads any more.
+    pub(crate) fn sweep(&mut self) {
+        self.batches.sweep();
+    }
+
+    /// The position before the first entry.
     pub(crate) const fn start(&self) -> Version {
         self.start
     }
 
     /// The last entry, or the start.
-    pub(crate) fn last(&self) -> Version {
-        self.entries.back().map_or(self.start, Entry::version)
+    pub(crate) const fn last(&self) -> Version {
+        self.last
     }
 
     /// Index of the last entry, or of the start.
-    pub(crate) fn last_index(&self) -> LogIndex {
-        self.last().index
+    pub(crate) const fn last_index(&self) -> LogIndex {
+        self.last.index
+    }
+
+    /// Index of the first entry in memory; of the next one to come when there is none.
+    pub(crate) fn recent_from(&self) -> LogIndex {
+        LogIndex(self.last.index.0 + 1 - self.recent.len() as u64)
     }
 
     /// The term at `index`; `None` below the start and above the end.
@@ -80,51 +222,96 @@ impl Log {
         if index == self.start.index {
             return Some(self.start.term);
         }
-        self.entry(index).map(|entry| entry.term)
+        if index < self.start.index || index > self.last.index {
+            return None;
+        }
+        match self.terms.back() {
+            Some(run) if run.index <= index => Some(run.term),
+            _ => {
+                let after = self.terms.partition_point(|run| run.index <= index);
+                Some(self.terms.get(after.checked_sub(1)?)?.term)
+            }
+        }
     }
 
-    /// The entry at `index`, if it is in memory.
-    pub(crate) fn entry(&self, index: LogIndex) -> Option<&Entry> {
-        let above = index.0.checked_sub(self.start.index.0)?.checked_sub(1)?;
-        self.entries.get(usize::try_from(above).ok()?)
-    }
-
-    /// Whether (term, index) is in the log, as far as memory can tell.
+    /// Whether (term, index) is in the log, as far as the log reaches back.
     pub(crate) fn contains(&self, at: Version) -> bool {
         self.term(at.index) == Some(at.term)
     }
 
     /// Entries `from..=to`, all in memory.
-    pub(crate) fn range(
+    pub(crate) fn recent(
         &self,
         from: LogIndex,
         to: LogIndex,
     ) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
+        let first = self.recent_from();
         assert!(
-            from > self.start.index && to <= self.last_index(),
+            from >= first && to <= self.last.index,
             "only entries in memory can be handed out"
         );
-        self.entries
-            .range(self.offset(from)..self.offset(to.next()))
+        let offset = |index: LogIndex| usize::try_from(index.0 - first.0).unwrap_or(usize::MAX);
+        self.recent.range(offset(from)..offset(to.next()))
+    }
+
+    /// Command bytes of the entries in memory after `after` and up to `to`.
+    pub(crate) fn recent_bytes_in(&self, after: LogIndex, to: LogIndex) -> u64 {
+        let from = after.next().max(self.recent_from());
+        if from > to {
+            return 0;
+        }
+        let entries = self.recent(from, to);
+        entries.map(|entry| entry.payload.size()).sum()
+    }
+
+    /// The entries `from..=to`, all in memory, in shared memory. None when `to` is before `from`.
+    pub(crate) fn share(&mut self, from: LogIndex, to: LogIndex) -> Entries {
+        if to < from {
+            return Entries::new();
+        }
+        let at = |index| Version {
+            term: self.term(index).unwrap_or_default(),
+            index,
+        };
+        if let Some(shared) = self.batches.shared(at(from), at(to)) {
+            return shared;
+        }
+        let first = self.recent_from();
+        assert!(
+            from >= first && to <= self.last.index,
+            "only entries in memory can be handed out"
+        );
+        let offset = |index: LogIndex| usize::try_from(index.0 - first.0).unwrap_or(usize::MAX);
+        let entries = self.recent.range(offset(from)..offset(to.next()));
+        self.batches.share(entries.cloned())
     }
 
     /// The largest entry at or below `at.index` whose term is not above `at.term`: everything after
     /// it conflicts with a log that has `at` (Raft §5.3, last paragraph). The start if none is.
     pub(crate) fn agreement_before(&self, at: Version) -> Version {
-        let mut index = at.index.min(self.last_index()).max(self.start.index);
-        while let Some(entry) = self.entry(index) {
-            if entry.term <= at.term {
-                return entry.version();
+        let mut index = at.index.min(self.last.index);
+        for run in self.terms.iter().rev() {
+            if index <= self.start.index {
+                break;
             }
-            index = index.prev();
+            if run.index > index {
+                continue;
+            }
+            if run.term <= at.term {
+                return Version {
+                    term: run.term,
+                    index,
+                };
+            }
+            index = run.index.prev();
         }
         self.start
     }
 
-    /// Offset in `entries` of `index`, or of the end.
-    fn offset(&self, index: LogIndex) -> usize {
-        let above = index.0.saturating_sub(self.start.index.0 + 1);
-        usize::try_from(above).map_or(self.entries.len(), |at| at.min(self.entries.len()))
+    fn pop_oldest(&mut self) {
+        if let Some(entry) = self.recent.pop_front() {
+            self.recent_bytes -= entry.size();
+        }
     }
 }
 

@@ -93,6 +93,14 @@ impl Membership {
         self.stack.push((index, configuration));
     }
 
+    /// An entry that was lost and came back carries `configuration`: what follows it stays in force.
+    pub(crate) fn insert(&mut self, index: LogIndex, configuration: Configuration) {
+        if index > self.base_index {
+            let place = self.stack.partition_point(|(at, _)| *at < index);
+            self.stack.insert(place, (index, configuration));
+        }
+    }
+
     /// The log was cut at `from`. Whether another configuration is in force.
     pub(crate) fn truncate(&mut self, from: LogIndex) -> bool {
         assert!(

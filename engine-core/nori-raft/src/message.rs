@@ -5,12 +5,11 @@
 //! working leader: a pre-vote never moves a term, a vote request only where no leader was heard
 //! from lately (dissertation §4.2.3, §9.6).
 
-use alloc::vec::Vec;
-
 use norikv_types::{LogIndex, Term, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::entry::Entry;
+use crate::entries::Entries;
+use crate::entry::Stretch;
 use crate::quiescence::Quiesce;
 
 /// One message; the host adds who sent it.
@@ -85,6 +84,10 @@ pub enum Body {
         /// From here on.
         index: LogIndex,
     },
+    /// The sender lost these entries of its log.
+    FetchEntries(Stretch),
+    /// The answer, as far as the log reaches.
+    Entries(LogPiece),
 }
 
 /// A question for the leader on behalf of reads elsewhere.
@@ -98,13 +101,24 @@ pub struct ReadIndex {
     pub lease: bool,
 }
 
+/// Entries for a replica that lost them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPiece {
+    /// The entry before the first one here.
+    pub prev: Version,
+    /// Consecutive entries of the sender's durable log.
+    pub entries: Entries,
+    /// Up to here the sender knows them to be committed.
+    pub commit_index: LogIndex,
+}
+
 /// A stretch of the leader's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Append {
     /// The entry before the first one here; (0, 0) is before the log and fits always.
     pub prev: Version,
     /// Consecutive entries after `prev`.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// The leader's commit index.
     pub commit_index: LogIndex,
     /// The leader's newest round of heartbeats when this was sent; counts from 1 in each reign.

@@ -1,6 +1,7 @@
 //! What a leader knows of one peer and what it may send next.
 //!
-//! **Invariant: `match_index` is durable there and never falls; `next_index` is above it.** How the
+//! **Invariant: `match_index` is durable there and never falls, but where the peer itself says that
+//! it lost an entry; `next_index` is above it.** How the
 //! peer is treated is one state that owns what that state needs:
 //! - [`Progress::Probe`]: where the logs agree is a guess; one message, then wait.
 //! - [`Progress::Replicate`]: they agree up to `next_index`; entries stream without waiting, within
@@ -31,6 +32,10 @@ pub(crate) struct Peer {
     pub(crate) progress: Progress,
     /// It is no member any more; it is told so until then.
     pub(crate) leaves_at: Option<Mono>,
+    /// From where on entries are read back for it.
+    pub(crate) fetching: Option<LogIndex>,
+    /// The last entry for it that could not be read back.
+    pub(crate) unreadable: LogIndex,
 }
 
 /// How a peer is treated.
@@ -111,6 +116,8 @@ impl Peer {
                 waiting: false,
             },
             leaves_at: None,
+            fetching: None,
+            unreadable: LogIndex(0),
         }
     }
 
@@ -148,6 +155,7 @@ impl Peer {
             self.installing = installing;
         }
         let received = received.max(self.match_index);
+        let start = start.max(self.unreadable);
         match &mut self.progress {
             Progress::Probe { next_index, .. } => {
                 // A guess that was compacted here cannot be probed any more: believe the peer.
@@ -174,6 +182,23 @@ impl Peer {
                     self.probe_from(received.next(), false);
                 }
             }
+        }
+    }
+
+    /// Entries up to `end` leave for it, or a probe.
+    pub(crate) fn sent(&mut self, end: LogIndex, bytes: u64, now: Mono) {
+        match &mut self.progress {
+            Progress::Probe { waiting, .. } => *waiting = true,
+            Progress::Replicate {
+                next_index,
+                inflight,
+                last_sent,
+            } => {
+                inflight.add(end, bytes);
+                *next_index = end.next();
+                *last_sent = now;
+            }
+            Progress::Snapshot(_) => {}
         }
     }
 
@@ -204,6 +229,12 @@ impl Peer {
         if let Progress::Replicate { inflight, .. } = &mut self.progress {
             inflight.messages.shrink_to_fit();
         }
+    }
+
+    /// It lost the entry at `index`, which it had.
+    pub(crate) fn lacks(&mut self, index: LogIndex) {
+        self.match_index = self.match_index.min(index.prev());
+        self.received_index = self.received_index.min(index.prev());
     }
 
     /// Guesses that the logs agree before `next_index`.

@@ -19,6 +19,7 @@ use core::time::Duration;
 
 use norikv_types::{LogIndex, Mono, Mutant, NodeId, Term, Version, breaks};
 
+use crate::entries::Entries;
 use crate::event::Event;
 use crate::message::{Append, Body, Message};
 use crate::progress::Progress;
@@ -212,11 +213,13 @@ impl Raft {
         }
     }
 
-    /// Gives back the room that an awake replica reuses; nothing is in it.
+    /// Gives back the room that an awake replica reuses; nothing is in it that it needs.
     pub(crate) fn trim(&mut self) {
         self.outputs.shrink_to_fit();
         self.durability.trim();
         self.asking.trim();
+        let settled = self.commit_index.min(self.durability.stored_index());
+        self.log.trim(settled);
         if let Standing::Leader(reign) = &mut self.standing {
             reign.trim();
         }
@@ -262,6 +265,7 @@ impl Raft {
     fn is_settled(&self) -> bool {
         self.durability.is_idle()
             && self.installing.is_none()
+            && self.repair.is_none()
             && self.applied_index == self.commit_index
     }
 }
@@ -280,7 +284,7 @@ impl Quiesce {
     pub(crate) const fn as_append(&self) -> Append {
         Append {
             prev: self.at,
-            entries: Vec::new(),
+            entries: Entries::new(),
             commit_index: self.at.index,
             round: self.round,
         }

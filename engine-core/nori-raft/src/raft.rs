@@ -15,7 +15,8 @@ use crate::config::Config;
 use crate::configuration::Configuration;
 use crate::durability::Durability;
 use crate::election::{Election, Tally};
-use crate::entry::{HardState, Restored, SnapshotMeta};
+use crate::entries::Entries;
+use crate::entry::{HardState, Restored, SnapshotMeta, Stretch};
 use crate::error::{Error, Misuse};
 use crate::event::Event;
 use crate::following::Following;
@@ -25,6 +26,7 @@ use crate::log::Log;
 use crate::membership::Membership;
 use crate::message::{AppendOutcome, AppendReply, Body, Message};
 use crate::quiescence::Quiescence;
+use crate::repair::Repair;
 use crate::status::{Role, Status};
 
 /// One replica of a Raft group.
@@ -60,6 +62,10 @@ pub struct Raft {
     pub(crate) outputs: VecDeque<Output>,
     /// Whether an input came since the last flush.
     dirty: bool,
+    /// What it lacks of its log; `None`: nothing.
+    pub(crate) repair: Option<Box<Repair>>,
+    /// From where on committed entries are read back for application.
+    pub(crate) fetching: Option<LogIndex>,
 }
 
 /// A role with what it needs.
@@ -91,6 +97,13 @@ impl Raft {
             durability.stage_hard_state();
         }
         let commit_index = restored.hard_state.commit_index.max(restored.applied);
+        let repair = Repair::of(&restored, now);
+        let found = |&Stretch { from, up_to }: &Stretch| {
+            Output::Event(Event::EntriesDamaged { from, up_to })
+        };
+        let outputs: VecDeque<Output> = restored.damaged.iter().map(found).collect();
+        // What is lost was committed elsewhere, if it was.
+        let commit_index = commit_index.min(restored.last_index());
         let founding = Configuration::new(config.founders.iter().copied());
         let mut membership = Membership::new(
             founding.unwrap_or_else(|_| Configuration::unknown()),
@@ -117,7 +130,9 @@ impl Raft {
             handed_out_index: restored.applied,
             applied_index: restored.applied,
             installing: None,
-            outputs: VecDeque::new(),
+            repair,
+            fetching: None,
+            outputs,
             dirty: true,
             config,
         })
@@ -174,6 +189,12 @@ impl Raft {
                 );
                 self.applied_index = self.applied_index.max(index);
             }
+            Input::EntriesFetched {
+                reader,
+                from,
+                entries,
+            } => self.entries_fetched(reader, from, entries),
+            Input::Damaged(stretch) => self.damaged(stretch.from, stretch.up_to),
             Input::Compact(index) => self.compact(index),
             Input::SnapshotExported { to, snapshot } => self.snapshot_exported(to, snapshot),
             Input::SnapshotSent { to, ok } => self.snapshot_sent(to, ok),
@@ -220,7 +241,7 @@ impl Raft {
     /// When to hand in [`Input::Timeout`]; `None`: never.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        match &self.standing {
+        let due = match &self.standing {
             _ if self.is_quiescent() => None,
             Standing::Leader(reign) => reign.wakes_at(),
             // Who may not campaign only notices when its leader falls silent.
@@ -229,6 +250,10 @@ impl Raft {
                 let (own, asks) = (self.election.deadline(), self.asking.deadline(&self.config));
                 Some(asks.map_or(own, |at| at.min(own)))
             }
+        };
+        match self.repair_at() {
+            Some(at) => Some(due.map_or(at, |due| due.min(at))),
+            None => due,
         }
     }
 
@@ -340,6 +365,8 @@ impl Raft {
             Body::ReadIndexReply { .. } => Ok(()),
             Body::AppendReply(reply) if term == self.term => self.check_append_reply(reply),
             Body::AppendReply(_) => Ok(()),
+            Body::FetchEntries(wanted) => Self::check_fetch(*wanted),
+            Body::Entries(piece) => Self::check_piece(term, piece),
             Body::Quiesce(quiesce) if term >= self.term => {
                 self.check_append(from, term, &quiesce.as_append())
             }
@@ -377,6 +404,14 @@ impl Raft {
             Body::VoteReply { granted } => {
                 self.catch_up(term);
                 self.receive_vote_reply(from, term, granted);
+            }
+            Body::FetchEntries(wanted) => {
+                self.catch_up(term);
+                self.receive_fetch(from, wanted);
+            }
+            Body::Entries(piece) => {
+                self.catch_up(term);
+                self.receive_piece(from, term, &piece);
             }
             Body::Append(append) if term < self.term => {
                 // Raft §5.1: a stale leader learns of the newer term.
@@ -418,6 +453,7 @@ impl Raft {
     }
 
     fn time_out(&mut self) {
+        self.ask_for_entries();
         match &self.standing {
             _ if self.is_quiescent() => {}
             Standing::Leader(_) => {
@@ -568,7 +604,10 @@ impl Raft {
         }
         self.ask_leader();
         self.replicate();
+        self.settle_repair();
         self.hand_out();
+        let settled = self.commit_index.min(self.durability.stored_index());
+        self.log.evict(settled, self.config.recent_bytes_max);
     }
 
     fn persist(&mut self) {
@@ -582,27 +621,21 @@ impl Raft {
             commit_index: self.commit_index.min(self.durability.durable_index()),
         });
         let entries = match staged.entries_from {
-            Some(from) => self.log.range(from, last).cloned().collect(),
-            None => Vec::new(),
+            Some(from) => self.log.share(from, last),
+            None => Entries::new(),
+        };
+        let rewrites = self.take_rewrites();
+        let (entries, rewrites) = match breaks(Mutant::RepairCuts) && entries.is_empty() {
+            true => (rewrites, entries),
+            false => (entries, rewrites),
         };
         self.outputs.push_back(Output::Persist(Persist {
             write: staged.write,
             hard_state,
             reset: staged.reset,
             entries,
+            rewrites,
         }));
-    }
-
-    /// Hands out what is committed and durable (Raft figure 2, "rules for servers").
-    fn hand_out(&mut self) {
-        let to = self.commit_index.min(self.durability.durable_index());
-        if self.installing.is_some() || to <= self.handed_out_index {
-            return;
-        }
-        let from = self.handed_out_index.next();
-        let entries = self.log.range(from, to).cloned().collect();
-        self.handed_out_index = to;
-        self.outputs.push_back(Output::Apply { entries });
     }
 }
 

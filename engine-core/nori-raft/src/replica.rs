@@ -288,6 +288,8 @@ impl Dormant {
             applied: self.last.index,
             configuration: Some(self.configuration(common).clone()),
             entries: Vec::new(),
+            damaged: Vec::new(),
+            amnesia: false,
             fresh: false,
         };
         let mut raft = match Raft::new(settings, restored, self.now) {

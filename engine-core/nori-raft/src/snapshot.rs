@@ -81,7 +81,10 @@ impl Raft {
             return;
         }
         self.follow(from, term);
-        if snapshot.index > self.commit_index && self.installing.is_none() {
+        let fills = (self.unfilled_from()).is_some_and(|unfilled| unfilled <= snapshot.index);
+        let helps =
+            snapshot.index > self.commit_index || (fills && snapshot.index > self.handed_out_index);
+        if helps && self.installing.is_none() {
             self.installing = Some(snapshot);
             self.outputs.push_back(Output::InstallSnapshot { snapshot });
         }
@@ -102,7 +105,15 @@ impl Raft {
             snapshot.index > self.handed_out_index,
             "the state never goes back"
         );
-        let log_kept = self.log.contains(snapshot.version()) && !breaks(Mutant::SnapshotDropsTail);
+        let log_kept = self.log.contains(snapshot.version())
+            && !self.is_unknown(snapshot.index)
+            && !breaks(Mutant::SnapshotDropsTail);
+        let ended = self.log.last_index();
+        if self.is_damaged() && log_kept {
+            // What was lost of it is not needed any more, and cannot be given to anybody.
+            self.log.compact(snapshot.index);
+        }
+        self.skip_damage(snapshot.index, (!log_kept).then_some(ended));
         if log_kept {
             self.durability.covered(snapshot.index);
         } else {
@@ -121,6 +132,7 @@ impl Raft {
             .install(snapshot.index, configuration, log_kept);
         self.handed_out_index = snapshot.index;
         self.applied_index = snapshot.index;
+        self.fetching = None;
         if snapshot.index > self.commit_index {
             self.commit(snapshot.index);
         }
@@ -136,6 +148,7 @@ impl Raft {
             index <= self.applied_index,
             "only what is applied may be forgotten"
         );
+        self.skip_damage(index, None);
         self.log.compact(index);
     }
 }

@@ -106,6 +106,9 @@ pub enum Replayed<'a> {
         /// Its bytes.
         payload: &'a [u8],
     },
+    /// Bytes that were synced once do not verify; only in salvage mode. What was in them is not
+    /// known, and what comes next stood behind them.
+    Corrupt(CorruptRange),
     /// Everything was handed out. What is put here becomes the table of the new segment.
     End {
         /// Empty: no table.

@@ -58,6 +58,17 @@ pub enum Input {
         /// What became of each entry, in order.
         results: Vec<Decided>,
     },
+    /// A [`Output::FetchEntries`] is done.
+    EntriesFetched {
+        /// Its group.
+        group: GroupId,
+        /// Who needs them.
+        reader: raft::Reader,
+        /// The first one that was asked for.
+        from: LogIndex,
+        /// Consecutive entries from there on; none where they were released meanwhile.
+        result: Result<raft::Entries, PortError>,
+    },
     /// A [`Output::Read`] is done.
     ReadDone {
         /// Its name.
@@ -136,7 +147,20 @@ pub enum Output {
         /// The group.
         group: GroupId,
         /// Committed and locally durable entries.
-        entries: Vec<raft::Entry>,
+        entries: raft::Entries,
+    },
+    /// Read durable entries of the log back, then say [`Input::EntriesFetched`].
+    FetchEntries {
+        /// The group.
+        group: GroupId,
+        /// Who needs them; for the answer.
+        reader: raft::Reader,
+        /// The first one; for the answer.
+        from: LogIndex,
+        /// The last one wanted.
+        up_to: LogIndex,
+        /// Bytes of entries after which to stop; one entry is always wanted.
+        bytes_max: u64,
     },
     /// Look this up in what is applied now, then say [`Input::ReadDone`].
     Read {

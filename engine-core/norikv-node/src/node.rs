@@ -231,6 +231,20 @@ impl Node {
                 self.raft_input(group, raft::Input::Durable(write));
             }
             Input::Applied { group, results } => self.applied(group, &results),
+            Input::EntriesFetched {
+                group,
+                reader,
+                from,
+                result,
+            } => {
+                let entries = result.ok().filter(|entries| !entries.is_empty());
+                let input = raft::Input::EntriesFetched {
+                    reader,
+                    from,
+                    entries,
+                };
+                self.raft_input(group, input);
+            }
             Input::ReadDone { read, result } => self.read_done(read, result),
             Input::Flushed { group, index } => self.flushed(group, index),
             Input::Exported { session, result } => self.exported(session, result),

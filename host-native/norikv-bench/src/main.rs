@@ -7,7 +7,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use norikv_bench::embedded::{EmbeddedArgs, run_cell};
-use norikv_bench::{Machine, Run, Scratch, Times, cluster};
+use norikv_bench::raft::RaftArgs;
+use norikv_bench::{CountingAllocator, Machine, Run, Scratch, Times, cluster};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Measures NoriKV on this machine. Build it with --release.
 #[derive(Debug, Parser)]
@@ -23,6 +27,8 @@ enum What {
     Cluster(ClusterArgs),
     /// The embedded store beside other embedded engines.
     Embedded(EmbeddedArgs),
+    /// The consensus core, three replicas in memory.
+    Raft(RaftArgs),
     /// A part of `embedded`, in a process of its own.
     #[command(hide = true)]
     Cell {
@@ -50,6 +56,7 @@ fn main() -> Result<()> {
     match Arguments::parse().what {
         What::Cluster(args) => run_cluster(&args, &mut out),
         What::Embedded(args) => args.run(&["cell"], &mut out),
+        What::Raft(args) => args.run(&mut out),
         What::Cell { spec } => run_cell(&spec, &mut out),
     }
 }

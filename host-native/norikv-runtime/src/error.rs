@@ -68,14 +68,6 @@ pub enum Error {
         /// What the adapter says.
         source: PortError,
     },
-    /// Acknowledged records of the log fail their checks.
-    #[error("{path}: {bytes} bytes of acknowledged log records fail their checks", path = path.display())]
-    CorruptLog {
-        /// The log's directory.
-        path: PathBuf,
-        /// Bytes that cannot be read.
-        bytes: u64,
-    },
     /// The configuration is one that no node can run with.
     #[error("{0}")]
     Config(String),

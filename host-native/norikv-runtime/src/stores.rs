@@ -70,11 +70,9 @@ impl Stores {
                 source,
             })?;
         let report = wal.report();
-        if report.corrupt_bytes > 0 {
-            return Err(Error::CorruptLog {
-                path,
-                bytes: report.corrupt_bytes,
-            });
+        for (object, start, end) in &report.ranges {
+            let path = path.display();
+            tracing::error!(%path, %object, start, end, "bytes of the log are corrupt; peers have them");
         }
         if report.uncertain_bytes > 0 {
             let bytes = report.uncertain_bytes;
@@ -108,6 +106,11 @@ impl Stores {
             segment_bytes,
             first_segment_bytes: defaults.first_segment_bytes.min(segment_bytes),
             owner: Some(owner),
+            // What one log lost its peers have; alone it must not be passed over.
+            mode: match config.node.replication {
+                0 | 1 => nori_wal::OpenMode::Strict,
+                _ => nori_wal::OpenMode::Salvage,
+            },
             ..defaults
         };
         WalLog::open(store, Arc::new(OsEntropy), options)

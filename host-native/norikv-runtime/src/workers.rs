@@ -140,7 +140,7 @@ pub(crate) fn start(
         );
     })?);
 
-    let worker = ReadWorker::new(Arc::clone(&ports.storage));
+    let worker = ReadWorker::new(Arc::clone(&ports.storage), Arc::clone(&ports.log));
     for reader in 1..=readers {
         let (worker, tasks, to) = (worker.clone(), read_tasks.clone(), inbox.clone());
         threads.push(spawn(

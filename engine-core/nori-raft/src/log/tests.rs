@@ -43,11 +43,11 @@ fn an_empty_log_ends_where_it_starts() {
 #[test]
 fn entries_are_found_by_index() {
     let log = log(1, 4, &[1, 2, 2]);
-    assert_eq!(log.entry(LogIndex(4)), None);
-    assert_eq!(log.entry(LogIndex(6)).map(Entry::version), Some(at(2, 6)));
-    assert_eq!(log.entry(LogIndex(8)), None);
+    assert_eq!(log.term(LogIndex(3)), None);
+    assert_eq!(log.term(LogIndex(6)), Some(Term(2)));
+    assert_eq!(log.term(LogIndex(8)), None);
     let range: Vec<_> = log
-        .range(LogIndex(5), LogIndex(6))
+        .recent(LogIndex(5), LogIndex(6))
         .map(Entry::version)
         .collect();
     assert_eq!(range, [at(1, 5), at(2, 6)]);
@@ -98,4 +98,71 @@ fn a_gap_is_a_bug() {
 fn a_falling_term_is_a_bug() {
     let mut log = log(0, 0, &[2]);
     push(&mut log, 1);
+}
+
+#[test]
+fn what_leaves_memory_keeps_its_term() {
+    let mut log = log(0, 0, &[1, 1, 2, 2, 3]);
+    log.evict(LogIndex(4), 0);
+    assert_eq!(log.recent_from(), LogIndex(5));
+    assert_eq!(log.term(LogIndex(2)), Some(Term(1)));
+    assert_eq!(log.agreement_before(at(2, 5)), at(2, 4));
+    log.truncate(LogIndex(5));
+    assert_eq!((log.last(), log.recent_from()), (at(2, 4), LogIndex(5)));
+    log.compact(LogIndex(2));
+    assert_eq!((log.start(), log.last()), (at(1, 2), at(2, 4)));
+    assert_eq!(log.agreement_before(at(1, 4)), at(1, 2));
+    push(&mut log, 4);
+    assert_eq!(log.recent_from(), LogIndex(5));
+    log.compact(LogIndex(5));
+    assert_eq!((log.start(), log.recent_from()), (at(4, 5), LogIndex(6)));
+}
+
+#[test]
+fn the_log_by_reference_says_what_a_list_of_entries_says() {
+    for seed in 0..200 {
+        let mut prng = norikv_types::Prng::new(seed);
+        let mut by_reference = log(0, 0, &[]);
+        let mut list: Vec<Version> = alloc::vec![at(0, 0)];
+        for _ in 0..200 {
+            let last = list[list.len() - 1];
+            match prng.below(8) {
+                0 => {
+                    let up_to = list[0].index.0 + prng.below(list.len() as u64);
+                    by_reference.compact(LogIndex(up_to));
+                    list.retain(|at| at.index.0 >= up_to);
+                }
+                1 => {
+                    let from = list[0].index.0 + 1 + prng.below(list.len() as u64);
+                    by_reference.truncate(LogIndex(from));
+                    list.retain(|at| at.index.0 < from);
+                }
+                2 => by_reference.evict(LogIndex(last.index.0), prng.below(200)),
+                _ => {
+                    let term = last.term.0.max(1) + u64::from(prng.below(4) == 0);
+                    push(&mut by_reference, term);
+                    list.push(at(term, last.index.0 + 1));
+                }
+            }
+            let last = list[list.len() - 1];
+            assert_eq!(
+                (by_reference.start(), by_reference.last()),
+                (list[0], last),
+                "seed {seed}"
+            );
+            for at in &list {
+                assert_eq!(by_reference.term(at.index), Some(at.term), "seed {seed}");
+            }
+            let asked = at(prng.below(9), list[0].index.0 + prng.below(12));
+            let agreed = list
+                .iter()
+                .rfind(|at| at.index <= asked.index && at.term <= asked.term);
+            let agreed = agreed.copied().unwrap_or(list[0]);
+            assert_eq!(
+                by_reference.agreement_before(asked),
+                agreed,
+                "seed {seed}: {asked}"
+            );
+        }
+    }
 }

@@ -210,7 +210,7 @@ pub(crate) fn entries(first: u64, terms: &[u64]) -> Vec<Entry> {
 pub(crate) fn append(prev: (u64, u64), terms: &[u64], commit_index: u64, round: u64) -> Body {
     Body::Append(Append {
         prev: at(prev.0, prev.1),
-        entries: entries(prev.1 + 1, terms),
+        entries: entries(prev.1 + 1, terms).into(),
         commit_index: LogIndex(commit_index),
         round,
     })

@@ -107,6 +107,9 @@ fn assert_did_something(counts: Counts) {
         counts.truncations,
         counts.crashes,
         counts.slept,
+        counts.fetched_for_peers,
+        counts.damages,
+        counts.repairs,
     ];
     assert!(seen.iter().all(|count| *count > 20), "{counts:?}");
 }

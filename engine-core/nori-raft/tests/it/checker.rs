@@ -70,7 +70,8 @@ impl Checker {
                 ));
             }
             // Leader completeness (Raft §5.4.3).
-            for (index, entry) in self.committed.range(mirror.base.index.next()..) {
+            let held_to = mirror.base.index.max(mirror.flushed.index);
+            for (index, entry) in self.committed.range(held_to.next()..) {
                 if entry.term < *term && mirror.term(*index) != Some(entry.term) {
                     return Err(format!(
                         "leader completeness: {id} leads term {term} without {}",
@@ -124,7 +125,10 @@ impl Checker {
         mut configurations: impl Iterator<Item = Configuration>,
     ) -> Result<(), Violation> {
         let holders: BTreeSet<NodeId> = disks
-            .filter(|(_, disk)| disk.flushed.index >= index || disk.term(index) == Some(term))
+            .filter(|(_, disk)| {
+                // What a node acknowledged before it lost it counts: it remembers that it lost it.
+                disk.flushed.index.max(disk.lost_to) >= index || disk.term(index) == Some(term)
+            })
             .map(|(id, _)| id)
             .collect();
         let decides = |configuration: Configuration| {
@@ -229,6 +233,22 @@ impl Checker {
             return Err(format!(
                 "durable entries: {id} acknowledged {match_index} too early"
             ));
+        }
+        let lacks = |index: &LogIndex| {
+            let mut damaged = disk.damaged.range(disk.flushed.index.next()..);
+            damaged.next().is_some_and(|first| first <= index)
+        };
+        match &message.body {
+            Body::AppendReply(AppendReply {
+                outcome: AppendOutcome::Accepted { match_index, .. },
+                ..
+            }) if lacks(match_index) => {
+                return Err(format!("whole logs: {id} acknowledged what it lost"));
+            }
+            Body::VoteReply { granted: true } if lacks(&disk.last()) => {
+                return Err(format!("whole logs: {id} votes without what it lost"));
+            }
+            _ => {}
         }
         Ok(())
     }

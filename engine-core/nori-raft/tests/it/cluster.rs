@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use nori_raft::{
-    Config, Input, Message, Persist, Raft, ReadId, ReadMode, Role, SnapshotMeta, Status, WriteId,
+    Config, Entries, Input, Message, Persist, Raft, ReadId, ReadMode, Reader, Role, SnapshotMeta,
+    Status, WriteId,
 };
 use norikv_types::{LogIndex, Mono, NodeId, Prng, Term};
 
@@ -98,6 +99,13 @@ enum Happening {
         node: NodeId,
         boot: u64,
     },
+    Fetched {
+        node: NodeId,
+        boot: u64,
+        reader: Reader,
+        from: LogIndex,
+        entries: Entries,
+    },
     Applied {
         node: NodeId,
         boot: u64,
@@ -168,6 +176,13 @@ pub(crate) struct Counts {
     pub(crate) transfers: u64,
     /// Served by a replica that does not lead.
     pub(crate) reads_elsewhere: u64,
+    /// Stretches read back for peers, and for application.
+    pub(crate) fetched_for_peers: u64,
+    pub(crate) fetched_to_apply: u64,
+    pub(crate) fetched_to_repair: u64,
+    /// Logs that lost entries, and those that have everything again.
+    pub(crate) damages: u64,
+    pub(crate) repairs: u64,
 }
 
 impl Counts {
@@ -184,6 +199,11 @@ impl Counts {
         self.configurations += other.configurations;
         self.transfers += other.transfers;
         self.reads_elsewhere += other.reads_elsewhere;
+        self.fetched_for_peers += other.fetched_for_peers;
+        self.fetched_to_apply += other.fetched_to_apply;
+        self.fetched_to_repair += other.fetched_to_repair;
+        self.damages += other.damages;
+        self.repairs += other.repairs;
     }
 }
 
@@ -193,6 +213,7 @@ impl Cluster {
         let founders: Vec<NodeId> = (1..=size).map(NodeId).collect();
         let ids: Vec<NodeId> = (1..=size + faults.spares).map(NodeId).collect();
         let (messages, append) = (1 + prng.below(16), 64 + prng.below(2_000));
+        let recent = [0, 500, 5_000, 1 << 20][usize::try_from(prng.below(4)).unwrap()];
         let mut cluster = Self {
             now: Mono::ZERO,
             nodes: BTreeMap::new(),
@@ -215,6 +236,7 @@ impl Cluster {
             config.inflight_bytes_max = 4 * append;
             config.uncommitted_bytes_max = 4_000;
             config.quiesce_after = cluster.faults.quiesce_after;
+            config.recent_bytes_max = recent;
             let half = i64::from(config.clock_drift_ppm / 2);
             let rate_ppm =
                 i64::try_from(prng.below(u64::try_from(2 * half).unwrap())).unwrap() - half;
@@ -367,6 +389,23 @@ impl Cluster {
                     }
                 }
             }
+            Happening::Fetched {
+                node,
+                boot,
+                reader,
+                from,
+                entries,
+            } => {
+                if self.lives(node, boot) {
+                    let entries = (!entries.is_empty()).then_some(entries);
+                    let input = Input::EntriesFetched {
+                        reader,
+                        from,
+                        entries,
+                    };
+                    self.input(node, input)?;
+                }
+            }
             Happening::Applied {
                 node,
                 boot,
@@ -431,6 +470,7 @@ impl Cluster {
                     let target = self.node(node);
                     target.installing = None;
                     target.disk.flushed = snapshot;
+                    target.mirror.flushed = snapshot;
                     target.applied = snapshot;
                     target.handed_out = snapshot.index;
                     self.counts.snapshots += 1;
@@ -483,6 +523,7 @@ impl Cluster {
             self.node(id).disk.flushed = snapshot;
             if self.prng.chance_ppm(500_000) && self.node(id).writes.is_empty() {
                 self.node(id).disk.release();
+                self.input(id, Input::Compact(snapshot.index))?;
             }
         }
         if self.prng.chance_ppm(50_000) {

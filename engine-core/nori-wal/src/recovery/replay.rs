@@ -25,6 +25,8 @@ pub(super) struct Replay<'a> {
     pub at: u64,
     pub uncertain: Option<LsnRange>,
     pub corrupt: Vec<CorruptRange>,
+    /// How many of those were handed out.
+    told: usize,
     pub clean: bool,
     pub records: u64,
     /// Copies of the frames at and above the watermark.
@@ -48,6 +50,7 @@ impl<'a> Replay<'a> {
             at: 0,
             uncertain: None,
             corrupt: Vec::new(),
+            told: 0,
             clean: false,
             records: 0,
             carried: Vec::new(),
@@ -60,6 +63,24 @@ impl<'a> Replay<'a> {
 
     /// Hands out everything in `chain`, and in what its last segment names.
     pub(super) fn run(
+        &mut self,
+        chain: Vec<Piece<'a>>,
+        replay: &mut dyn FnMut(Replayed<'_>),
+    ) -> Result<(), Error> {
+        self.walk(chain, replay)?;
+        self.tell(replay);
+        Ok(())
+    }
+
+    /// Hands out what was found corrupt since the last time.
+    fn tell(&mut self, replay: &mut dyn FnMut(Replayed<'_>)) {
+        for range in self.corrupt.iter().skip(self.told) {
+            replay(Replayed::Corrupt(*range));
+        }
+        self.told = self.corrupt.len();
+    }
+
+    fn walk(
         &mut self,
         chain: Vec<Piece<'a>>,
         replay: &mut dyn FnMut(Replayed<'_>),
@@ -253,6 +274,7 @@ impl<'a> Replay<'a> {
                 let new = Segment::new(name.number, name.uid, lsn, start, object, extent);
                 segment = Some(new);
             }
+            self.tell(replay);
             let kind = frame.header.kind;
             match kind {
                 Kind::Group => {

@@ -80,7 +80,7 @@ fn lines(disk: &MemStore) -> String {
         Replayed::Record { lsn, log, payload } => {
             lines.push(format!("{lsn} of {log}: {}", payload.escape_ascii()));
         }
-        Replayed::End { .. } => {}
+        Replayed::Corrupt(_) | Replayed::End { .. } => {}
     })
     .unwrap();
     let (first, end) = (recovery.first, recovery.end);

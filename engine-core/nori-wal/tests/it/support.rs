@@ -65,7 +65,7 @@ pub(crate) fn open(
         &mut |replayed| match replayed {
             Replayed::Table(table) => seen.tables.push((seen.records.len(), table.to_vec())),
             Replayed::Record { lsn, payload, .. } => seen.records.push((lsn, payload.to_vec())),
-            Replayed::End { .. } => {}
+            Replayed::Corrupt(_) | Replayed::End { .. } => {}
         },
     )?;
     assert_eq!(recovery.records, seen.records.len() as u64);

@@ -9,6 +9,7 @@
 //! an entry again without cutting, a *hard state* replaces the former, a *reset* begins the group's
 //! log anew, a *release* states what is not needed any more.
 
+mod fetch;
 mod group;
 mod record;
 mod relocate;
@@ -18,16 +19,18 @@ mod table;
 use alloc::collections::BTreeMap;
 use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nori_env::sync::Mutex;
 use nori_env::{BlockStore, Entropy, IoErrorKind};
+use nori_raft::{Entry, HardState};
 use nori_wal::{Lsn, Wal};
-use norikv_types::{GroupId, LogIndex};
+use norikv_types::{GroupId, LogIndex, Version};
 
 use crate::{GroupLog, LogRecord, LogReport, PortError, PortErrorKind, ReplicatedLog};
-use group::GroupState;
+use group::{GroupState, Place};
 use record::Record;
 use replay::Replay;
 
@@ -51,6 +54,12 @@ struct State {
     restored: BTreeMap<GroupId, GroupLog>,
     /// Segments that open with a table: only those may become the oldest.
     tabled: BTreeSet<u64>,
+    /// Groups that are not known may have been written to before damage.
+    is_partial: bool,
+    /// Where a table last said what all groups are.
+    stated_to: Lsn,
+    /// Whether nothing was staged since.
+    is_stated: bool,
     /// Reused for encoding.
     scratch: Vec<u8>,
 }
@@ -59,6 +68,12 @@ struct State {
 const BATCH_PART: u64 = 8;
 /// Bytes that one batch takes at most.
 const BATCH_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of log after which it is said what all groups are: as much may be in doubt after damage.
+const STATE_BYTES: u64 = 256 << 10;
+/// What that takes is one part of the log in this many, at most.
+const STATE_PART: u64 = 32;
+/// Bytes of a group in a table.
+const ROW_BYTES: u64 = 61;
 /// Room kept for what a segment needs besides records.
 const SLACK_BYTES: u64 = 16 << 10;
 /// Segments' worth of log above which the oldest is emptied by rewriting what still counts in it.
@@ -83,6 +98,7 @@ impl WalLog {
             replay.take(replayed);
         })
         .map_err(port_error)?;
+        let is_partial = replay.is_partial;
         let (mut groups, mut restored) = (BTreeMap::new(), BTreeMap::new());
         for (group, (held, log)) in replay.finish(&wal.segments())? {
             groups.insert(group, held);
@@ -97,13 +113,22 @@ impl WalLog {
             uncertain_bytes: recovery
                 .uncertain
                 .map_or(0, |range| range.end.0 - range.start.0),
-            affected: Vec::new(),
+            affected: (restored.iter())
+                .filter(|(_, log): &(_, &GroupLog)| log.is_doubtful || !log.damaged.is_empty())
+                .map(|(&group, _)| group)
+                .collect(),
+            ranges: (recovery.corrupt.iter())
+                .map(|range| (range.object.to_string(), range.start, range.end))
+                .collect(),
         };
         let tabled = BTreeSet::from([active_segment(&wal)]);
         let state = State {
             groups,
             restored,
             tabled,
+            is_partial,
+            stated_to: wal.end_lsn(),
+            is_stated: true,
             scratch: Vec::new(),
         };
         Ok(Self {
@@ -120,6 +145,12 @@ impl WalLog {
     /// # Errors
     /// As [`append`](ReplicatedLog::append).
     pub fn seal(&self) -> Result<(), PortError> {
+        let mut state = self.state.lock();
+        if !state.is_stated {
+            self.state_groups(&mut state)?;
+        }
+        drop(state);
+        self.wal.commit().map_err(port_error)?;
         self.wal.seal().map_err(port_error)
     }
 
@@ -146,15 +177,19 @@ impl WalLog {
         self.wal.end_lsn().0.saturating_sub(self.wal.first_lsn().0)
     }
 
-    /// Stages `records` as one batch, behind a table where a new segment is needed; returns the
-    /// segment they went to. The caller updates the groups at once.
-    fn stage(&self, state: &mut State, records: &[Record<'_>]) -> Result<u64, PortError> {
+    /// Stages `records` as one batch, behind a table where a new segment is needed; returns where
+    /// they went. The caller updates the groups at once.
+    fn stage(&self, state: &mut State, records: &[Record<'_>]) -> Result<Place, PortError> {
         let State {
             groups,
             tabled,
             scratch,
+            is_partial,
+            stated_to,
+            is_stated,
             ..
         } = state;
+        *is_stated = false;
         scratch.clear();
         let mut ends = Vec::with_capacity(records.len());
         for record in records {
@@ -165,9 +200,12 @@ impl WalLog {
         let needed = scratch.len() as u64 + overhead + SLACK_BYTES;
         if self.wal.segment_remaining() < needed {
             let rows = groups.iter().map(|(&group, held)| held.row(group));
-            self.wal.rotate(&table::encode(rows)).map_err(port_error)?;
+            let table = table::encode(rows, *is_partial);
+            self.wal.rotate(&table).map_err(port_error)?;
+            *stated_to = self.wal.end_lsn();
             tabled.insert(active_segment(&self.wal));
         }
+        let lsn = self.wal.end_lsn();
         let mut start = 0;
         let mut batch: Vec<&[u8]> = Vec::with_capacity(ends.len());
         for end in ends {
@@ -175,7 +213,18 @@ impl WalLog {
             start = end;
         }
         self.wal.stage(&batch).map_err(port_error)?;
-        Ok(active_segment(&self.wal))
+        let segment = active_segment(&self.wal);
+        Ok(Place { segment, lsn })
+    }
+
+    /// Says what all groups are, so that damage before this is no reason to doubt them.
+    fn state_groups(&self, state: &mut State) -> Result<(), PortError> {
+        let rows = state.groups.iter().map(|(&group, held)| held.row(group));
+        let table = table::encode(rows, state.is_partial);
+        self.stage(state, &[Record::State { table: &table }])?;
+        state.stated_to = self.wal.end_lsn();
+        state.is_stated = true;
+        Ok(())
     }
 
     fn append_one(&self, state: &mut State, record: &LogRecord<'_>) -> Result<(), PortError> {
@@ -183,6 +232,7 @@ impl WalLog {
             group,
             hard_state,
             reset,
+            rewrites,
             entries,
         } = *record;
         state.restored.remove(&group);
@@ -192,6 +242,11 @@ impl WalLog {
             hard_state: *hard_state,
         }));
         batch.extend(reset.map(|at| Record::Reset { group, at }));
+        batch.extend(
+            rewrites
+                .iter()
+                .map(|entry| Record::Rewrite { group, entry }),
+        );
         let mut rest = entries;
         loop {
             let mut bytes = 0;
@@ -208,10 +263,10 @@ impl WalLog {
             if batch.is_empty() {
                 return Ok(());
             }
-            let segment = self.stage(state, &batch)?;
+            let place = self.stage(state, &batch)?;
             let held = state.groups.entry(group).or_default();
             for record in batch.drain(..) {
-                held.apply(&record, segment);
+                held.apply(&record, place);
             }
             rest = later;
         }
@@ -232,10 +287,10 @@ impl WalLog {
             })
             .collect();
         if !releases.is_empty() {
-            let segment = self.stage(&mut state, &releases)?;
+            let place = self.stage(&mut state, &releases)?;
             for release in &releases {
                 if let Some(held) = state.groups.get_mut(&release.group()) {
-                    held.apply(release, segment);
+                    held.apply(release, place);
                 }
             }
         }
@@ -275,6 +330,11 @@ impl ReplicatedLog for WalLog {
         for record in batch {
             self.append_one(&mut state, record)?;
         }
+        let row_bytes = STATE_PART * ROW_BYTES * state.groups.len() as u64;
+        let due = state.stated_to.0 + row_bytes.max(STATE_BYTES);
+        if self.wal.end_lsn().0 >= due {
+            self.state_groups(&mut state)?;
+        }
         drop(state);
         self.wal.commit().map_err(port_error)?;
         Ok(())
@@ -285,11 +345,30 @@ impl ReplicatedLog for WalLog {
         if let Some(log) = state.restored.get(&group) {
             return Ok(Some(log.clone()));
         }
+        if state.is_partial && !state.groups.contains_key(&group) {
+            return Ok(Some(GroupLog {
+                hard_state: HardState::default(),
+                start: Version::default(),
+                entries: Vec::new(),
+                damaged: Vec::new(),
+                is_doubtful: true,
+            }));
+        }
         if state.groups.contains_key(&group) {
             let detail = format!("the log of {group} was written to since it was opened");
             return Err(PortError::new(PortErrorKind::Other, detail));
         }
         Ok(None)
+    }
+
+    fn read(
+        &self,
+        group: GroupId,
+        from: LogIndex,
+        up_to: LogIndex,
+        bytes_max: u64,
+    ) -> Result<Vec<Entry>, PortError> {
+        self.fetch(group, from, up_to, bytes_max)
     }
 
     fn release(&self, group: GroupId, up_to: LogIndex) -> Result<(), PortError> {

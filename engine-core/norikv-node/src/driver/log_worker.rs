@@ -34,6 +34,7 @@ impl LogWorker {
                 group: *group,
                 hard_state: persist.hard_state.as_ref(),
                 reset: persist.reset.map(|snapshot| snapshot.version()),
+                rewrites: &persist.rewrites,
                 entries: &persist.entries,
             })
             .collect();

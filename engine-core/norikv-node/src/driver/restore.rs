@@ -45,6 +45,8 @@ fn restore_group(
             hard_state: raft::HardState::default(),
             start: Version::default(),
             entries: Vec::new(),
+            damaged: Vec::new(),
+            is_doubtful: false,
         };
         return reset(log, group, empty, applied, configuration);
     };
@@ -57,6 +59,7 @@ fn restore_group(
             ),
         ));
     }
+    skip_applied(&mut kept, applied);
     if !contains(&kept, applied) {
         return reset(log, group, kept, applied, configuration);
     }
@@ -74,6 +77,8 @@ fn restore_group(
         },
         configuration,
         entries: kept.entries,
+        damaged: kept.damaged,
+        amnesia: kept.is_doubtful,
         fresh: false,
     })
 }
@@ -95,6 +100,7 @@ fn reset(
         group,
         hard_state: Some(&hard_state),
         reset: Some(applied),
+        rewrites: &[],
         entries: &[],
     }])?;
     Ok(raft::Restored {
@@ -106,8 +112,31 @@ fn reset(
         applied: applied.index,
         configuration,
         entries: Vec::new(),
+        damaged: Vec::new(),
+        amnesia: kept.is_doubtful,
         fresh: false,
     })
+}
+
+/// What is lost of a log and applied is not needed: the log is taken to begin behind it.
+fn skip_applied(kept: &mut GroupLog, applied: Version) {
+    let lacks = (kept.damaged.first()).is_some_and(|stretch| stretch.from <= applied.index);
+    let reached = kept.entries.last().map(|entry| entry.index);
+    let reached = reached.max(kept.damaged.last().map(|stretch| stretch.up_to));
+    if !lacks || reached < Some(applied.index) {
+        return;
+    }
+    let at = (kept.entries).binary_search_by_key(&applied.index, |entry| entry.index);
+    let entry = at.ok().and_then(|at| kept.entries.get(at));
+    if entry.is_some_and(|entry| entry.term != applied.term) {
+        return;
+    }
+    kept.start = applied;
+    kept.entries.retain(|entry| entry.index > applied.index);
+    kept.damaged.retain(|stretch| stretch.up_to > applied.index);
+    if let Some(first) = kept.damaged.first_mut() {
+        first.from = first.from.max(applied.index.next());
+    }
 }
 
 fn contains(log: &GroupLog, version: Version) -> bool {

@@ -1,7 +1,5 @@
 //! Outputs, sorted by who carries them out.
 
-use alloc::vec::Vec;
-
 use bytes::Bytes;
 use nori_raft as raft;
 use norikv_types::{GroupId, LogIndex, NodeId, Version};
@@ -63,16 +61,32 @@ pub struct ApplyTask {
     /// The group.
     pub group: GroupId,
     /// Its next entries.
-    pub entries: Vec<raft::Entry>,
+    pub entries: raft::Entries,
 }
 
 /// To be looked up.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ReadTask {
-    /// Its name.
-    pub read: ReadToken,
-    /// What to look up.
-    pub query: Query,
+pub enum ReadTask {
+    /// In what is applied.
+    Query {
+        /// Its name.
+        read: ReadToken,
+        /// What to look up.
+        query: Query,
+    },
+    /// In the log.
+    Entries {
+        /// The group.
+        group: GroupId,
+        /// Who needs them.
+        reader: raft::Reader,
+        /// The first entry.
+        from: LogIndex,
+        /// The last one wanted.
+        up_to: LogIndex,
+        /// Bytes of entries after which to stop.
+        bytes_max: u64,
+    },
 }
 
 /// A step of a snapshot's way out or in.
@@ -137,7 +151,20 @@ pub fn route(output: Output) -> Task {
     match output {
         Output::Persist { group, persist } => Task::Log(LogTask { group, persist }),
         Output::Apply { group, entries } => Task::Apply(ApplyTask { group, entries }),
-        Output::Read { read, query } => Task::Read(ReadTask { read, query }),
+        Output::Read { read, query } => Task::Read(ReadTask::Query { read, query }),
+        Output::FetchEntries {
+            group,
+            reader,
+            from,
+            up_to,
+            bytes_max,
+        } => Task::Read(ReadTask::Entries {
+            group,
+            reader,
+            from,
+            up_to,
+            bytes_max,
+        }),
         Output::Export { session, group } => {
             Task::Snapshot(SnapshotTask::Export { session, group })
         }

@@ -139,6 +139,18 @@ impl Node {
                 }
                 self.outbox.push_back(Output::Apply { group: id, entries });
             }
+            raft::Output::FetchEntries {
+                reader,
+                from,
+                up_to,
+                bytes_max,
+            } => self.outbox.push_back(Output::FetchEntries {
+                group: id,
+                reader,
+                from,
+                up_to,
+                bytes_max,
+            }),
             raft::Output::Appended { proposal, version } => self.appended(id, proposal, version),
             raft::Output::Dropped {
                 proposal, reason, ..

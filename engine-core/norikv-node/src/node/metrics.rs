@@ -41,6 +41,8 @@ pub(crate) struct NodeMetrics {
     snapshots_installed: Counter,
     frames_refused: BTreeMap<&'static str, Counter>,
     misuse: Counter,
+    log_damaged: Counter,
+    log_repaired: Counter,
     members: BTreeMap<MemberState, Gauge>,
 }
 
@@ -97,6 +99,11 @@ impl NodeMetrics {
             snapshots_failed: counter("norikv_snapshots_failed", "Snapshots not sent whole.")?,
             snapshots_installed: counter("norikv_snapshots_installed", "Snapshots installed.")?,
             frames_refused,
+            log_damaged: counter("norikv_log_damaged", "Log entries found unreadable.")?,
+            log_repaired: counter(
+                "norikv_log_repaired",
+                "Replicas whose log has everything again that it had lost.",
+            )?,
             misuse: counter("norikv_protocol_misuse", "Messages no correct peer sends.")?,
             members,
         })
@@ -131,6 +138,10 @@ impl NodeMetrics {
                 raft::Event::LeaderChanged {
                     leader: Some(_), ..
                 } => self.leader_changes.add(1),
+                raft::Event::EntriesDamaged { from, up_to } => {
+                    self.log_damaged.add(up_to.0 + 1 - from.0);
+                }
+                raft::Event::Repaired => self.log_repaired.add(1),
                 _ => {}
             },
             Event::SnapshotSent { ok: true, .. } => self.snapshots_sent.add(1),

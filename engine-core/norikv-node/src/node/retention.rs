@@ -28,7 +28,18 @@ impl Retention {
             base: 0,
             flushed,
         };
-        retention.append(entries);
+        // What is damaged counts as nothing until it is there again.
+        let mut next = start.next();
+        for entry in entries {
+            while next < entry.index {
+                retention
+                    .ends
+                    .push_back(retention.ends.back().copied().unwrap_or(0));
+                next = next.next();
+            }
+            retention.append(core::slice::from_ref(entry));
+            next = entry.index.next();
+        }
         retention
     }
 

@@ -1,9 +1,10 @@
 //! The one log of a node: entries and hard states of all its groups.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use nori_raft::{Entry, HardState};
+use nori_raft::{Entry, HardState, Stretch};
 use norikv_types::{GroupId, LogIndex, Version};
 
 use crate::PortError;
@@ -27,6 +28,20 @@ pub trait ReplicatedLog: Send + Sync + fmt::Debug {
     /// `Corrupt` where acknowledged records cannot be read back.
     fn restore(&self, group: GroupId) -> Result<Option<GroupLog>, PortError>;
 
+    /// Durable entries of `group` from `from` on, ascending without gaps: as far as `up_to`, and no
+    /// more than `bytes_max` bytes of them but at least one. None when they were released. May run
+    /// beside everything else.
+    ///
+    /// # Errors
+    /// `Corrupt` where they do not verify any more; I/O.
+    fn read(
+        &self,
+        group: GroupId,
+        from: LogIndex,
+        up_to: LogIndex,
+        bytes_max: u64,
+    ) -> Result<Vec<Entry>, PortError>;
+
     /// Entries of `group` at or below `up_to` are not needed any more; frees space where it can.
     ///
     /// # Errors
@@ -46,6 +61,8 @@ pub struct LogRecord<'a> {
     pub hard_state: Option<&'a HardState>,
     /// The group's log begins anew behind this position: every entry it holds is void.
     pub reset: Option<Version>,
+    /// Entries that the log holds or held, said again in their places; they cut nothing.
+    pub rewrites: &'a [Entry],
     /// Ascending without gaps; the first one cuts everything of the group at and above its index.
     pub entries: &'a [Entry],
 }
@@ -58,8 +75,13 @@ pub struct GroupLog {
     /// The (term, index) of the last released entry, or of the last reset; zero for a log that
     /// begins at its beginning.
     pub start: Version,
-    /// The entries behind `start`, ascending without gaps.
+    /// The entries behind `start`, ascending; without gaps but for what is `damaged`.
     pub entries: Vec<Entry>,
+    /// Entries that were there and cannot be read, ascending and apart; the last stretch may lie at
+    /// the end.
+    pub damaged: Vec<Stretch>,
+    /// The newest hard state, and newer entries, may be lost with what is damaged.
+    pub is_doubtful: bool,
 }
 
 /// What opening a log had to leave out or doubt.
@@ -69,6 +91,8 @@ pub struct LogReport {
     pub corrupt_bytes: u64,
     /// Bytes of a torn tail that was cut.
     pub uncertain_bytes: u64,
-    /// Groups whose newest hard state may be lost with the corrupt records.
+    /// Groups that miss entries, or whose newest hard state may be lost.
     pub affected: Vec<GroupId>,
+    /// Each corrupt range: the object, the first byte and the one behind the last.
+    pub ranges: Vec<(String, u64, u64)>,
 }

@@ -18,7 +18,8 @@ fn item(value: &'static [u8]) -> Item {
                     term: Term(4),
                     index: LogIndex(10),
                     payload: raft::Payload::Command(Bytes::from_static(value)),
-                }],
+                }]
+                .into(),
                 commit_index: LogIndex(9),
                 round: 2,
             }),

@@ -118,7 +118,7 @@ impl Cluster {
             node: Node::new(server.config.clone(), restored, &meter, self.now).unwrap(),
             log: LogWorker::new(log.clone()),
             apply: ApplyWorker::new(storage.clone()),
-            read: ReadWorker::new(storage.clone()),
+            read: ReadWorker::new(storage.clone(), log.clone()),
             snapshot: SnapshotWorker::new(storage.clone()),
             job: JobWorker::new(storage, log, groups),
         });
@@ -185,6 +185,10 @@ impl Cluster {
 
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.servers[&id].running.as_ref().unwrap().node
+    }
+
+    pub(crate) fn log(&self, id: NodeId) -> &MemoryLog {
+        &self.servers[&id].log
     }
 
     pub(crate) fn status(&self, id: NodeId) -> NodeStatus {

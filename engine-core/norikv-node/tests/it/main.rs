@@ -11,6 +11,7 @@ mod memory;
 
 mod allocator;
 mod calls;
+mod damage;
 mod failures;
 mod groups;
 mod history;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use nori_env::{MemStore, Owner};
-use nori_raft::HardState;
+use nori_raft::{Entry, HardState, Stretch};
 use norikv_node::adapters::LsmStorage;
 use norikv_node::{
     GroupLog, LogRecord, LogReport, Maintenance, PortError, PortErrorKind, ReplicatedLog, Storage,
@@ -112,6 +112,21 @@ impl MemoryLog {
         self.restore(group).unwrap().unwrap()
     }
 
+    /// Some entries of a group in the middle of its log cannot be read any more.
+    pub(crate) fn damage(&self, group: GroupId) -> Stretch {
+        let mut inner = self.inner.lock().unwrap();
+        let log = inner.groups.get_mut(&group).unwrap();
+        let last = log.entries.last().unwrap().index;
+        let stretch = Stretch {
+            from: LogIndex(last.0 - 4),
+            up_to: LogIndex(last.0 - 2),
+        };
+        assert!(stretch.from > log.start.index);
+        (log.entries).retain(|entry| !(stretch.from..=stretch.up_to).contains(&entry.index));
+        log.damaged.push(stretch);
+        stretch
+    }
+
     /// Forgets the newest entries of a group: what a log knows whose reset did not come to disk.
     pub(crate) fn cut_behind(&self, group: GroupId, index: LogIndex) {
         let mut inner = self.inner.lock().unwrap();
@@ -139,6 +154,8 @@ impl ReplicatedLog for MemoryLog {
                     hard_state: HardState::default(),
                     start: Version::default(),
                     entries: Vec::new(),
+                    damaged: Vec::new(),
+                    is_doubtful: false,
                 });
             if let Some(hard_state) = record.hard_state {
                 log.hard_state = *hard_state;
@@ -146,6 +163,19 @@ impl ReplicatedLog for MemoryLog {
             if let Some(at) = record.reset {
                 log.entries.clear();
                 log.start = at;
+            }
+            for entry in record.rewrites {
+                let place = log.entries.partition_point(|held| held.index < entry.index);
+                match log.entries.get_mut(place) {
+                    Some(held) if held.index == entry.index => *held = entry.clone(),
+                    _ => log.entries.insert(place, entry.clone()),
+                }
+                for stretch in &mut log.damaged {
+                    if stretch.from == entry.index {
+                        stretch.from = entry.index.next();
+                    }
+                }
+                log.damaged.retain(|stretch| stretch.from <= stretch.up_to);
             }
             if let Some(first) = record.entries.first() {
                 log.entries.retain(|entry| entry.index < first.index);
@@ -162,6 +192,28 @@ impl ReplicatedLog for MemoryLog {
 
     fn restore(&self, group: GroupId) -> Result<Option<GroupLog>, PortError> {
         Ok(self.inner.lock().unwrap().groups.get(&group).cloned())
+    }
+
+    fn read(
+        &self,
+        group: GroupId,
+        from: LogIndex,
+        up_to: LogIndex,
+        bytes_max: u64,
+    ) -> Result<Vec<Entry>, PortError> {
+        let inner = self.inner.lock().unwrap();
+        let log = inner.groups.get(&group).unwrap();
+        if from <= log.start.index {
+            return Ok(Vec::new());
+        }
+        let wanted = log.entries.iter();
+        let wanted = wanted.filter(|entry| (from..=up_to).contains(&entry.index));
+        let mut bytes = 0;
+        let fits = wanted.take_while(|entry| {
+            bytes += entry.size();
+            bytes <= bytes_max || bytes == entry.size()
+        });
+        Ok(fits.cloned().collect())
     }
 
     fn release(&self, group: GroupId, up_to: LogIndex) -> Result<(), PortError> {

@@ -223,7 +223,7 @@ impl Host {
             node,
             log: LogWorker::new(Arc::clone(&log)),
             apply: ApplyWorker::new(Arc::clone(&storage)),
-            read: ReadWorker::new(Arc::clone(&storage)),
+            read: ReadWorker::new(Arc::clone(&storage), Arc::clone(&log)),
             snapshot: SnapshotWorker::new(Arc::clone(&storage)),
             jobs: JobWorker::new(Arc::clone(&storage), log, groups),
             storage,

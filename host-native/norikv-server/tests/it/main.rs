@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod cluster;
+mod damage;
 mod failures;
 mod full_disk;
 mod groups;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nori_raft::{Body, Event, Input, Message, Output, Raft, ReadMode, Role, SnapshotMeta};
+use nori_raft::{Body, Event, Input, Message, Output, Raft, ReadMode, Reader, Role, SnapshotMeta};
 use norikv_types::{Mono, NodeId};
 
 use super::{Cluster, Happening};
@@ -138,6 +138,30 @@ impl Cluster {
                     },
                 );
             }
+            Output::FetchEntries {
+                reader,
+                from,
+                up_to,
+                bytes_max,
+            } => {
+                match reader {
+                    Reader::Apply => self.counts.fetched_to_apply += 1,
+                    Reader::Peer(_) => self.counts.fetched_for_peers += 1,
+                    Reader::Repair(_) => self.counts.fetched_to_repair += 1,
+                }
+                let entries = self.node(id).disk.read(from, up_to, bytes_max);
+                let delay = self.prng.duration(Duration::ZERO, self.faults.disk_max);
+                self.plan(
+                    delay,
+                    Happening::Fetched {
+                        node: id,
+                        boot,
+                        reader,
+                        from,
+                        entries,
+                    },
+                );
+            }
             Output::ReadReady { read, index } => {
                 let (needed, mode) = self.reads.remove(&read).ok_or("read: answered twice")?;
                 self.counts.reads += 1;
@@ -225,6 +249,7 @@ impl Cluster {
             }
             Event::LogTruncated { .. } => self.counts.truncations += 1,
             Event::Quiesced { .. } => self.counts.slept += 1,
+            Event::Repaired => self.counts.repairs += 1,
             _ => {}
         }
         Ok(())

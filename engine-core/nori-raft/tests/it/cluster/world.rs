@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nori_raft::{Change, Input, MembershipChange, ProposalId, Raft, ReadId, ReadMode, Role};
-use norikv_types::{NodeId, Prng};
+use norikv_types::{LogIndex, NodeId, Prng};
 
 use super::{Cluster, Faults, Happening};
 use crate::checker::Violation;
@@ -166,10 +166,42 @@ impl Cluster {
         if let Some(snapshot) = node.installing.take().filter(|_| installed) {
             node.disk.flushed = snapshot;
         }
+        self.rot(id);
         let wait = self
             .prng
             .duration(Duration::ZERO, Duration::from_millis(700));
         self.plan(wait, Happening::Restart { node: id });
+    }
+
+    /// Entries of one log at a time cannot be read any more.
+    fn rot(&mut self, id: NodeId) {
+        let others = self.nodes.iter().filter(|(other, _)| **other != id);
+        let one_is_damaged = others.into_iter().any(|(_, node)| {
+            let lacks = node.raft.as_ref().is_some_and(Raft::is_damaged);
+            lacks || !node.disk.damaged.is_empty() || node.disk.lost.is_some()
+        });
+        // Where members come and go two may be left, of which none can do without the other.
+        if one_is_damaged
+            || self.nodes.len() < 3
+            || self.faults.spares > 0
+            || !self.prng.chance_ppm(500_000)
+        {
+            return;
+        }
+        let disk = &self.nodes[&id].disk;
+        let (first, last) = (disk.base.index.0 + 1, disk.last().0);
+        if first > last {
+            return;
+        }
+        let mut damaged = std::collections::BTreeSet::new();
+        for _ in 0..1 + self.prng.below(3) {
+            let from = first + self.prng.below(last + 1 - first);
+            let up_to = (from + self.prng.below(8)).min(last);
+            damaged.extend((from..=up_to).map(LogIndex));
+        }
+        self.counts.damages += 1;
+        self.node(id).disk.lost_to = LogIndex(last);
+        self.node(id).disk.damaged = damaged;
     }
 
     pub(super) fn start(&mut self, id: NodeId) -> Result<(), Violation> {
@@ -187,7 +219,8 @@ impl Cluster {
         } else {
             node.disk.base
         };
-        node.commit_index = restored.hard_state.commit_index.max(restored.applied);
+        let commit_index = restored.hard_state.commit_index.max(restored.applied);
+        node.commit_index = commit_index.min(restored.last_index());
         node.term = restored.hard_state.term;
         node.role = Role::Follower;
         let raft = Raft::new(node.config.clone(), restored, now);

@@ -6,4 +6,5 @@
 mod confchange;
 pub(crate) mod datadriven;
 mod group_commit;
+mod interaction;
 mod quorum;

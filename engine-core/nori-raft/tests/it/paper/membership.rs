@@ -49,7 +49,7 @@ fn entry(term: u64, index: u64, configuration: Configuration) -> Entry {
 fn carries(term: u64, index: u64, configuration: Configuration) -> Body {
     Body::Append(Append {
         prev: at(term, index),
-        entries: vec![entry(term, index + 1, configuration)],
+        entries: vec![entry(term, index + 1, configuration)].into(),
         commit_index: LogIndex(0),
         round: 1,
     })

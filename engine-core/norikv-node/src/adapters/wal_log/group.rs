@@ -5,7 +5,8 @@
 
 use alloc::vec::Vec;
 
-use nori_raft::HardState;
+use nori_raft::{Entry, HardState};
+use nori_wal::Lsn;
 use norikv_types::{GroupId, LogIndex, Mutant, Term, Version, breaks};
 
 use super::record::Record;
@@ -20,6 +21,11 @@ pub(super) struct GroupState {
     /// The `start` that the log itself states last.
     pub(super) stated_start: Version,
     spans: Vec<Span>,
+    /// How far the log reached, where its end is lost to damage; the term is that of the hard
+    /// state then.
+    pub(super) lost: Option<Version>,
+    /// Damage may have taken a newer hard state.
+    pub(super) is_doubtful: bool,
     /// Where each term begins, ascending.
     terms: Vec<Version>,
 }
@@ -32,22 +38,37 @@ pub(super) struct Span {
     pub(super) high: LogIndex,
     /// About how many bytes they take.
     pub(super) bytes: u64,
+    /// The first of them stands at or after this position, the others after it.
+    pub(super) at: Lsn,
 }
 
+/// Where a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) segment: u64,
+    /// At this position or after it.
+    pub(super) lsn: Lsn,
+}
+
+/// Bytes of log after which a span is ended, so that an entry is found by reading about as many.
+const SPAN_BYTES: u64 = 64 << 10;
+
 impl GroupState {
-    /// Takes in a record that was written to `segment`.
-    pub(super) fn apply(&mut self, record: &Record<'_>, segment: u64) {
+    /// Takes in a record that was written to `place`.
+    pub(super) fn apply(&mut self, record: &Record<'_>, place: Place) {
         match record {
-            Record::Append { entry, .. } => self.append(entry.version(), entry.size(), segment),
-            Record::Rewrite { entry, .. } => self.rewrite(entry.index, entry.size(), segment),
+            Record::Append { entry, .. } => self.append(entry.version(), entry.size(), place),
+            Record::Rewrite { entry, .. } => self.rewrite(entry.version(), entry.size(), place),
             Record::HardState { hard_state, .. } => self.hard_state = *hard_state,
             Record::Reset { at, .. } => {
                 self.spans.clear();
                 self.terms.clear();
+                self.lost = None;
                 self.start = *at;
                 self.stated_start = *at;
             }
             Record::Release { up_to, .. } => self.stated_start = *up_to,
+            Record::State { .. } => {}
         }
     }
 
@@ -65,7 +86,40 @@ impl GroupState {
             group,
             hard_state,
             start,
-            last: self.last(),
+            last: match self.lost {
+                Some(lost) => Version {
+                    term: Term(0),
+                    index: lost.index,
+                },
+                None => Version {
+                    term: self.term_of(self.last()).unwrap_or_default(),
+                    index: self.last(),
+                },
+            },
+            is_doubtful: self.is_doubtful,
+        }
+    }
+
+    /// Takes in an entry that was read back. Entries before it may be missing; where `apart`, those
+    /// before it are not reached by reading on.
+    pub(super) fn found(&mut self, entry: &Entry, place: Place, apart: bool) {
+        let (at, bytes) = (entry.version(), entry.size());
+        let reached = self.last().next() == at.index && !apart;
+        match self.spans.last_mut() {
+            Some(last) if reached && last.segment == place.segment && last.is_near(place.lsn) => {
+                last.high = at.index;
+                last.bytes += bytes;
+            }
+            _ => self.spans.push(Span {
+                segment: place.segment,
+                low: at.index,
+                high: at.index,
+                bytes,
+                at: place.lsn,
+            }),
+        }
+        if self.terms.last().is_none_or(|begin| begin.term != at.term) {
+            self.terms.push(at);
         }
     }
 
@@ -109,13 +163,23 @@ impl GroupState {
             .filter(move |span| span.segment == segment)
     }
 
+    /// The span that holds `index`.
+    pub(super) fn span_of(&self, index: LogIndex) -> Option<Span> {
+        let after = self.spans.partition_point(|span| span.high < index);
+        self.spans
+            .get(after)
+            .filter(|span| span.low <= index)
+            .copied()
+    }
+
     /// Whether the entry at `index` counts in `segment`.
     pub(super) fn counts_in(&self, segment: u64, index: LogIndex) -> bool {
         self.spans_in(segment)
             .any(|span| (span.low..=span.high).contains(&index))
     }
 
-    fn append(&mut self, at: Version, bytes: u64, segment: u64) {
+    fn append(&mut self, at: Version, bytes: u64, place: Place) {
+        let Place { segment, lsn } = place;
         assert!(
             at.index > self.start.index && at.index <= self.last().next(),
             "an append at {} leaves a gap behind {}, or cuts what was released up to {}",
@@ -123,9 +187,13 @@ impl GroupState {
             self.last(),
             self.start.index
         );
-        self.cut(at.index);
+        // What replaces cut entries begins a span: those still stand before it.
+        let cuts = at.index <= self.last();
+        if cuts {
+            self.cut(at.index);
+        }
         match self.spans.last_mut() {
-            Some(last) if last.segment == segment => {
+            Some(last) if !cuts && last.segment == segment && last.is_near(lsn) => {
                 last.high = at.index;
                 last.bytes += bytes;
             }
@@ -134,10 +202,18 @@ impl GroupState {
                 low: at.index,
                 high: at.index,
                 bytes,
+                at: lsn,
             }),
         }
         if self.terms.last().is_none_or(|begin| begin.term != at.term) {
             self.terms.push(at);
+        }
+        // As far as it reached, or in a later term than all that was lost: whole again.
+        if self
+            .lost
+            .is_some_and(|lost| at.index >= lost.index || at.term > lost.term)
+        {
+            self.lost = None;
         }
     }
 
@@ -153,12 +229,19 @@ impl GroupState {
     }
 
     /// The entry at `index` counts in `segment` from now on.
-    fn rewrite(&mut self, index: LogIndex, bytes: u64, segment: u64) {
+    fn rewrite(&mut self, at: Version, bytes: u64, place: Place) {
+        let (Place { segment, lsn }, index) = (place, at.index);
+        if index <= self.start.index {
+            return;
+        }
         let place = self
             .spans
             .iter()
             .position(|span| (span.low..=span.high).contains(&index));
-        let place = place.expect("only an entry that counts is rewritten");
+        let Some(place) = place else {
+            self.fill(at, bytes, Place { segment, lsn });
+            return;
+        };
         let old = self.spans.remove(place);
         let mut parts = Vec::with_capacity(3);
         if old.low < index {
@@ -169,6 +252,7 @@ impl GroupState {
             low: index,
             high: index,
             bytes,
+            at: lsn,
         });
         if index < old.high {
             parts.push(old.shrunk(index.next(), old.high));
@@ -177,12 +261,35 @@ impl GroupState {
         self.join_around(place);
     }
 
+    /// A damaged entry is there again.
+    fn fill(&mut self, at: Version, bytes: u64, place: Place) {
+        let after = self.spans.partition_point(|span| span.high < at.index);
+        let span = Span {
+            segment: place.segment,
+            low: at.index,
+            high: at.index,
+            bytes,
+            at: place.lsn,
+        };
+        self.spans.insert(after, span);
+        self.join_around(after);
+        let after = self.terms.partition_point(|begin| begin.index <= at.index);
+        let below = after.checked_sub(1).and_then(|below| self.terms.get(below));
+        if below.is_none_or(|begin| begin.term != at.term) {
+            match self.terms.get_mut(after) {
+                Some(above) if above.term == at.term => above.index = at.index,
+                _ => self.terms.insert(after, at),
+            }
+        }
+    }
+
     /// Joins neighbours in one segment around `place`, so that rewriting a run makes one span.
     fn join_around(&mut self, place: usize) {
         let mut at = place.saturating_sub(1);
         while at + 1 < self.spans.len() && at <= place + 1 {
             let (left, right) = (self.spans[at], self.spans[at + 1]);
-            if left.segment == right.segment && left.high.next() == right.low {
+            let touch = left.segment == right.segment && left.high.next() == right.low;
+            if touch && left.is_near(right.at) {
                 self.spans[at] = Span {
                     high: right.high,
                     bytes: left.bytes + right.bytes,
@@ -195,7 +302,7 @@ impl GroupState {
         }
     }
 
-    fn term_of(&self, index: LogIndex) -> Option<Term> {
+    pub(super) fn term_of(&self, index: LogIndex) -> Option<Term> {
         if index == self.start.index {
             return Some(self.start.term);
         }
@@ -207,6 +314,11 @@ impl GroupState {
 }
 
 impl Span {
+    /// Whether what stands at `lsn` is found soon after its first entry.
+    fn is_near(&self, lsn: Lsn) -> bool {
+        self.at <= lsn && lsn.0 - self.at.0 < SPAN_BYTES
+    }
+
     /// Keeps `low..=high` of it, and as large a part of the bytes.
     fn shrink(&mut self, low: LogIndex, high: LogIndex) {
         *self = self.shrunk(low, high);

@@ -5,12 +5,15 @@
 //! | 1 append, 2 rewrite | group u32 · term u64 · index u64 · payload kind u8 (0 no-op, 1 command, 2 configuration) · command or configuration |
 //! | 3 hard state | group u32 · term u64 · vote u64 (0 none) · commit u64 |
 //! | 4 reset, 5 release | group u32 · term u64 · index u64 |
+//! | 6 state | u32 0 · a table of all groups |
 
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_raft::{Configuration, Entry, HardState, Payload};
 use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
+
+use super::table::Table;
 
 /// A record on its way into the log.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,8 @@ pub(super) enum Record<'a> {
     Reset { group: GroupId, at: Version },
     /// Entries at or below are not needed any more.
     Release { group: GroupId, up_to: Version },
+    /// What all groups are: an encoded table.
+    State { table: &'a [u8] },
 }
 
 /// A record that was read back.
@@ -53,6 +58,9 @@ pub(super) enum Owned {
         group: GroupId,
         up_to: Version,
     },
+    State {
+        table: Table,
+    },
 }
 
 const APPEND: u8 = 1;
@@ -60,6 +68,7 @@ const REWRITE: u8 = 2;
 const HARD_STATE: u8 = 3;
 const RESET: u8 = 4;
 const RELEASE: u8 = 5;
+const STATE: u8 = 6;
 const NOOP: u8 = 0;
 const COMMAND: u8 = 1;
 const CONFIGURATION: u8 = 2;
@@ -72,6 +81,7 @@ impl Record<'_> {
             | Self::HardState { group, .. }
             | Self::Reset { group, .. }
             | Self::Release { group, .. } => group,
+            Self::State { .. } => GroupId(0),
         }
     }
 
@@ -83,6 +93,7 @@ impl Record<'_> {
             Self::HardState { .. } => (HARD_STATE, self.group()),
             Self::Reset { .. } => (RESET, self.group()),
             Self::Release { .. } => (RELEASE, self.group()),
+            Self::State { .. } => (STATE, self.group()),
         };
         out.push(kind);
         out.extend_from_slice(&group.0.to_le_bytes());
@@ -105,6 +116,7 @@ impl Record<'_> {
             Self::Reset { at: version, .. } | Self::Release { up_to: version, .. } => {
                 put_version(out, *version);
             }
+            Self::State { table } => out.extend_from_slice(table),
         }
     }
 }
@@ -135,9 +147,18 @@ impl Owned {
                 group,
                 up_to: take_version(&mut rest)?,
             },
+            STATE => Self::State {
+                table: super::table::decode(rest)?,
+            },
             _ => return None,
         })
     }
+}
+
+/// Which group a record is of.
+pub(super) fn group_of(bytes: &[u8]) -> Option<GroupId> {
+    let (_, mut rest) = bytes.split_first()?;
+    take_u32(&mut rest).map(GroupId)
 }
 
 fn take_entry(mut rest: &[u8]) -> Option<Entry> {
@@ -190,6 +211,12 @@ pub(super) fn take_hard_state(rest: &mut &[u8]) -> Option<HardState> {
         voted_for: (vote != 0).then_some(NodeId(vote)),
         commit_index,
     })
+}
+
+pub(super) fn take_u8(rest: &mut &[u8]) -> Option<u8> {
+    let (byte, behind) = rest.split_first()?;
+    *rest = behind;
+    Some(*byte)
 }
 
 pub(super) fn take_u32(rest: &mut &[u8]) -> Option<u32> {

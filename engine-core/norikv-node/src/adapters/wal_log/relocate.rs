@@ -97,10 +97,10 @@ impl WalLog {
             if batch.is_empty() {
                 continue;
             }
-            let segment = self.stage(&mut state, &batch)?;
+            let place = self.stage(&mut state, &batch)?;
             for record in &batch {
                 if let Some(held) = state.groups.get_mut(&record.group()) {
-                    held.apply(record, segment);
+                    held.apply(record, place);
                 }
             }
         }

@@ -3,18 +3,24 @@
 //! **Invariant: what comes out is what the records say in their order, without gaps, or an error.**
 //! Entries may come in any order in between: those that were rewritten stand behind those that
 //! follow them.
+//!
+//! Where bytes are corrupt, what stood in them is not known: it may have cut, replaced or released
+//! anything. So behind them nothing is proven until a table says what all groups are. An entry from
+//! before them still counts if it was committed then, or if a later entry of its term is known, or
+//! the table's last one is: the leader of that term had it before it (log matching, Raft §5.3). All
+//! others up to the last index are damaged; a group without a table behind the damage is doubtful.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-use nori_raft::{Entry, HardState};
+use nori_raft::{Entry, HardState, Stretch};
 use nori_wal::{Lsn, Replayed, SegmentInfo};
 use norikv_types::{GroupId, LogIndex, Mutant, Version, breaks};
 
-use super::group::GroupState;
+use super::group::{GroupState, Place};
 use super::record::{Owned, Record};
-use super::table;
+use super::table::{self, Table};
 use crate::{GroupLog, PortError, PortErrorKind};
 
 /// What was read so far.
@@ -23,6 +29,10 @@ pub(super) struct Replay {
     groups: BTreeMap<GroupId, Held>,
     /// The first record that the log vouched for and that makes no sense.
     nonsense: Option<PortError>,
+    /// Where each corrupt range ends.
+    damage: Vec<Lsn>,
+    /// A group that is not known may have been written to.
+    pub(super) is_partial: bool,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +43,9 @@ struct Held {
     last: LogIndex,
     /// Each entry and where it stands.
     entries: BTreeMap<LogIndex, (Lsn, Entry)>,
+    /// The entries in here stand before damage and may have been replaced in it.
+    suspect: Option<Stretch>,
+    is_doubtful: bool,
 }
 
 impl Replay {
@@ -40,25 +53,35 @@ impl Replay {
     pub(super) fn take(&mut self, replayed: Replayed<'_>) {
         match replayed {
             Replayed::Table(bytes) => match table::decode(bytes) {
-                Some(rows) => rows.iter().for_each(|row| self.state_row(row)),
+                Some(table) => self.state(&table),
                 None => self.make_no_sense(format!("a segment's table of {} bytes", bytes.len())),
             },
             Replayed::Record { lsn, payload, .. } => match Owned::decode(payload) {
                 Some(record) => self.apply(lsn, record),
                 None => self.make_no_sense(format!("the record at {lsn}")),
             },
-            // A log that will be refused must not be told anew: the evidence would be gone.
-            Replayed::End { table } if self.check().is_ok() => {
-                *table = table::encode(self.groups.iter().map(|(&group, held)| held.row(group)));
+            Replayed::Corrupt(range) => {
+                self.damage.push(range.lsns.end);
+                self.is_partial = true;
+                for held in self.groups.values_mut() {
+                    held.doubt();
+                }
             }
-            Replayed::End { .. } => {}
+            Replayed::End { table } => {
+                self.groups.values_mut().for_each(Held::resolve);
+                // A log that will be refused must not be told anew: the evidence would be gone.
+                if self.check().is_ok() {
+                    let rows = self.groups.iter().map(|(&group, held)| held.row(group));
+                    *table = table::encode(rows, self.is_partial);
+                }
+            }
         }
     }
 
     /// What every group starts from, its entries where `segments` has them.
     ///
     /// # Errors
-    /// `Corrupt` when a record makes no sense or entries are missing.
+    /// `Corrupt` when a record makes no sense or entries are missing though nothing is damaged.
     pub(super) fn finish(
         self,
         segments: &[SegmentInfo],
@@ -66,25 +89,47 @@ impl Replay {
         self.check()?;
         let mut groups = BTreeMap::new();
         for (group, held) in self.groups {
+            let damaged = held.damaged();
             let Held {
                 hard_state,
                 start,
                 entries,
+                is_doubtful,
                 ..
             } = held;
             let mut state = GroupState::default();
-            state.apply(&Record::Reset { group, at: start }, 0);
-            state.apply(&Record::HardState { group, hard_state }, 0);
+            let nowhere = Place {
+                segment: 0,
+                lsn: Lsn(0),
+            };
+            state.apply(&Record::Reset { group, at: start }, nowhere);
+            state.apply(&Record::HardState { group, hard_state }, nowhere);
+            let mut before = Lsn(0);
             for (lsn, entry) in entries.values() {
                 let segment = segments.iter().rfind(|segment| segment.base <= *lsn);
-                let number = segment.map_or(0, |segment| segment.number);
-                state.apply(&Record::Append { group, entry }, number);
+                let place = Place {
+                    segment: segment.map_or(0, |segment| segment.number),
+                    lsn: *lsn,
+                };
+                let apart = self.damage.iter().any(|end| before < *end && end <= lsn);
+                state.found(entry, place, apart);
+                before = *lsn;
             }
             let entries: Vec<Entry> = entries.into_values().map(|(_, entry)| entry).collect();
+            let reached = damaged
+                .last()
+                .filter(|stretch| stretch.up_to > state.last());
+            state.lost = reached.map(|stretch| Version {
+                term: hard_state.term,
+                index: stretch.up_to,
+            });
+            state.is_doubtful = is_doubtful;
             let log = GroupLog {
                 hard_state,
                 start,
                 entries,
+                damaged,
+                is_doubtful,
             };
             groups.insert(group, (state, log));
         }
@@ -95,22 +140,33 @@ impl Replay {
         if let Some(nonsense) = &self.nonsense {
             return Err(nonsense.clone());
         }
+        if !self.damage.is_empty() {
+            return Ok(());
+        }
         self.groups
             .iter()
             .try_for_each(|(group, held)| held.check(*group))
     }
 
-    fn state_row(&mut self, row: &table::Row) {
-        let held = self.groups.entry(row.group).or_default();
-        held.hard_state = row.hard_state;
-        held.release(row.start);
-        held.last = row.last;
+    /// Says what all groups are.
+    fn state(&mut self, table: &Table) {
+        self.is_partial = table.is_partial;
+        for row in &table.rows {
+            let held = self.groups.entry(row.group).or_default();
+            held.hard_state = row.hard_state;
+            held.release(row.start);
+            held.vouch(row.last);
+            let _cut = held.entries.split_off(&row.last.index.next());
+            held.last = row.last.index;
+            held.is_doubtful = row.is_doubtful;
+        }
     }
 
     fn apply(&mut self, lsn: Lsn, record: Owned) {
         match record {
             Owned::Append { group, entry } => {
                 let held = self.groups.entry(group).or_default();
+                held.vouch(entry.version());
                 let _cut = held.entries.split_off(&entry.index);
                 held.last = entry.index;
                 held.entries.insert(entry.index, (lsn, entry));
@@ -122,6 +178,7 @@ impl Replay {
                     let _cut = held.entries.split_off(&entry.index);
                 }
                 if entry.index > held.start.index {
+                    held.vouch(entry.version());
                     held.entries.insert(entry.index, (lsn, entry));
                 }
             }
@@ -131,12 +188,14 @@ impl Replay {
             Owned::Reset { group, at } => {
                 let held = self.groups.entry(group).or_default();
                 held.entries.clear();
+                held.suspect = None;
                 held.start = at;
                 held.last = at.index;
             }
             Owned::Release { group, up_to } => {
                 self.groups.entry(group).or_default().release(up_to);
             }
+            Owned::State { table } => self.state(&table),
         }
     }
 
@@ -154,13 +213,22 @@ impl Held {
             hard_state,
             start,
             last,
+            is_doubtful,
             ..
         } = *self;
+        let known = match last == start.index {
+            true => Some(start.term),
+            false => self.entries.get(&last).map(|(_, entry)| entry.term),
+        };
         table::Row {
             group,
             hard_state,
             start,
-            last,
+            last: Version {
+                term: known.unwrap_or_default(),
+                index: last,
+            },
+            is_doubtful,
         }
     }
 
@@ -172,20 +240,79 @@ impl Held {
         }
     }
 
+    /// Damage follows.
+    fn doubt(&mut self) {
+        self.resolve();
+        self.is_doubtful = true;
+        let from = self.hard_state.commit_index.max(self.start.index).next();
+        let up_to = self.last;
+        self.suspect = (from <= up_to).then_some(Stretch { from, up_to });
+    }
+
+    /// The log holds `at`, as is known from behind the damage.
+    fn vouch(&mut self, at: Version) {
+        let Some(Stretch { from, up_to }) = self.suspect else {
+            return;
+        };
+        if at.index < from || at.term.0 == 0 {
+            return;
+        }
+        let mut suspects = self.entries.range(from..=up_to.min(at.index));
+        if let Some((&proven, _)) = suspects.rfind(|(_, (_, entry))| entry.term == at.term) {
+            let from = proven.next();
+            self.suspect = (from <= up_to).then_some(Stretch { from, up_to });
+        }
+        if let Some(suspect) = &mut self.suspect {
+            // What stands at and above it is not from before the damage.
+            suspect.up_to = suspect.up_to.min(at.index);
+            if self
+                .entries
+                .get(&at.index)
+                .is_none_or(|(_, entry)| entry.term != at.term)
+            {
+                suspect.up_to = suspect.up_to.min(at.index.prev());
+            }
+            if suspect.up_to < suspect.from {
+                self.suspect = None;
+            }
+        }
+    }
+
+    /// What nothing vouched for does not count.
+    fn resolve(&mut self) {
+        if let Some(Stretch { from, up_to }) = self.suspect.take() {
+            self.entries
+                .retain(|index, _| !(from..=up_to).contains(index));
+        }
+    }
+
+    /// Entries that are missing up to the last one.
+    fn damaged(&self) -> Vec<Stretch> {
+        let mut stretches = Vec::new();
+        let mut next = self.start.index.next();
+        let indexes = self.entries.keys().copied();
+        for index in indexes.chain([self.last.next()]) {
+            if index > next {
+                stretches.push(Stretch {
+                    from: next,
+                    up_to: index.prev(),
+                });
+            }
+            next = index.next();
+        }
+        stretches
+    }
+
     /// Whether every entry above `start` up to the last one is there.
     fn check(&self, group: GroupId) -> Result<(), PortError> {
-        let expected = self.last.0 - self.start.index.0;
-        let first = self.entries.keys().next().copied();
-        let last = self.entries.keys().next_back().copied();
-        let whole = self.entries.len() as u64 == expected
-            && (expected == 0
-                || (first == Some(self.start.index.next()) && last == Some(self.last)));
-        if whole {
+        let Some(missing) = self.damaged().first().copied() else {
             return Ok(());
-        }
+        };
         let (start, last, count) = (self.start.index, self.last, self.entries.len());
-        let detail =
-            format!("log: of the entries {start}..={last} of {group} only {count} are there");
+        let detail = format!(
+            "log: of the entries {start}..={last} of {group} only {count} are there, not {}",
+            missing.from
+        );
         Err(PortError::new(PortErrorKind::Corrupt, detail))
     }
 }

@@ -1,3 +1,5 @@
+mod damage;
+
 use alloc::vec;
 
 use bytes::Bytes;
@@ -49,6 +51,7 @@ fn append(log: &WalLog, group: GroupId, entries: &[Entry]) {
         group,
         hard_state: None,
         reset: None,
+        rewrites: &[],
         entries,
     }])
     .unwrap();
@@ -98,6 +101,8 @@ struct Ran {
     reopened: u64,
     /// Bytes of log freed.
     freed: u64,
+    /// Entries read back in between.
+    read: u64,
 }
 
 /// Appends, cuts, releases and resets drawn from `seed`, with power cuts in between.
@@ -128,10 +133,36 @@ fn run(seed: u64) -> Ran {
                             hard_state: HardState::default(),
                             start: Version::default(),
                             entries: Vec::new(),
+                            damaged: Vec::new(),
+                            is_doubtful: false,
                         }),
                     }
                 }
                 ran.reopened += 1;
+            }
+            // What is read back while the log is written to is what it says.
+            16..18 => {
+                let (start, last) = (model.start.index, model.last().index);
+                let from = LogIndex(start.0 + 1 + prng.below(last.0 - start.0 + 1));
+                let up_to = LogIndex(from.0 + prng.below(30));
+                let bytes_max = 1 + prng.below(4_000);
+                let read = log.read(group, from, up_to, bytes_max).unwrap();
+                let there = model.entries.range(from..=up_to).map(|(_, entry)| entry);
+                let expected: Vec<Entry> = there.take(read.len()).cloned().collect();
+                assert_eq!(read, expected);
+                assert_eq!(read.is_empty(), from > last);
+                let bytes: u64 = read.iter().map(Entry::size).sum();
+                assert!(
+                    read.len() < 2 || bytes <= bytes_max,
+                    "{bytes} of {bytes_max}"
+                );
+                if let Some(last_read) = read.last()
+                    && last_read.index < up_to.min(last)
+                {
+                    let next = &model.entries[&last_read.index.next()];
+                    assert!(bytes + next.size() > bytes_max, "there was room for more");
+                }
+                ran.read += read.len() as u64;
             }
             1..4 => {
                 let up_to = LogIndex(model.start.index.0 + prng.below(40));
@@ -152,6 +183,7 @@ fn run(seed: u64) -> Ran {
                     group,
                     hard_state: None,
                     reset: Some(at),
+                    rewrites: &[],
                     entries: &[],
                 };
                 log.append(&[record]).unwrap();
@@ -177,6 +209,7 @@ fn run(seed: u64) -> Ran {
                     group,
                     hard_state: Some(&hard_state),
                     reset: None,
+                    rewrites: &[],
                     entries: &entries,
                 };
                 log.append(&[record]).unwrap();
@@ -199,12 +232,17 @@ fn what_was_appended_is_read_back_after_any_power_cut() {
     let mut all = Ran::default();
     for seed in 0..60 {
         std::println!("seed {seed}");
-        let Ran { reopened, freed } = run(seed);
+        let Ran {
+            reopened,
+            freed,
+            read,
+        } = run(seed);
+        all.read += read;
         all.reopened += reopened;
         all.freed += freed;
     }
     assert!(
-        all.reopened > 600 && all.freed > 60 * (64 << 10),
+        all.reopened > 600 && all.freed > 60 * (64 << 10) && all.read > 5_000,
         "{all:?}: too little happened"
     );
 }

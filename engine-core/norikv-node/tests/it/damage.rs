@@ -1,0 +1,61 @@
+//! A node whose log lost entries: its peers give them back while the cluster serves.
+
+use norikv_node::{Consistency, Event};
+use norikv_types::{GroupId, NodeId};
+
+use crate::cluster::Cluster;
+
+/// "hello" is in shard 309, so in the third of eight groups.
+const HELLO: GroupId = GroupId(2);
+
+#[test]
+fn entries_that_one_log_lost_come_back_from_peers_while_the_cluster_serves() {
+    for seed in 0..10 {
+        let mut cluster = Cluster::new(3, seed);
+        cluster.until_ready();
+        for number in 0..20 {
+            cluster.put(NodeId(1), "hello", &format!("value {number}"));
+        }
+        let leader = cluster.leader(HELLO).unwrap();
+        let hurt = NodeId(leader.0 % 3 + 1);
+        cluster.kill(hurt);
+        let lost = cluster.log(hurt).damage(HELLO);
+        cluster.start(hurt);
+        // The other two serve meanwhile.
+        cluster.put(leader, "hello", "meanwhile");
+        cluster.run_until(std::time::Duration::from_secs(10), "repaired", |cluster| {
+            cluster.log(hurt).kept(HELLO).damaged.is_empty()
+        });
+        cluster.until_ready();
+        let kept = cluster.log(hurt).kept(HELLO);
+        let whole = cluster.log(leader).kept(HELLO);
+        for index in lost.from.0..=lost.up_to.0 {
+            let at = |log: &norikv_node::GroupLog| {
+                let entries = log.entries.iter();
+                entries
+                    .clone()
+                    .find(|entry| entry.index.0 == index)
+                    .cloned()
+            };
+            assert_eq!(at(&kept), at(&whole), "seed {seed}, entry {index}");
+        }
+        let told = |wanted: fn(&nori_raft::Event) -> bool| {
+            cluster.events.iter().any(|(node, event)| {
+                *node == hurt
+                    && matches!(event, Event::Raft { group: HELLO, event } if wanted(event))
+            })
+        };
+        assert!(told(|event| matches!(
+            event,
+            nori_raft::Event::EntriesDamaged { .. }
+        )));
+        assert!(told(|event| matches!(event, nori_raft::Event::Repaired)));
+        // It votes and leads again, and has applied what it lost.
+        cluster.kill(leader);
+        assert_eq!(
+            cluster.get(hurt, "hello", Consistency::Linearizable),
+            Some("meanwhile".into()),
+            "seed {seed}"
+        );
+    }
+}

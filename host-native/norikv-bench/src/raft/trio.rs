@@ -1,0 +1,52 @@
+//! What a library must offer to be measured.
+
+use anyhow::Result;
+
+/// Three replicas of a group in one thread, with a log in memory each. The first one leads.
+pub(super) trait Trio {
+    /// Takes the payloads that are proposed next, in the form that the library wants.
+    fn prepare(&mut self, payloads: Vec<Vec<u8>>);
+
+    /// Proposes them and works until the leader has applied all of them. Each is copied into the log
+    /// of every replica, and copied out of it where it is applied.
+    fn propose(&mut self);
+
+    /// Lets a heartbeat's time pass and works until nothing is left to do.
+    fn heartbeat(&mut self);
+
+    /// Forgets what is applied, as a host does after a flush.
+    fn compact(&mut self);
+
+    /// Bytes of the group that are the harness's.
+    fn host_bytes(&self) -> usize;
+
+    /// Messages sent so far.
+    fn messages(&self) -> u64;
+
+    /// For each replica: payloads applied and their digest.
+    fn applied(&self) -> [(u64, u64); 3];
+}
+
+/// A library.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Library {
+    pub(super) name: &'static str,
+    pub(super) version: &'static str,
+    /// Builds a group and elects its leader; logs have room for so many bytes.
+    pub(super) build: fn(u64, usize) -> Result<Box<dyn Trio>>,
+}
+
+/// Those of this build, ours first.
+pub(super) const LIBRARIES: &[Library] = &[
+    Library {
+        name: "nori-raft",
+        version: env!("CARGO_PKG_VERSION"),
+        build: super::nori::build,
+    },
+    #[cfg(feature = "raft-rs")]
+    Library {
+        name: "raft-rs",
+        version: "0.7.0",
+        build: super::raft_rs::build,
+    },
+];
