@@ -226,8 +226,6 @@ impl Group {
                 },
             );
         }
-        // Nobody heard a leader lately.
-        self.now += ELECTION;
     }
 
     /// Campaigns at once. etcd asks no one before unless told to; the pre-vote is granted here.
