@@ -54,7 +54,12 @@ impl Batches {
         {
             return Some(entries.clone());
         }
-        let buffer = self.buffers.iter().rev().find(same)?;
+        // The one that was given out last is asked for most.
+        let (newer, older) = self.buffers.split_at(self.next.min(self.buffers.len()));
+        let buffer = (older.first().into_iter())
+            .chain(newer.iter().rev())
+            .chain(older.iter().skip(1).rev())
+            .find(same)?;
         Some(Entries {
             buffer: Some(Arc::clone(buffer)),
         })
@@ -82,6 +87,7 @@ impl Batches {
         }
         let buffer = Arc::new(entries.collect::<Vec<_>>());
         if self.buffers.len() < BUFFERS_MAX && buffer.capacity() <= ENTRIES_MAX {
+            self.next = self.buffers.len();
             self.buffers.push(Arc::clone(&buffer));
         }
         Entries {
