@@ -5,13 +5,20 @@ use nori_raft::Stretch;
 
 use super::*;
 
+/// Opens the log as it is after a power cut.
 fn salvaged(disk: &SimDisk, seed: u64) -> WalLog {
+    cut_power(disk);
     let options = nori_wal::Options {
         mode: nori_wal::OpenMode::Salvage,
         ..options()
     };
     let (store, entropy) = (Arc::new(disk.clone()), Arc::new(SimEntropy::new(seed)));
     WalLog::open(store, entropy, options).unwrap()
+}
+
+fn cut_power(disk: &SimDisk) {
+    disk.crash(&mut Prng::new(9));
+    disk.restart();
 }
 
 /// Appends that cut now and then, in two groups; what each must hold.
@@ -140,6 +147,7 @@ fn what_is_written_again_in_its_place_is_there_after_the_next_start() {
     drop(log);
     let segment = disk.list().unwrap().into_iter().max().unwrap();
     assert!(disk.flip_bit(segment, 8 * 9_000));
+    cut_power(&disk);
     assert!(
         WalLog::open(
             Arc::new(disk.clone()),
