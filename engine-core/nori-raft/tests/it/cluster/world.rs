@@ -183,7 +183,7 @@ impl Cluster {
         // Where members come and go two may be left, of which none can do without the other.
         if one_is_damaged
             || self.nodes.len() < 3
-            || self.faults.spares > 0
+            || self.faults.changes_ppm > 0
             || !self.prng.chance_ppm(500_000)
         {
             return;

@@ -57,6 +57,7 @@ fn etcds_transcripts_lead_to_the_same_logs_states_and_statuses_but_for_known_rea
     }
     let total = counts.carried_out + counts.same + skipped + counts.differs.len();
     assert_eq!((files.len(), total), (28, 558));
+    assert_eq!((counts.same, skipped, counts.differs.len()), (40, 12, 23));
 }
 
 fn run(group: &mut Group, case: &Case, counts: &mut Counts) {
