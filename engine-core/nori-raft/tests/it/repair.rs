@@ -54,6 +54,9 @@ fn versions(entries: &[Entry]) -> Vec<(u64, u64)> {
     entries.map(|at| (at.term.0, at.index.0)).collect()
 }
 
+/// Terms and indexes.
+type Places = Vec<(u64, u64)>;
+
 /// Which stretch it asks whom for.
 fn asks(outputs: &[Output]) -> Option<(u64, Stretch)> {
     sent(outputs)
@@ -156,7 +159,7 @@ fn a_leader_that_finds_agreement_behind_the_hole_is_sent_before_it() {
 }
 
 /// What is written, in place and at the end, when the lost entry comes back.
-fn written_when_it_comes_back(term: u64) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
+fn written_when_it_comes_back(term: u64) -> (Places, Places) {
     let mut bench = damaged(&[2, 2, 2], 0, 2, 2);
     bench.time_out();
     let outputs = bench.receive(3, 4, piece(2, &[term], 0));
