@@ -1,4 +1,4 @@
-//! Key → shard: xxh64 with seed 0, then jump consistent hash.
+//! Key → shard: xxh64 with seed 0 of the key, or of the tag in its braces, then jump consistent hash.
 //!
 //! **Invariant: the shard of a key never changes.** Stored keys begin with it.
 
@@ -11,7 +11,19 @@ pub const SHARD_COUNT: u16 = 1_024;
 /// The shard that `key` belongs to, below [`SHARD_COUNT`].
 #[must_use]
 pub fn shard_of(key: &[u8]) -> ShardId {
-    ShardId(jump(xxh64(key, 0), SHARD_COUNT))
+    ShardId(jump(xxh64(tag(key), 0), SHARD_COUNT))
+}
+
+/// What of a key decides its shard: what stands between its first `{` and the next `}`, if anything
+/// does; else all of it. So keys with one tag are together, for transactions over them.
+fn tag(key: &[u8]) -> &[u8] {
+    let open = key.iter().position(|byte| *byte == b'{');
+    let tagged = open.and_then(|open| key.get(open + 1..));
+    let tag = tagged.and_then(|rest| {
+        let close = rest.iter().position(|byte| *byte == b'}')?;
+        rest.get(..close)
+    });
+    tag.filter(|tag| !tag.is_empty()).unwrap_or(key)
 }
 
 /// Jump consistent hash, as published ("A Fast, Minimal Memory, Consistent Hash Algorithm",

@@ -6,17 +6,25 @@
 
 mod address;
 mod body;
+pub mod cursor;
 mod error;
 pub mod etag;
 pub mod path;
 mod status;
 mod text;
+mod transaction;
+pub mod ttl;
+mod watch;
 
 pub use address::{AddressError, NodeAddress};
 pub use body::{ItemBody, VersionBody, WrittenBody};
 pub use error::{ErrorBody, PositionBody, http_status, next_step};
 pub use status::{ClusterBody, GroupBody, MemberBody, ReplicaBody};
 pub use text::Text;
+pub use transaction::{
+    CompareBody, CountedBody, ResultBody, StepBody, StepOp, TransactedBody, TransactionBody,
+};
+pub use watch::{EventBody, WatchLine};
 
 /// The header that names a write, so that repeating it does not do it twice.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -24,3 +32,5 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub const NDJSON: &str = "application/x-ndjson";
 /// The answer's header that holds the cursor of the next page of a scan; absent after the last one.
 pub const CURSOR: &str = "norikv-cursor";
+/// The answer's header that says how many milliseconds a value still lives; absent: for ever.
+pub const TTL_MS: &str = "norikv-ttl-ms";

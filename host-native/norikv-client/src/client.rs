@@ -1,5 +1,8 @@
 //! The client: one call, as many attempts as are safe and as time allows.
 
+mod transactions;
+mod watch;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -15,6 +18,8 @@ use norikv_api::{
 use norikv_node::{Consistency, Expect, Page};
 use norikv_types::{Applied, ErrorKind, Remedy, Version};
 
+pub use self::transactions::{Held, Transacted};
+pub use self::watch::{Watch, Watched};
 use crate::exchange::{Answer, Connections, Failed, exchange};
 use crate::{Config, Error};
 
@@ -133,24 +138,8 @@ impl Client {
         key: &[u8],
         consistency: Consistency,
     ) -> Result<Option<(Bytes, Version)>, Error> {
-        let call = Call {
-            method: Method::GET,
-            path_and_query: format!("{}?consistency={}", path::of_key(key), word(consistency)),
-            headers: Vec::new(),
-            body: Bytes::new(),
-        };
-        let (endpoint, answer) = match self.call(&call).await {
-            Ok(answered) => answered,
-            Err(Error::Refused(body)) if body.code == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let version = answer
-            .headers
-            .get("etag")
-            .and_then(|tag| tag.to_str().ok())
-            .and_then(|tag| etag::parse(tag).ok())
-            .ok_or_else(|| foreign(&endpoint, "a value without a version"))?;
-        Ok(Some((answer.body, version)))
+        let held = self.read(key, consistency).await?;
+        Ok(held.map(|held| (held.value, held.version)))
     }
 
     /// A page of the keys that begin with `prefix`, behind `after`, in byte order.
@@ -231,6 +220,18 @@ impl Client {
         expect: Expect,
         name: &str,
     ) -> Result<Version, Error> {
+        self.write_with(method, key, "", body, expect, name).await
+    }
+
+    async fn write_with(
+        &self,
+        method: Method,
+        key: &[u8],
+        query: &str,
+        body: Bytes,
+        expect: Expect,
+        name: &str,
+    ) -> Result<Version, Error> {
         let mut headers = vec![(IDEMPOTENCY_KEY, name.to_owned())];
         match expect {
             Expect::Any => {}
@@ -239,7 +240,7 @@ impl Client {
         }
         let call = Call {
             method,
-            path_and_query: path::of_key(key),
+            path_and_query: path::of_key(key) + query,
             headers,
             body,
         };

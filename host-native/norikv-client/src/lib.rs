@@ -9,7 +9,10 @@ mod config;
 mod error;
 mod exchange;
 
-pub use client::Client;
+pub use client::{Client, Held, Transacted, Watch, Watched};
 pub use config::Config;
 pub use error::Error;
-pub use norikv_node::{Consistency, Expect, Item, Page};
+pub use norikv_node::{
+    Change, Check, Compare, Consistency, Expect, Item, Page, Step, StepAnswer, Transaction,
+    WatchEvent,
+};

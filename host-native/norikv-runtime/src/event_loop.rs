@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -13,7 +14,7 @@ use nori_env::Clock;
 use norikv_node::driver::{LogTask, Task, route};
 use norikv_node::{Event, Input, Lane, Node, Output, RequestId};
 use norikv_transport_quic::{Inbound, SendError, Transport};
-use norikv_types::NodeId;
+use norikv_types::{Mono, NodeId};
 
 use crate::Notice;
 use crate::inbox::{Message, Reply};
@@ -31,6 +32,8 @@ pub(crate) struct EventLoop {
     /// Who waits for an answer.
     pub(crate) waiting: BTreeMap<RequestId, Reply>,
     pub(crate) next_request: u64,
+    /// When the node is told the time of day again.
+    pub(crate) wall_due: Mono,
     /// What one turn gave out, held back until the turn is over so that it travels together.
     pub(crate) out: Out,
 }
@@ -180,7 +183,13 @@ impl EventLoop {
     }
 
     fn feed(&mut self, input: Input) {
-        self.node.handle_input(self.clock.now(), input);
+        let now = self.clock.now();
+        if now >= self.wall_due {
+            self.wall_due = now + WALL_INTERVAL;
+            let wall = Input::Wall(self.clock.wall());
+            self.node.handle_input(now, wall);
+        }
+        self.node.handle_input(now, input);
     }
 
     /// Takes everything the node says, in order.
@@ -257,5 +266,7 @@ impl EventLoop {
     }
 }
 
+/// How often the node is told the time of day, while it has anything to do.
+const WALL_INTERVAL: Duration = Duration::from_millis(500);
 /// Inputs after which a turn ends, so that frames do not wait for a queue that never empties.
 const BATCH_MAX: u64 = 256;

@@ -11,6 +11,7 @@ use nori_env::{Clock, Entropy, OsEntropy, SystemClock};
 use norikv_node::driver::restore;
 use norikv_node::{Maintenance, Node, NodeConfig, Storage};
 use norikv_transport_quic::{Config as TransportConfig, Transport};
+use norikv_types::Mono;
 use tokio::sync::oneshot;
 
 use crate::event_loop::{EventLoop, Out};
@@ -129,6 +130,7 @@ impl Runtime {
             shared: Arc::clone(&shared),
             waiting: BTreeMap::new(),
             next_request: 1,
+            wall_due: Mono::ZERO,
             out: Out::default(),
         };
         let event_loop = workers::spawn("norikv-node", &inbox, &shared, move || event_loop.run())

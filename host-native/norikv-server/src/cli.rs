@@ -88,6 +88,19 @@ pub(crate) enum Command {
         expect: String,
         value: String,
     },
+    /// Add to a decimal number and print what it is then.
+    #[command(after_help = "Examples:\n  norikv incr visits\n  norikv incr stock --by=-3")]
+    Incr {
+        key: String,
+        /// How much.
+        #[arg(long, default_value_t = 1, allow_hyphen_values = true)]
+        by: i64,
+    },
+    /// Compare, and carry out one of two lists of steps, at once.
+    #[command(after_help = TXN_HELP)]
+    Txn(Txn),
+    /// Print what happens to the keys that begin with a prefix, as it happens.
+    Watch(Watch),
     /// Write the records of a file; goes on where it stopped when it is run again.
     #[command(after_help = "Exit code 3: everything but some lines, which are named, was written.")]
     Import(ImportArgs),
@@ -193,6 +206,43 @@ pub(crate) struct Put {
     /// Take the value from a file; `-` is standard input.
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
+    /// How long the value lives: `1500ms`, `30s`, `5m`, `2h`, `7d`.
+    #[arg(long, value_parser = norikv_api::ttl::parse)]
+    pub(crate) ttl: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Txn {
+    /// A file with the transaction as JSON; `-` is standard input.
+    #[arg(conflicts_with_all = ["compares", "then", "otherwise"])]
+    pub(crate) file: Option<PathBuf>,
+    /// What must hold: `KEY exists`, `KEY absent`, `KEY version 3-41` or `KEY is VALUE`.
+    #[arg(long = "if", value_name = "COMPARISON")]
+    pub(crate) compares: Vec<String>,
+    /// What to do then: `put KEY VALUE`, `put KEY --ttl 30s VALUE`, `del KEY` or `get KEY`.
+    #[arg(long, value_name = "STEP")]
+    pub(crate) then: Vec<String>,
+    /// What to do else.
+    #[arg(long = "else", value_name = "STEP")]
+    pub(crate) otherwise: Vec<String>,
+}
+
+const TXN_HELP: &str = "Keys that share a tag in braces are in one group.\n\nExample:\n  norikv txn --if '{shop}.stock is 5' --then 'put {shop}.stock 4' --then 'put {shop}.order-7 ann' --else 'get {shop}.stock'\n\nExit code 1: a comparison did not hold, so the steps of --else happened.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// What the keys begin with; nothing for all.
+    #[arg(default_value = "")]
+    pub(crate) prefix: String,
+    /// Where an earlier watch was; from now on when absent.
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+    /// Print where the watch is, to go on from there.
+    #[arg(long)]
+    pub(crate) cursors: bool,
+    /// End after about so many events.
+    #[arg(long)]
+    pub(crate) limit: Option<u64>,
 }
 
 #[derive(Debug, Args)]

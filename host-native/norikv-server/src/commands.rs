@@ -10,6 +10,7 @@ mod kv;
 mod shard;
 mod sim;
 mod start;
+mod txn;
 mod verify;
 
 use std::process::ExitCode;
@@ -41,6 +42,9 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Cas { key, expect, value } => {
             kv::cas(&client(&target)?, &key, &expect, value, output).await
         }
+        Command::Incr { key, by } => txn::incr(&client(&target)?, &key, by, output).await,
+        Command::Txn(args) => txn::txn(&client(&target)?, args, output).await,
+        Command::Watch(args) => txn::watch(&patient_client(&target)?, args, output).await,
         Command::Import(args) => import::run(&patient_client(&target)?, args, output).await,
         Command::Export(args) => export::run(&patient_client(&target)?, args).await,
         Command::Cluster(crate::cli::Cluster::Status) => {

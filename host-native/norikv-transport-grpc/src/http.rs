@@ -4,27 +4,29 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use norikv_api::{ClusterBody, IDEMPOTENCY_KEY, etag, path};
 use norikv_node::{Call, Expect};
 use norikv_types::ErrorKind;
 use tokio::net::TcpListener;
 
 use crate::query::Query;
+use crate::transactions::{increment, transact};
+use crate::watch::{Stopping, watch};
 use crate::{Service, reply};
 
 /// Longest request body, bytes. The node's own limit on values lies below it.
 const REQUEST_BYTES_MAX: usize = 2 << 20;
 
 /// A refusal is a response already; boxed, since the good case is a few words.
-type Refused = Box<Response<Body>>;
+pub(crate) type Refused = Box<Response<Body>>;
 
 /// The routes of a node.
 pub fn router<S: Service>(service: Arc<S>) -> Router {
@@ -35,6 +37,9 @@ pub fn router<S: Service>(service: Arc<S>) -> Router {
             "/kv/{*key}",
             get(read::<S>).put(write::<S>).delete(write::<S>),
         )
+        .route("/incr/{*key}", post(increment::<S>))
+        .route("/txn", post(transact::<S>))
+        .route("/watch", get(watch::<S>))
         .route("/meta/cluster", get(cluster::<S>))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready::<S>))
@@ -52,8 +57,14 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    // Watches have no end of their own.
+    let (stopping, stopped) = tokio::sync::watch::channel(false);
+    let router = router.layer(Extension(Stopping(stopped)));
     axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
+        .with_graceful_shutdown(async move {
+            stop.await;
+            stopping.send_replace(true);
+        })
         .await
 }
 
@@ -67,13 +78,14 @@ async fn write<S: Service>(State(service): State<Arc<S>>, request: Request) -> R
 
 async fn write_call(request: Request) -> Result<(Call, Duration), Refused> {
     let (head, body) = request.into_parts();
-    let query = Query::parse(head.uri.query(), &["timeout_ms"]).map_err(invalid)?;
+    let known: &[&str] = match head.method {
+        Method::DELETE => &["timeout_ms"],
+        _ => &["ttl", "timeout_ms"],
+    };
+    let query = Query::parse(head.uri.query(), known).map_err(invalid)?;
     let key = key(head.uri.path())?;
     let expect = expect(&head.headers)?;
-    let idempotency = head
-        .headers
-        .get(IDEMPOTENCY_KEY)
-        .map(|name| Bytes::copy_from_slice(name.as_bytes()));
+    let idempotency = name(&head.headers);
     if head.method == Method::DELETE {
         return Ok((
             Call::Delete {
@@ -84,9 +96,29 @@ async fn write_call(request: Request) -> Result<(Call, Duration), Refused> {
             query.patience(),
         ));
     }
-    let value = Limited::new(body, REQUEST_BYTES_MAX)
+    let call = Call::Put {
+        key,
+        value: whole(body).await?,
+        expect,
+        idempotency,
+        ttl_ms: query.ttl_ms(),
+    };
+    Ok((call, query.patience()))
+}
+
+/// The client's name for a write.
+pub(crate) fn name(headers: &HeaderMap) -> Option<Bytes> {
+    headers
+        .get(IDEMPOTENCY_KEY)
+        .map(|name| Bytes::copy_from_slice(name.as_bytes()))
+}
+
+/// The whole body, within the limit of a request.
+pub(crate) async fn whole(body: Body) -> Result<Bytes, Refused> {
+    Limited::new(body, REQUEST_BYTES_MAX)
         .collect()
         .await
+        .map(Collected::to_bytes)
         .map_err(|why| {
             Box::new(if why.is::<LengthLimitError>() {
                 let limit =
@@ -98,15 +130,7 @@ async fn write_call(request: Request) -> Result<(Call, Duration), Refused> {
                     format!("the body did not arrive whole: {why}"),
                 )
             })
-        })?;
-    let call = Call::Put {
-        key,
-        value: value.to_bytes(),
-        expect,
-        idempotency,
-        ttl_ms: None,
-    };
-    Ok((call, query.patience()))
+        })
 }
 
 async fn read<S: Service>(State(service): State<Arc<S>>, uri: Uri) -> Response<Body> {
@@ -193,8 +217,9 @@ async fn empty_key() -> Response<Body> {
 
 async fn unknown_path(uri: Uri) -> Response<Body> {
     let path = uri.path();
-    let message =
-        format!("{path} is nothing here; see /kv, /meta/cluster, /livez, /readyz, /metrics");
+    let message = format!(
+        "{path} is nothing here; see /kv, /incr, /txn, /watch, /meta/cluster, /livez, /readyz, /metrics"
+    );
     reply::refused(ErrorKind::Invalid, message).with_status(StatusCode::NOT_FOUND)
 }
 
@@ -221,7 +246,7 @@ fn expect(headers: &HeaderMap) -> Result<Expect, Refused> {
     }
 }
 
-fn invalid(why: String) -> Refused {
+pub(crate) fn invalid(why: String) -> Refused {
     Box::new(reply::refused(ErrorKind::Invalid, why))
 }
 

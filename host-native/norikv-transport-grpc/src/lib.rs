@@ -8,6 +8,8 @@ mod http;
 mod query;
 mod reply;
 mod service;
+mod transactions;
+mod watch;
 
 pub use http::{router, serve};
 pub use service::Service;

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use norikv_api::path;
+use norikv_api::{cursor, path, ttl};
 use norikv_node::Consistency;
+use norikv_types::{GroupId, LogIndex};
 
 /// The parameters of any request; each is present at most once.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Query {
     cursor: Option<Bytes>,
     limit: Option<u32>,
     timeout_ms: Option<u64>,
+    ttl_ms: Option<u64>,
+    by: Option<i64>,
 }
 
 /// How long a call may take when the request does not say.
@@ -64,6 +67,13 @@ impl Query {
                     }
                     query.limit.replace(limit).is_none()
                 }
+                "ttl" => query.ttl_ms.replace(ttl::parse(&text())?).is_none(),
+                "by" => {
+                    let by = text().parse::<i64>();
+                    let by =
+                        by.map_err(|_bad| format!("by is no number of 64 bits: {}", text()))?;
+                    query.by.replace(by).is_none()
+                }
                 _ => {
                     let timeout_ms = number()?;
                     if !(1..=TIMEOUT_MS_MAX).contains(&timeout_ms) {
@@ -104,6 +114,22 @@ impl Query {
     /// The last key of the page before; an empty cursor is none.
     pub(crate) fn cursor(&self) -> Option<Bytes> {
         self.cursor.clone().filter(|cursor| !cursor.is_empty())
+    }
+
+    /// Where a watch stands; nowhere: from now on.
+    pub(crate) fn watch_cursor(&self) -> Result<Vec<(GroupId, LogIndex)>, String> {
+        let text = self.cursor.as_deref().unwrap_or_default();
+        cursor::parse(&String::from_utf8_lossy(text))
+    }
+
+    /// How long a value lives, in milliseconds.
+    pub(crate) const fn ttl_ms(&self) -> Option<u64> {
+        self.ttl_ms
+    }
+
+    /// What to add to a number; 1 unless it says otherwise.
+    pub(crate) fn by(&self) -> i64 {
+        self.by.unwrap_or(1)
     }
 
     /// Most items of a page.

@@ -1,11 +1,16 @@
 //! Answers and failures as HTTP responses.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, Response, StatusCode};
-use norikv_api::{CURSOR, ErrorBody, ItemBody, NDJSON, WrittenBody, etag, http_status, path};
+use norikv_api::{
+    CURSOR, CountedBody, ErrorBody, ItemBody, NDJSON, ResultBody, TTL_MS, TransactedBody,
+    WrittenBody, etag, http_status, path,
+};
 use norikv_node::{Answer, Failure, Page};
-use norikv_types::ErrorKind;
+use norikv_types::{ErrorKind, WallMs};
 
 /// The response to a call.
 pub(crate) fn of_result(result: Result<Answer, Failure>) -> Response<Body> {
@@ -16,7 +21,11 @@ pub(crate) fn of_result(result: Result<Answer, Failure>) -> Response<Body> {
                 version: version.into(),
             },
         ),
-        Ok(Answer::Value { value, version, .. }) => {
+        Ok(Answer::Value {
+            value,
+            version,
+            expires_at,
+        }) => {
             let mut response = Response::new(Body::from(value));
             let headers = response.headers_mut();
             headers.insert(
@@ -26,18 +35,44 @@ pub(crate) fn of_result(result: Result<Answer, Failure>) -> Response<Body> {
             if let Ok(tag) = HeaderValue::from_str(&etag::format(version)) {
                 headers.insert(ETAG, tag);
             }
+            if let Some(at) = expires_at {
+                headers.insert(TTL_MS, HeaderValue::from(remaining_ms(at)));
+            }
             response
         }
         Ok(Answer::Absent) => refused(ErrorKind::NotFound, "no such key"),
         Ok(Answer::Page(page)) => of_page(&page),
-        Ok(
-            Answer::Counted { .. }
-            | Answer::Transacted { .. }
-            | Answer::Watched(_)
-            | Answer::Compacted { .. },
-        ) => refused(ErrorKind::Internal, "an answer to another question"),
+        Ok(Answer::Counted { version, value }) => json(
+            StatusCode::OK,
+            &CountedBody {
+                value,
+                version: version.into(),
+            },
+        ),
+        Ok(Answer::Transacted {
+            version,
+            succeeded,
+            answers,
+        }) => json(
+            StatusCode::OK,
+            &TransactedBody {
+                succeeded,
+                version: version.into(),
+                results: answers.iter().map(ResultBody::of).collect(),
+            },
+        ),
+        Ok(Answer::Watched(_) | Answer::Compacted { .. }) => {
+            refused(ErrorKind::Internal, "an answer to another question")
+        }
         Err(failure) => of_error(&ErrorBody::from(&failure)),
     }
+}
+
+/// How long something that ends at `at` still lives, by this machine's clock.
+fn remaining_ms(at: WallMs) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_ms = now.map_or(0, |since| since.as_millis());
+    at.0.saturating_sub(u64::try_from(now_ms).unwrap_or(u64::MAX))
 }
 
 /// A request that was refused before it reached the node.

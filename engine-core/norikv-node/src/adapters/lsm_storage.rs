@@ -116,7 +116,7 @@ impl LsmStorage {
         let view = LsmView::new(&lsm);
         let groups = placement.groups().count() as u64;
         let sessions_max = sessions_max(groups);
-        let history_bytes = HISTORY_BYTES / groups;
+        let history_bytes = (HISTORY_BYTES / groups).max(HISTORY_BYTES_MIN);
         let replicas = placement
             .groups()
             .map(|group| {
@@ -367,6 +367,8 @@ const BATCH_BYTES: u64 = 2 << 20;
 const SESSIONS: u64 = 131_072;
 /// Bytes of events that all groups keep for watchers.
 const HISTORY_BYTES: u64 = 16 << 20;
+/// Bytes of events that a group keeps at least.
+const HISTORY_BYTES_MIN: u64 = 64 << 10;
 
 const _: () = {
     // The last entry of a batch stores what its command holds, and what is answered under a name.

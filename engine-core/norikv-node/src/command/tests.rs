@@ -144,3 +144,17 @@ fn the_fingerprint_tells_requests_apart_and_times_not() {
     );
     assert_eq!(base, Command::fingerprint(&late));
 }
+
+#[test]
+fn the_documented_example_is_what_is_written() {
+    let page = include_str!("../../../../docs/formats/state.md");
+    let example = page.split("stamped 258:\n\n`").nth(1).unwrap();
+    let documented: Vec<u8> = example
+        .split_once('`')
+        .unwrap()
+        .0
+        .split(' ')
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect();
+    assert_eq!(sample().encode(), documented);
+}

@@ -9,6 +9,7 @@ use norikv_types::{ErrorKind, LogIndex, Mutant, breaks};
 
 use super::Node;
 use super::errand::{ErrandId, Stage};
+use super::scans::share_bytes;
 use super::watches::WatchId;
 use crate::wire::Work;
 use crate::{Answer, Failure, Output, PortError, Query, ReadToken};
@@ -46,7 +47,7 @@ impl Node {
                 prefix: prefix.clone(),
                 after: after.clone(),
                 limit: (*limit).clamp(1, self.config.limits.scan_items_max),
-                bytes_max: self.config.limits.scan_bytes_max,
+                bytes_max: share_bytes(self.config.limits.scan_bytes_max, self.router.groups()),
             },
             Work::Watch { .. } => {
                 self.errands.set_stage(id, Stage::Reading);

@@ -1,6 +1,6 @@
 //! One page out of every group's.
 //!
-//! **Invariant: a page never skips a key.** Where a group's part ends early, the page ends with the
+//! **Invariant: a page never skips a key.** A group gives about its share of the page. Where a group's part ends early, the page ends with the
 //! smallest such end, since that group may have keys right behind it.
 
 use alloc::collections::BTreeMap;
@@ -53,7 +53,7 @@ impl Node {
             let work = Work::Scan {
                 prefix: prefix.clone(),
                 after: after.cloned(),
-                limit,
+                limit: share(limit, groups),
                 consistency,
             };
             self.errand(group, work, Client::Fan(fan), deadline);
@@ -85,6 +85,20 @@ impl Node {
             self.reply_to_host(fan.request, CallKind::Scan, fan.started, result);
         }
     }
+}
+
+/// Items that each of so many groups is asked for: keys are spread evenly, so twice its share and a
+/// few is rarely all of it. Where it is, the page ends there, and the next one goes on.
+pub(super) const fn share(limit: u32, groups: u32) -> u32 {
+    let fair = limit / groups * 2 + 16;
+    if fair < limit { fair } else { limit }
+}
+
+/// Bytes that each of so many groups may answer with.
+pub(super) fn share_bytes(bytes_max: u32, groups: u32) -> u32 {
+    (bytes_max / groups)
+        .saturating_mul(8)
+        .clamp(bytes_max.min(64 << 10), bytes_max)
 }
 
 /// The first `limit` items of all pages, as far as none of them may be missing one.

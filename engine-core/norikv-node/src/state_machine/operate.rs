@@ -47,7 +47,7 @@ impl<V: StateView> StateMachine<'_, V> {
             }
             Operation::Increment { key, by } => self.increment(key, by),
             Operation::Transaction(transaction) => self.transact(transaction),
-            Operation::Tick => Ok(Outcome::Noop),
+            Operation::Tick => Ok(Outcome::Written { version }),
         }
     }
 

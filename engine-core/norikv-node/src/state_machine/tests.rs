@@ -6,7 +6,7 @@ use std::vec::Vec;
 use bytes::Bytes;
 use nori_raft::{Entry, Payload};
 use norikv_placement::{Placement, shard_of};
-use norikv_types::{GroupId, LogIndex, NodeId, Prng, ShardId, Term, Version, WallMs};
+use norikv_types::{GroupId, LogIndex, Mutant, NodeId, Prng, ShardId, Term, Version, WallMs};
 
 use super::changes::Changes;
 use super::sessions::SESSION_AGE_MS;
@@ -249,7 +249,7 @@ impl Model {
                     answers,
                 }
             }
-            Operation::Tick => Outcome::Noop,
+            Operation::Tick => Outcome::Written { version },
         }
     }
 
@@ -761,4 +761,19 @@ fn a_damaged_record_is_an_error_and_never_an_absent_key() {
         ];
         assert!(found.contains(&true), "{record:?}");
     }
+}
+
+/// The mutant that the tests above must see.
+#[test]
+fn the_mutant_answers_another_request_of_the_same_name() {
+    let key = &keys(1)[0];
+    let entries = log([
+        named(put_if(key, b"v", Expect::Any), Some("n")),
+        named(delete(key, Expect::Any), Some("n")),
+    ]);
+    let refused = outcomes(MapView::default().apply(&entries));
+    assert_eq!(refused, [written(1), Outcome::IdempotencyMismatch]);
+    let _planted = Mutant::NameBoundToNoRequest.plant();
+    let answered = outcomes(MapView::default().apply(&entries));
+    assert_eq!(answered, [written(1), written(1)]);
 }

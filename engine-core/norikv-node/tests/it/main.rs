@@ -15,5 +15,6 @@ mod damage;
 mod failures;
 mod groups;
 mod history;
+mod operations;
 mod restarts;
 mod snapshots;

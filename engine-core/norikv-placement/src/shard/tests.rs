@@ -44,3 +44,15 @@ fn keys_spread_evenly_over_the_shards() {
         assert!((810..=1_190).contains(&count), "{shard} got {count} keys");
     }
 }
+
+#[test]
+fn keys_with_one_tag_are_together_and_others_are_not_moved_by_braces() {
+    for key in [b"{user7}.name".as_slice(), b"{user7}", b"a{user7}b{other}"] {
+        assert_eq!(shard_of(key), shard_of(b"user7"), "{key:?}");
+    }
+    // Nothing between the braces, or no pair: the whole key counts.
+    let whole = |key: &[u8]| ShardId(jump(xxh64(key, 0), SHARD_COUNT));
+    for key in [b"{}x".as_slice(), b"}x{", b"{x", b"x}", b"{}{user7}"] {
+        assert_eq!(shard_of(key), whole(key), "{key:?}");
+    }
+}

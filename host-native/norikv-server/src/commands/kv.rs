@@ -2,12 +2,13 @@
 
 use std::io::Read;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use norikv_api::{ItemBody, WrittenBody, etag};
-use norikv_client::{Client, Consistency, Expect, Item};
-use norikv_types::Version;
+use norikv_client::{Client, Consistency, Expect, Held, Item};
+use norikv_types::{Version, WallMs};
 
 use crate::cli::{Put, Scan};
 use crate::output::{self, Output};
@@ -27,10 +28,15 @@ pub(super) async fn put(client: &Client, args: Put, output: Output) -> Result<Ex
         ),
         (None, None) => bail!("there is no value"),
     };
-    written(
-        client.put(args.key.as_bytes(), value, Expect::Any).await?,
-        output,
-    )
+    let key = args.key.as_bytes();
+    let version = match args.ttl {
+        Some(ttl_ms) => {
+            let ttl = Duration::from_millis(ttl_ms);
+            client.put_for(key, value, Expect::Any, ttl).await?
+        }
+        None => client.put(key, value, Expect::Any).await?,
+    };
+    written(version, output)
 }
 
 pub(super) async fn get(
@@ -39,9 +45,14 @@ pub(super) async fn get(
     consistency: Consistency,
     output: Output,
 ) -> Result<ExitCode> {
-    let Some((value, version)) = client.get(key.as_bytes(), consistency).await? else {
+    let Some(held) = client.read(key.as_bytes(), consistency).await? else {
         return Err(anyhow!("there is no key {key}"));
     };
+    let Held {
+        value,
+        version,
+        ttl,
+    } = held;
     match output {
         Output::Table => {
             output::raw(&value)?;
@@ -53,7 +64,7 @@ pub(super) async fn get(
                 key,
                 value,
                 version,
-                expires_at: None,
+                expires_at: ttl.map(ends_at),
             }))?;
         }
     }
@@ -119,6 +130,13 @@ pub(super) async fn scan(client: &Client, args: Scan, output: Output) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
+/// When something that lives for `ttl` ends, by this machine's clock.
+fn ends_at(ttl: Duration) -> WallMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let at = since.unwrap_or_default() + ttl;
+    WallMs(u64::try_from(at.as_millis()).unwrap_or(u64::MAX))
+}
+
 fn written(version: Version, output: Output) -> Result<ExitCode> {
     match output {
         Output::Table => output::line(version.to_string())?,
@@ -130,7 +148,7 @@ fn written(version: Version, output: Output) -> Result<ExitCode> {
 }
 
 /// A value as it fits in a table: its first line, at most 60 characters of it.
-fn shortened(value: &[u8]) -> String {
+pub(super) fn shortened(value: &[u8]) -> String {
     const CHARACTERS_MAX: usize = 60;
     let text = String::from_utf8_lossy(value);
     let line = text.lines().next().unwrap_or_default();

@@ -1,6 +1,8 @@
 //! The routes against a service that records what it was asked and answers as told.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod operations;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What happened lately to a group's keys.
 //!
 //! **Invariant: every event with an index above `floor` and up to `seen` is here**, whole indexes
-//! only, in the order of the log. What is older went because of the bound, a restart, or a snapshot
+//! only, in the order of the log; those of the newest index whatever they take. What is older went because of the bound, a restart, or a snapshot
 //! that took the place of the entries; whoever asks for it hears how far back one can ask.
 
 use alloc::collections::VecDeque;
@@ -58,8 +58,10 @@ impl History {
             self.events.push_back(event);
         }
         self.seen = applied;
+        let newest = self.events.back().map(|event| event.version.index);
         while self.bytes > self.bytes_max
             && let Some(oldest) = self.events.front()
+            && Some(oldest.version.index) != newest
         {
             self.floor = oldest.version.index;
             while let Some(gone) = self

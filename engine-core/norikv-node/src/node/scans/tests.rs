@@ -53,3 +53,13 @@ fn nothing_behind_the_end_of_a_part_that_goes_on_is_shown() {
     );
     assert_eq!(merged, page(&["a", "a1", "b"], true));
 }
+
+#[test]
+fn a_group_is_asked_for_its_share_and_never_for_more_than_the_page() {
+    assert_eq!(share(1_000, 1_024), 16);
+    assert_eq!(share(1_000, 8), 266);
+    assert_eq!([share(10, 8), share(1, 1), share(1_000, 1)], [10, 1, 1_000]);
+    assert_eq!(share_bytes(1 << 20, 1_024), 64 << 10);
+    assert_eq!(share_bytes(1 << 20, 8), 1 << 20);
+    assert_eq!(share_bytes(100, 1_024), 100);
+}

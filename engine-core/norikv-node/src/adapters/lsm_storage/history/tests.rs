@@ -76,6 +76,14 @@ fn what_is_kept_is_bounded_and_the_past_is_refused_with_the_oldest_position() {
     );
     let seen = history.behind(LogIndex(90), b"", 100, u64::MAX).unwrap();
     assert_eq!(indexes(&seen), (91..=100).collect::<Vec<u64>>());
+    let mut large = event(101, "k");
+    large.change = Change::Put {
+        value: vec![0; 100_000].into(),
+        expires_at: None,
+    };
+    history.add(vec![large], LogIndex(101));
+    let seen = history.behind(LogIndex(100), b"", 1, u64::MAX).unwrap();
+    assert_eq!(indexes(&seen), [101], "the newest one is always there");
     history.reset(LogIndex(200));
     assert_eq!(
         history.behind(LogIndex(199), b"", 1, u64::MAX),
@@ -88,4 +96,14 @@ fn a_replica_that_is_behind_the_position_has_nothing_and_does_not_go_back() {
     let history = History::new(LogIndex(5), 1_000);
     let seen = history.behind(LogIndex(8), b"", 1, u64::MAX).unwrap();
     assert_eq!((indexes(&seen), seen.up_to), (vec![], LogIndex(8)));
+}
+
+/// The mutant that the first test must see.
+#[test]
+fn the_mutant_leaves_the_last_event_of_a_page_out() {
+    let mut history = History::new(LogIndex(0), 1 << 20);
+    history.add(vec![event(1, "a"), event(2, "b")], LogIndex(2));
+    let _planted = Mutant::WatchSkipsAVersion.plant();
+    let seen = history.behind(LogIndex(0), b"", 9, u64::MAX).unwrap();
+    assert_eq!((indexes(&seen), seen.up_to), (vec![1], LogIndex(2)));
 }

@@ -132,3 +132,15 @@ fn a_snapshot_carries_the_time_and_the_ends() {
     }
     assert_eq!(source.export(), target.export());
 }
+
+/// The mutant that `replicas_with_other_clocks_hold_the_same` must see.
+#[test]
+fn the_mutant_lets_replicas_with_other_clocks_differ() {
+    let log = random_log(9, 300);
+    let _planted = Mutant::ExpiryByLocalClock.plant();
+    let (one, other) = (Replica::new(), Replica::new());
+    other.clock.jump_wall(3_600_000);
+    one.storage.apply(GROUP, &log).unwrap();
+    other.storage.apply(GROUP, &log).unwrap();
+    assert_ne!(one.export(), other.export());
+}
