@@ -113,6 +113,20 @@ pub struct SnapshotOptions {
 }
 
 impl NodeConfig {
+    /// The same with this many groups. The log that is kept for followers that are behind is shared
+    /// out among them, so that it is as much for any number.
+    #[must_use]
+    pub fn with_groups(self, groups: u32) -> Self {
+        let share =
+            |of_eight: u64, least: u64| (of_eight * 8 / u64::from(groups.max(1))).max(least);
+        Self {
+            groups,
+            keep_log_bytes: share(8 << 20, 64 << 10),
+            keep_log_entries: share(16_384, 128),
+            ..self
+        }
+    }
+
     /// The defaults of a native cluster for node `id` among `nodes`.
     #[must_use]
     pub fn new(id: NodeId, nodes: Vec<NodeId>, cluster: u64) -> Self {

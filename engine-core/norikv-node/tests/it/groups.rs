@@ -196,3 +196,20 @@ fn a_sleeping_replica_takes_half_a_kibibyte() {
     assert!(each <= 512, "{each} bytes a replica");
     assert!(all <= 2 << 20, "{all} bytes for {ALL} groups");
 }
+
+#[test]
+fn the_log_kept_for_followers_is_as_much_for_any_number_of_groups() {
+    let kept = |groups| {
+        let config = NodeConfig::new(NodeId(1), vec![NodeId(1)], 7).with_groups(groups);
+        let groups = u64::from(groups);
+        (
+            config.keep_log_bytes * groups,
+            config.keep_log_entries * groups,
+        )
+    };
+    let usual = NodeConfig::new(NodeId(1), vec![NodeId(1)], 7);
+    assert_eq!(kept(8).0, usual.keep_log_bytes * 8);
+    for groups in [1, 64, ALL] {
+        assert_eq!(kept(groups), kept(8), "{groups}");
+    }
+}

@@ -76,6 +76,7 @@ fn read_gist(bytes: &[u8]) -> Option<Gist> {
         2 => "reply",
         3 => "snapshot",
         4 => "snapshot ack",
+        5 => "alive",
         _ => "other",
     };
     Some(Gist { kind, group: None })

@@ -93,8 +93,8 @@ fn runtime_config(file: &NodeFile, folder: &Path) -> Result<RuntimeConfig> {
     let mut nodes: Vec<NodeId> = file.peers.iter().map(|peer| NodeId(peer.node)).collect();
     nodes.push(NodeId(file.node));
     nodes.sort_unstable();
-    let mut node = NodeConfig::new(NodeId(file.node), nodes, file.cluster_id()?);
-    node.groups = file.groups;
+    let node = NodeConfig::new(NodeId(file.node), nodes, file.cluster_id()?);
+    let mut node = node.with_groups(file.groups);
     let address = NodeAddress {
         quic: file.quic,
         http: file.http,
