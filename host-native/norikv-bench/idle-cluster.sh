@@ -10,6 +10,7 @@ trap 'if [ -n "$dev" ]; then kill "$dev"; wait "$dev" || true; fi; rm -rf "$fold
 start() {
     local begin
     begin=$(date +%s%N)
+    : >"$folder/out"
     "$norikv" dev --groups "$groups" --data-dir "$folder/data" --output json >"$folder/out" &
     dev=$!
     until grep -q '"ready":true' "$folder/out"; do
@@ -19,9 +20,10 @@ start() {
     echo "$1: ready after $((($(date +%s%N) - begin) / 1000000)) ms"
 }
 
+pids() { sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$folder/out"; }
 # Ticks of the processor that each node has used.
-ticks() { for pid in $(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$folder/out"); do awk '{print $14 + $15}' "/proc/$pid/stat"; done; }
-rss() { for pid in $(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$folder/out"); do awk '/VmRSS/ {print $2}' "/proc/$pid/status"; done; }
+ticks() { for pid in $(pids); do awk '{print $14 + $15}' "/proc/$pid/stat"; done; }
+rss() { for pid in $(pids); do awk '/VmRSS/ {print $2}' "/proc/$pid/status"; done; }
 
 start "first start, $groups groups"
 norikv_() { "$norikv" --data-dir "$folder/data" "$@"; }
@@ -40,6 +42,9 @@ done
 echo "resident KiB:" $(rss)
 kill "$dev"; wait "$dev" || true
 start "after an orderly end"
-kill -9 $(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$folder/out") "$dev" || true
-wait "$dev" || true
+kill -9 $(pids) "$dev"
+wait "$dev" 2>/dev/null || true
+for pid in $(pids); do
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+done
 start "after kill -9 of all"

@@ -34,8 +34,36 @@ struct Heard {
     /// Its start, as it last said.
     boot: Option<u64>,
     at: Mono,
+    /// When its silence was noticed. What it said meanwhile may lie unread before this node, which
+    /// may have stood still itself; it gets a moment to read that.
+    doubted: Option<Mono>,
     /// Groups that sleep here under its lead.
     sleeping: u32,
+}
+
+impl Heard {
+    const fn new(now: Mono) -> Self {
+        Self {
+            boot: None,
+            at: now,
+            doubted: None,
+            sleeping: 0,
+        }
+    }
+
+    /// When to look at it next.
+    fn deadline(&self, options: &RaftOptions) -> Mono {
+        match self.doubted {
+            Some(at) => at + options.heartbeat_interval / 8,
+            None => self.at + patience(options),
+        }
+    }
+
+    /// It said something.
+    fn spoke(&mut self, now: Mono) {
+        self.at = self.at.max(now);
+        self.doubted = None;
+    }
 }
 
 impl Liveness {
@@ -50,7 +78,8 @@ impl Liveness {
     }
 
     pub(crate) fn poll_timeout(&self, options: &RaftOptions) -> Option<Mono> {
-        let silences = self.watched().map(|(_, at)| at + patience(options));
+        let watched = self.heard.values().filter(|heard| heard.sleeping > 0);
+        let silences = watched.map(|heard| heard.deadline(options));
         let rafts = self.deadlines.first().map(|(at, _)| *at);
         silences.chain(self.beat_at).chain(rafts).min()
     }
@@ -74,21 +103,27 @@ impl Liveness {
         self.deadlines.pop_first().map(|(_, group)| group)
     }
 
-    /// Nodes under whose lead groups sleep here, and when they were heard of.
-    fn watched(&self) -> impl Iterator<Item = (NodeId, Mono)> {
-        let watched = self.heard.iter().filter(|(_, heard)| heard.sleeping > 0);
-        watched.map(|(node, heard)| (*node, heard.at))
+    /// Nodes under whose lead groups sleep here and that are silent for too long, and when they were
+    /// heard of.
+    fn silent(&mut self, options: &RaftOptions, now: Mono) -> Vec<(NodeId, Mono)> {
+        let mut silent = Vec::new();
+        for (node, heard) in &mut self.heard {
+            if heard.sleeping == 0 || heard.deadline(options) > now {
+                continue;
+            }
+            match heard.doubted {
+                Some(_) => silent.push((*node, heard.at)),
+                None => heard.doubted = Some(now),
+            }
+        }
+        silent
     }
 
     fn sleeps_under(&mut self, leader: NodeId, now: Mono) {
-        let heard = self.heard.entry(leader).or_insert(Heard {
-            boot: None,
-            at: now,
-            sleeping: 0,
-        });
+        let heard = self.heard.entry(leader).or_insert_with(|| Heard::new(now));
         heard.sleeping += 1;
         // It spoke of this group just now.
-        heard.at = heard.at.max(now);
+        heard.spoke(now);
     }
 
     fn woke_under(&mut self, leader: NodeId) {
@@ -108,12 +143,12 @@ impl Node {
     /// A node said that it is alive.
     pub(super) fn alive(&mut self, from: NodeId, boot: u64) {
         let now = self.now;
-        let heard = self.liveness.heard.entry(from).or_insert(Heard {
-            boot: None,
-            at: now,
-            sleeping: 0,
-        });
-        heard.at = now;
+        let heard = self
+            .liveness
+            .heard
+            .entry(from)
+            .or_insert_with(|| Heard::new(now));
+        heard.spoke(now);
         if heard.boot.replace(boot) != Some(boot) && !breaks(Mutant::NewStartUnnoticed) {
             self.wake_groups_with(from);
         }
@@ -161,11 +196,7 @@ impl Node {
             self.liveness.beat_at = Some(raft::next_beat(interval, self.now));
             self.liveness.beat_due = true;
         }
-        let patience = patience(&self.config.raft);
-        let silent: Vec<(NodeId, Mono)> = (self.liveness.watched())
-            .filter(|(_, at)| *at + patience <= self.now)
-            .collect();
-        for (node, heard) in silent {
+        for (node, heard) in self.liveness.silent(&self.config.raft, self.now) {
             self.wake_groups_led_by(node, heard);
         }
     }

@@ -330,6 +330,29 @@ impl Cluster {
         self.input(id, Input::Timeout);
     }
 
+    /// Time goes on without one node: what reaches it waits, and its clock rings first of all.
+    pub(crate) fn stand_still(&mut self, id: NodeId, time: Duration) {
+        let end = self.now + time;
+        let mut still = self.servers.get_mut(&id).unwrap().running.take();
+        let mut waiting = Vec::new();
+        while self.now < end {
+            let due = self
+                .queue
+                .iter()
+                .filter(|((at, _), (to, ..))| *at < end && *to == id);
+            let due: Vec<_> = due.map(|(when, _)| *when).collect();
+            waiting.extend(due.iter().filter_map(|when| self.queue.remove(when)));
+            self.step();
+        }
+        self.servers.get_mut(&id).unwrap().running = still.take();
+        self.input(id, Input::Timeout);
+        for (to, start, input) in waiting {
+            if self.servers[&to].start == start {
+                self.input(to, input);
+            }
+        }
+    }
+
     pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {

@@ -213,3 +213,15 @@ fn the_log_kept_for_followers_is_as_much_for_any_number_of_groups() {
         assert_eq!(kept(groups), kept(8), "{groups}");
     }
 }
+
+#[test]
+fn a_node_that_stood_still_reads_what_came_meanwhile_before_it_doubts_its_leaders() {
+    let mut cluster = Cluster::with(3, 14, sleepy(64));
+    cluster.until_ready();
+    until_asleep(&mut cluster, 192);
+    for _ in 0..5 {
+        cluster.stand_still(NodeId(2), Duration::from_secs(2));
+        cluster.run_for(INTERVAL * 4);
+        assert_eq!(asleep(&cluster), 192);
+    }
+}
