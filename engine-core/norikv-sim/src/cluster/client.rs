@@ -436,9 +436,7 @@ impl Simulation {
             ),
         ) = (writes, &result)
         {
-            use norikv_node::Router;
-            let replicas = self.router.replicas(group);
-            let checked = self.invariants.acknowledged(group, replicas, *version);
+            let checked = self.invariants.acknowledged(group, *version);
             self.check(checked);
         }
         let lost = self.config.clients.answer_loss_ppm;

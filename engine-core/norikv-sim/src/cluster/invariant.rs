@@ -257,16 +257,14 @@ impl Invariants {
     }
 
     /// A client was told that its write is done.
-    pub(crate) fn acknowledged(
-        &self,
-        group: GroupId,
-        replicas: &[NodeId],
-        version: Version,
-    ) -> Result<(), Violation> {
-        let logs = replicas
-            .iter()
-            .filter_map(|node| self.replicas.get(&(*node, group)));
-        acknowledged::check(group, replicas.len(), logs, version)
+    pub(crate) fn acknowledged(&self, group: GroupId, version: Version) -> Result<(), Violation> {
+        let of_group = self.replicas.iter().filter(|((_, own), _)| *own == group);
+        let in_force = of_group.filter_map(|(_, replica)| replica.configurations.current());
+        let holds = |node| {
+            let replica = self.replicas.get(&(node, group));
+            replica.is_some_and(|replica| replica.holds(version))
+        };
+        acknowledged::check(group, in_force, holds, version)
     }
 
     /// A node has a snapshot installed.

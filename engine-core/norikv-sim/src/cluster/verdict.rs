@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use nori_raft::Role;
-use norikv_node::{Answer, Item, MemberState, PortErrorKind, Query};
+use norikv_node::{Answer, Item, MemberState, Node, PortErrorKind, Query};
 use norikv_types::{ErrorKind, GroupId, Mono, NodeId};
 
 use crate::cluster::workload::Judged;
@@ -156,7 +156,7 @@ impl Simulation {
                 continue;
             };
             host.read_clock(self.now);
-            for group in self.router.groups_of(host.id) {
+            for group in held(&process.node) {
                 let query = Query::Scan {
                     group,
                     prefix: bytes::Bytes::new(),
@@ -200,10 +200,11 @@ impl Simulation {
             self.break_off(violation);
         }
         for host in 0..self.hosts.len() {
-            if !self.hosts[host].retired {
-                for group in self.router.groups_of(self.hosts[host].id) {
-                    self.look_at_content(host, group);
-                }
+            let machine = &self.hosts[host];
+            let process = machine.process.as_ref().filter(|_| !machine.retired);
+            let groups = process.map_or_else(Vec::new, |process| held(&process.node));
+            for group in groups {
+                self.look_at_content(host, group);
             }
         }
     }
@@ -227,6 +228,13 @@ impl Simulation {
             Judged::Yes | Judged::Unknown { .. } => None,
         }
     }
+}
+
+/// The groups of which the node has a replica.
+fn held(node: &Node) -> Vec<GroupId> {
+    let groups = node.status().groups.into_iter();
+    let held = groups.filter(|group| group.replica.is_some());
+    held.map(|group| group.group).collect()
 }
 
 /// How long a healed cluster may take to come to rest.

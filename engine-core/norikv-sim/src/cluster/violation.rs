@@ -111,14 +111,12 @@ pub enum Violation {
         detail: String,
     },
     /// A write is acknowledged only when a majority holds it durably.
-    #[error("{version} of {group} was acknowledged with {copies} durable copies")]
+    #[error("{version} of {group} was acknowledged though no majority holds it durably")]
     AcknowledgedTooEarly {
         /// The group.
         group: GroupId,
         /// The write.
         version: Version,
-        /// How many nodes had it.
-        copies: u32,
     },
     /// A write with an idempotency key takes effect once.
     #[error("one request took effect as {first} and as {second} of {group}")]

@@ -1,23 +1,21 @@
-//! A write is acknowledged only when a majority of its group holds it durably.
+//! A write is acknowledged only when those who decide in its group hold it durably: a majority of a
+//! configuration in force, of both halves of a joint one.
 
-use norikv_types::{GroupId, Version};
+use nori_raft::Configuration;
+use norikv_types::{GroupId, NodeId, Version};
 
-use super::recovered::Replica;
+use super::configuration::decides;
 use crate::cluster::Violation;
 
+/// Checks that one of the `configurations` in force decides by who `holds` the write.
 pub(super) fn check<'a>(
     group: GroupId,
-    voters: usize,
-    logs: impl Iterator<Item = &'a Replica>,
+    mut configurations: impl Iterator<Item = &'a Configuration>,
+    holds: impl Fn(NodeId) -> bool,
     version: Version,
 ) -> Result<(), Violation> {
-    let copies = logs.filter(|replica| replica.holds(version)).count();
-    if copies > voters / 2 {
+    if configurations.any(|own| decides(own, &holds)) {
         return Ok(());
     }
-    Err(Violation::AcknowledgedTooEarly {
-        group,
-        version,
-        copies: u32::try_from(copies).unwrap_or(u32::MAX),
-    })
+    Err(Violation::AcknowledgedTooEarly { group, version })
 }
