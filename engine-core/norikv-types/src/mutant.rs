@@ -233,7 +233,7 @@ mutants! {
     /// Upstream decided compare-and-set where it was proposed: 16 of 16 concurrent ones succeeded.
     CasNotDecidedAtApply: "norikv-node", Cluster, "writes without looking at what was expected";
     /// A start that was too quick to be missed has forgotten that it led.
-    NewStartUnnoticed: "norikv-node", Cluster,
+    NewStartUnnoticed: "norikv-node", Unit,
         "leaves groups asleep under a leader that came back as another start";
     /// A repeated request is then a second write.
     SessionsIgnored: "norikv-node", Cluster, "executes a named write again when it is repeated";
