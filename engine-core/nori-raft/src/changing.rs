@@ -17,9 +17,12 @@ use crate::progress::Peer;
 use crate::raft::{Raft, Standing};
 
 impl Reign {
-    /// New members get entries, removed ones only until they know of it.
+    /// New members get entries, removed ones only until they know of it, witnesses none but in name.
     fn follow(&mut self, configuration: &Configuration, own: NodeId, now: Mono, told_by: Mono) {
         let members = configuration.members();
+        // A witness that is removed would get commands, did it get anything.
+        self.peers
+            .retain(|peer| !peer.witness || members.contains(&peer.id));
         for peer in &mut self.peers {
             peer.leaves_at = match members.contains(&peer.id) {
                 true => None,
@@ -32,6 +35,9 @@ impl Reign {
             }
         }
         self.peers.sort_unstable_by_key(|peer| peer.id);
+        for peer in &mut self.peers {
+            peer.witness = configuration.is_witness(peer.id);
+        }
     }
 
     /// Removed members had time to learn of it.

@@ -33,6 +33,14 @@ pub(crate) struct Batches {
 }
 
 impl Entries {
+    /// The same without their commands.
+    pub(crate) fn for_witness(&self) -> Self {
+        self.iter()
+            .map(Entry::for_witness)
+            .collect::<Vec<_>>()
+            .into()
+    }
+
     /// No entries.
     #[must_use]
     pub const fn new() -> Self {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::configuration::Configuration;
 use crate::error::{Error, RestoredFault};
 
-/// One position of the log (Raft §5.3). Equal (term, index) means equal payload on every replica.
+/// One position of the log (Raft §5.3). Equal (term, index) means equal payload on every replica,
+/// but that witnesses have no commands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Term of the leader that appended it.
@@ -30,6 +31,8 @@ pub enum Payload {
     /// The group's members from here on, in full. In force as soon as it stands in the log
     /// (dissertation §4.1); the state machine keeps the newest one that it applied.
     Configuration(Configuration),
+    /// A command that a witness does not get.
+    Elided,
 }
 
 /// What must survive a crash besides the log (Raft figure 2).
@@ -104,12 +107,25 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// What a witness gets of it: everything but the command.
+    pub(crate) fn for_witness(&self) -> Self {
+        Self {
+            payload: match &self.payload {
+                Payload::Command(_) => Payload::Elided,
+                payload => payload.clone(),
+            },
+            ..*self
+        }
+    }
+}
+
 impl Payload {
     /// Bytes of the command.
     #[must_use]
     pub fn size(&self) -> u64 {
         match self {
-            Self::Noop | Self::Configuration(_) => 0,
+            Self::Noop | Self::Configuration(_) | Self::Elided => 0,
             Self::Command(command) => command.len() as u64,
         }
     }

@@ -100,6 +100,8 @@ pub enum Misuse {
     RewritesCommitted,
     /// It would overwrite entries that it sent itself in the same term.
     RewritesOwn,
+    /// A command for a witness, or an entry without its command for another member.
+    WrongKind,
     /// It acknowledges entries that were never sent.
     AcknowledgesUnsent,
     /// It answers a round of heartbeats that was never started.

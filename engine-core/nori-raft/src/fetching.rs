@@ -110,7 +110,7 @@ impl Raft {
                 term: prev_term,
                 index: prev,
             },
-            entries,
+            entries: peer.fit(entries),
             commit_index: self.commit_index,
             round,
         };

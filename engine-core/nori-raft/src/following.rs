@@ -62,11 +62,28 @@ impl Raft {
             }
             last = entry.version();
             self.check_agreement(term, last)?;
+            self.check_kind(entry)?;
         }
         if last.term > term {
             return Err(Misuse::EntryTerm);
         }
         Ok(())
+    }
+
+    /// A replica that lacks a command must never be taken for one that has them all, whatever
+    /// became of the configurations that made it a witness.
+    ///
+    /// # Errors
+    /// A command for a witness, or none for another member.
+    fn check_kind(&self, entry: &Entry) -> Result<(), Misuse> {
+        let (configuration, own) = (self.membership.current(), self.config.id);
+        let witness = configuration.is_witness(own);
+        let fits = match &entry.payload {
+            Payload::Command(_) => !witness && !self.lacks_commands,
+            Payload::Elided => witness || !configuration.contains(own),
+            Payload::Noop | Payload::Configuration(_) => true,
+        };
+        fits.then_some(()).ok_or(Misuse::WrongKind)
     }
 
     /// # Errors
@@ -197,6 +214,7 @@ impl Raft {
                 self.membership.push(entry.index, configuration.clone());
                 changed = true;
             }
+            self.lacks_commands |= entry.payload == Payload::Elided;
             self.log.push(entry.clone());
         }
         if known_count == 0 {

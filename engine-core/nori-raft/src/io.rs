@@ -64,7 +64,7 @@ pub enum Refusal {
     ChangeUnderWay,
     /// The configuration is like that already.
     VoidChange,
-    /// The leadership is being handed over.
+    /// The leadership is being handed over, or given up by a leader that is no voter any more.
     Transferring,
     /// The replica to hand over to is no voter that can lead, or leads already.
     BadTarget,
@@ -248,7 +248,8 @@ pub enum Output {
         /// Who may lead.
         leader: Option<NodeId>,
     },
-    /// Export a snapshot of the state machine and stream it to the peer. Answered by
+    /// Export a snapshot of the state machine and stream it to the peer; to a witness, as
+    /// [`Raft::configuration`](crate::Raft::configuration) says, one without data. Answered by
     /// [`Input::SnapshotExported`], then [`Input::SnapshotSent`].
     ExportSnapshot {
         /// The peer.

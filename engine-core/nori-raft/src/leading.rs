@@ -120,13 +120,9 @@ impl Raft {
         let uncommitted = self
             .log
             .recent_bytes_in(self.commit_index, first_index.prev());
-        let members = self.membership.current().members();
-        let others = members.into_iter().filter(|id| *id != self.config.id);
         let mut reign = Reign {
             first_index,
-            peers: others
-                .map(|id| Peer::new(id, first_index, self.now))
-                .collect(),
+            peers: Vec::new(),
             reads: Reads::default(),
             lease: Lease::new(self.config.lease_duration()),
             transfer: None,
@@ -137,6 +133,7 @@ impl Raft {
         let round = reign.reads.begin();
         reign.lease.begin(round, self.now);
         self.set_standing(Standing::Leader(reign.into()));
+        self.follow_configuration();
         self.set_leader(Some(self.config.id));
         self.append(if self.membership.index() == LogIndex(0) {
             Payload::Configuration(self.membership.current().clone())
@@ -151,6 +148,11 @@ impl Raft {
         let size = command.len() as u64;
         let reason = match &self.standing {
             Standing::Leader(reign) if reign.transfer.is_some() => Refusal::Transferring,
+            // It is about to step down for good. What it appended now could end on a witness alone,
+            // and nobody who may lead would then win that witness's vote.
+            Standing::Leader(_) if !self.membership.current().is_voter(self.config.id) => {
+                Refusal::Transferring
+            }
             Standing::Leader(reign) => {
                 let total = reign.uncommitted_bytes.saturating_add(size);
                 if reign.uncommitted_bytes == 0 || total <= self.config.uncommitted_bytes_max {
@@ -187,7 +189,7 @@ impl Raft {
         };
         let configuration = match &payload {
             Payload::Configuration(configuration) => Some(configuration.clone()),
-            Payload::Noop | Payload::Command(_) => None,
+            Payload::Noop | Payload::Command(_) | Payload::Elided => None,
         };
         self.log.push(Entry {
             term: version.term,
@@ -283,7 +285,14 @@ impl Raft {
         let (last, recent_from) = (self.log.last_index(), self.log.recent_from());
         let start = self.log.start().index;
         let round = reign.reads.round();
+        let durable = self.durability.durable_index();
         for peer in &mut reign.peers {
+            // A witness holds nothing that this replica could lose in a crash: it would refuse its
+            // vote to everybody then, and cannot lead itself.
+            let last = match peer.witness {
+                true => last.min(durable),
+                false => last,
+            };
             loop {
                 let (next, streams) = match &peer.progress {
                     Progress::Probe {
@@ -351,7 +360,7 @@ impl Raft {
                         term: prev_term,
                         index: prev,
                     },
-                    entries: self.log.share(next, end),
+                    entries: peer.fit(self.log.share(next, end)),
                     commit_index: self.commit_index,
                     round,
                 };

@@ -13,6 +13,7 @@ use alloc::collections::VecDeque;
 use norikv_types::{LogIndex, Mono, Mutant, NodeId, breaks};
 
 use crate::config::Config;
+use crate::entries::Entries;
 use crate::status::{PeerState, PeerStatus};
 
 /// One peer as its leader sees it.
@@ -30,6 +31,8 @@ pub(crate) struct Peer {
     /// When it last answered, or when the reign began.
     pub(crate) last_contact: Mono,
     pub(crate) progress: Progress,
+    /// It gets entries without their commands.
+    pub(crate) witness: bool,
     /// It is no member any more; it is told so until then.
     pub(crate) leaves_at: Option<Mono>,
     /// From where on entries are read back for it.
@@ -115,6 +118,7 @@ impl Peer {
                 next_index,
                 waiting: false,
             },
+            witness: false,
             leaves_at: None,
             fetching: None,
             unreadable: LogIndex(0),
@@ -127,6 +131,14 @@ impl Peer {
         peer.accepted(round, last, last, None, last);
         peer.answered(round, now);
         peer
+    }
+
+    /// What of these entries is sent to it.
+    pub(crate) fn fit(&self, entries: Entries) -> Entries {
+        match self.witness && !breaks(Mutant::WitnessGetsCommands) {
+            true => entries.for_witness(),
+            false => entries,
+        }
     }
 
     /// It answered something of this term.

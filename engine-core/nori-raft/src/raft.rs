@@ -16,7 +16,7 @@ use crate::configuration::Configuration;
 use crate::durability::Durability;
 use crate::election::{Election, Tally};
 use crate::entries::Entries;
-use crate::entry::{HardState, Restored, SnapshotMeta, Stretch};
+use crate::entry::{HardState, Payload, Restored, SnapshotMeta, Stretch};
 use crate::error::{Error, Misuse};
 use crate::event::Event;
 use crate::following::Following;
@@ -47,6 +47,8 @@ pub struct Raft {
     pub(crate) election: Election,
     pub(crate) following: Following,
     pub(crate) membership: Membership,
+    /// An entry here has lost its command on the way to a witness.
+    pub(crate) lacks_commands: bool,
     pub(crate) quiescence: Quiescence,
     pub(crate) asking: Asking,
     pub(crate) log: Log,
@@ -112,6 +114,8 @@ impl Raft {
             &restored.entries,
         );
         membership.commit(commit_index);
+        let mut payloads = restored.entries.iter().map(|entry| &entry.payload);
+        let lacks_commands = payloads.any(|payload| *payload == Payload::Elided);
         let log = Log::new(restored.snapshot, restored.entries);
         Ok(Self {
             now,
@@ -125,6 +129,7 @@ impl Raft {
             asking: Asking::new(&config, now),
             durability,
             membership,
+            lacks_commands,
             log,
             commit_index,
             handed_out_index: restored.applied,

@@ -337,6 +337,10 @@ impl Raft {
         let Some(term) = self.log.term(index) else {
             return;
         };
+        let entries = match self.membership.current().is_witness(to) {
+            true => entries.for_witness(),
+            false => entries,
+        };
         let piece = LogPiece {
             prev: Version { term, index },
             entries,

@@ -305,6 +305,7 @@ impl Dormant {
             let peers = members.into_iter().filter(|id| *id != raft.config.id);
             let reign = Reign::resumed(&raft.config, peers, self.last.index, self.round, self.now);
             raft.standing = Standing::Leader(reign.into());
+            raft.follow_configuration();
         } else {
             raft.following.round = self.round;
         }

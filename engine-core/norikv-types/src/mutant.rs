@@ -193,6 +193,8 @@ mutants! {
     /// Raft §6: a leader that manages a cluster without itself does not count itself.
     RemovedLeaderCounts: "nori-raft", Unit,
         "counts itself, and leads on, in a configuration without it";
+    /// A witness votes and acknowledges, and holds no data.
+    WitnessGetsCommands: "nori-raft", Unit, "sends commands to witnesses";
     /// Dissertation §6.4.1 assumes a bounded drift: a clock that jumped had none.
     LeaseOutlivesPause: "nori-raft", Unit,
         "goes by its lease after a pause or a jump of its clock";

@@ -33,6 +33,8 @@ pub(crate) struct Faults {
     pub(crate) quiesce_after: Option<Duration>,
     /// Nodes that belong to nothing at first.
     pub(crate) spares: u64,
+    /// Whether the last of them is one for witnesses.
+    pub(crate) witness: bool,
     /// How many of the clients' requests change the members or hand over.
     pub(crate) changes_ppm: u32,
 }
@@ -51,6 +53,7 @@ impl Faults {
             partition_every: None,
             quiesce_after: None,
             spares: 0,
+            witness: false,
             changes_ppm: 0,
         }
     }

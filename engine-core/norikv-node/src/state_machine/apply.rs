@@ -99,7 +99,7 @@ impl<'a, V: StateView> StateMachine<'a, V> {
         );
         *applied = version;
         let outcome = match &entry.payload {
-            Payload::Noop => Outcome::Noop,
+            Payload::Noop | Payload::Elided => Outcome::Noop,
             Payload::Command(bytes) => match Command::decode(bytes) {
                 Ok(command) if self.fits(&command) => self.command(command, bytes)?,
                 Ok(_) | Err(_) => Outcome::Malformed,

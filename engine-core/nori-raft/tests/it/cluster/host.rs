@@ -242,6 +242,8 @@ impl Cluster {
                 // By what is in force now, or by what was before the inputs that led here.
                 let now = node.raft.as_ref().and_then(Raft::configuration).cloned();
                 let before = node.mirror.configuration().cloned();
+                let released = node.mirror.base.index;
+                let before = before.or_else(|| self.checker.configuration_at(released));
                 let configurations = now.into_iter().chain(before);
                 let disks = self.nodes.iter().map(|(id, node)| (*id, &node.disk));
                 self.checker

@@ -120,10 +120,16 @@ impl Cluster {
             let to = some(prng);
             return Input::Transfer { proposal, to };
         }
-        let changes = (0..=prng.below(3)).map(|_| match prng.below(5) {
-            0 => Change::AddLearner(some(prng)),
-            1 | 2 => Change::Remove(some(prng)),
-            _ => Change::AddVoter(some(prng)),
+        // Nobody is a witness at one time and something else at another.
+        let witness = self.faults.witness.then(|| ids[ids.len() - 1]);
+        let changes = (0..=prng.below(3)).map(|_| {
+            let (kind, id) = (prng.below(5), some(prng));
+            match kind {
+                1 | 2 => Change::Remove(id),
+                _ if Some(id) == witness => Change::AddWitness(id),
+                0 => Change::AddLearner(id),
+                _ => Change::AddVoter(id),
+            }
         });
         let changes = changes.collect();
         let change = match prng.below(8) {

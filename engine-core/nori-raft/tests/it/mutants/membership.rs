@@ -26,11 +26,6 @@ fn a_learner_that_counts_is_caught() {
 }
 
 #[test]
-fn a_change_before_the_one_before_is_committed_is_caught() {
-    caught(Mutant::ChangesBeforeFirstCommit);
-}
-
-#[test]
 fn a_snapshot_that_brings_no_members_is_caught() {
     caught(Mutant::SnapshotForgetsMembers);
 }

@@ -7,3 +7,4 @@ mod reads;
 mod replication;
 mod snapshots;
 mod transfer;
+mod witness;

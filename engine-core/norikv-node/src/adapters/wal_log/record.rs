@@ -2,7 +2,7 @@
 //!
 //! | kind | body |
 //! |---|---|
-//! | 1 append, 2 rewrite | group u32 · term u64 · index u64 · payload kind u8 (0 no-op, 1 command, 2 configuration) · command or configuration |
+//! | 1 append, 2 rewrite | group u32 · term u64 · index u64 · payload kind u8 (0 no-op, 1 command, 2 configuration, 3 a command that a witness does not hold) · command or configuration |
 //! | 3 hard state | group u32 · term u64 · vote u64 (0 none) · commit u64 |
 //! | 4 reset, 5 release | group u32 · term u64 · index u64 |
 //! | 6 state | u32 0 · a table of all groups |
@@ -72,6 +72,7 @@ const STATE: u8 = 6;
 const NOOP: u8 = 0;
 const COMMAND: u8 = 1;
 const CONFIGURATION: u8 = 2;
+const ELIDED: u8 = 3;
 
 impl Record<'_> {
     pub(super) const fn group(&self) -> GroupId {
@@ -102,6 +103,7 @@ impl Record<'_> {
                 put_version(out, entry.version());
                 match &entry.payload {
                     Payload::Noop => out.push(NOOP),
+                    Payload::Elided => out.push(ELIDED),
                     Payload::Command(command) => {
                         out.push(COMMAND);
                         out.extend_from_slice(command);
@@ -166,6 +168,7 @@ fn take_entry(mut rest: &[u8]) -> Option<Entry> {
     let (&kind, command) = rest.split_first()?;
     let payload = match kind {
         NOOP if command.is_empty() => Payload::Noop,
+        ELIDED if command.is_empty() => Payload::Elided,
         COMMAND => Payload::Command(Bytes::copy_from_slice(command)),
         CONFIGURATION => Payload::Configuration(postcard::from_bytes(command).ok()?),
         _ => return None,

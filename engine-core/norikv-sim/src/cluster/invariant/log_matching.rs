@@ -41,7 +41,7 @@ impl Entries {
 
 pub(super) fn fingerprint(entry: &Entry) -> u64 {
     match &entry.payload {
-        Payload::Noop => 0,
+        Payload::Noop | Payload::Elided => 0,
         Payload::Command(command) => xxh3_64(command),
         Payload::Configuration(configuration) => {
             xxh3_64(alloc::format!("{configuration:?}").as_bytes())

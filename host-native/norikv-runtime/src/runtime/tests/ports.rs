@@ -106,7 +106,7 @@ impl Storage for Forgetful {
             let version = entry.version();
             group.applied = version;
             let outcome = match &entry.payload {
-                Payload::Noop | Payload::Configuration(_) => Outcome::Noop,
+                Payload::Noop | Payload::Configuration(_) | Payload::Elided => Outcome::Noop,
                 Payload::Command(bytes) => {
                     self.apply.meet()?;
                     let command = Command::decode(bytes).expect("well-formed");

@@ -122,7 +122,7 @@ impl Group {
                     format!("{at} EntryNormal \"{}\"\n", String::from_utf8_lossy(data))
                 }
                 Payload::Configuration(_) => format!("{at} configuration\n"),
-                Payload::Noop => format!("{at} EntryNormal \"\"\n"),
+                Payload::Noop | Payload::Elided => format!("{at} EntryNormal \"\"\n"),
             }
         };
         let start = node.raft.status().log_start.index;
