@@ -36,7 +36,8 @@ pub(crate) struct Election {
 #[derive(Debug)]
 pub(crate) struct Guard {
     until: Mono,
-    heard_at: Option<Mono>,
+    /// The end of time: never.
+    heard_at: Mono,
     /// For the times that it will draw.
     seed: u64,
 }
@@ -70,7 +71,7 @@ impl Election {
     pub(crate) fn guard(&self) -> Guard {
         Guard {
             until: self.guard_until,
-            heard_at: self.heard_at,
+            heard_at: self.heard_at.unwrap_or(Mono::MAX),
             seed: self.prng.clone().next_u64(),
         }
     }
@@ -80,7 +81,7 @@ impl Election {
         Self {
             deadline: Mono::MAX,
             guard_until: guard.until,
-            heard_at: guard.heard_at,
+            heard_at: Some(guard.heard_at).filter(|at| *at != Mono::MAX),
             campaigns: 0,
             prng: Prng::new(guard.seed),
         }

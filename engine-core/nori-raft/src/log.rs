@@ -66,6 +66,39 @@ impl Log {
         }
     }
 
+    /// A log of which nothing is in memory. Without `terms` it has the last entry's term from its
+    /// beginning.
+    pub(crate) fn resumed(start: Version, terms: Option<&[Version]>, last: Version) -> Self {
+        let first = Version {
+            term: last.term,
+            index: start.index.next(),
+        };
+        Self {
+            start,
+            last,
+            terms: match terms {
+                Some(terms) => terms.iter().copied().collect(),
+                None if last.index > start.index => VecDeque::from([first]),
+                None => VecDeque::new(),
+            },
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+            batches: Batches::default(),
+        }
+    }
+
+    /// Where terms begin, for [`resumed`](Self::resumed).
+    pub(crate) fn terms(&self) -> Option<Vec<Version>> {
+        let plain = match (self.terms.len(), self.terms.front()) {
+            (0, _) => self.last == self.start,
+            (1, Some(first)) => {
+                first.index == self.start.index.next() && first.term == self.last.term
+            }
+            _ => false,
+        };
+        (!plain).then(|| self.terms.iter().copied().collect())
+    }
+
     /// Appends one entry.
     pub(crate) fn push(&mut self, entry: Entry) {
         assert!(entry.index == self.last.index.next(), "the log has no gaps");

@@ -1,7 +1,7 @@
 //! A replica that takes little room while it sleeps.
 //!
 //! **Invariant: a replica that was put away and taken out again does what it would have done.** All
-//! that a sleeping replica knows besides its settings is where its log ends, its term and vote, who
+//! that a sleeping replica knows besides its settings is where its log and its terms begin and end, its term and vote, who
 //! belongs to the group, whose lease it guards, and how it numbers rounds and writes: the whole
 //! log is committed, applied and, where it leads, at every peer. So whoever wakes begins with that
 //! end of the log as a restarted replica does, but remembers whom it follows and whose lease it
@@ -21,6 +21,7 @@ use crate::entry::{HardState, Restored, SnapshotMeta};
 use crate::error::Error;
 use crate::io::{Input, Output};
 use crate::leading::Reign;
+use crate::log::Log;
 use crate::raft::{Raft, Standing};
 use crate::status::{Role, Status};
 
@@ -54,8 +55,16 @@ struct Dormant {
     /// Node 0: for nobody.
     voted_for: NodeId,
     leader: NodeId,
+    /// The log begins behind it.
+    start: Version,
     /// The end of the log, of what is committed and of what is applied.
     last: Version,
+    /// Where terms begin between them; `None`: nowhere but at its beginning.
+    #[expect(
+        clippy::box_collection,
+        reason = "most have none, which takes one word this way"
+    )]
+    terms: Option<Box<Vec<Version>>>,
     /// The newest round, of its own reign or of its leader's.
     round: u64,
     /// Number of the next write.
@@ -233,6 +242,9 @@ impl Dormant {
             && raft.applied_index == last.index
             && raft.durability.durable_index() == last.index
             && raft.durability.is_idle()
+            && raft.asking.is_idle()
+            && raft.repair.is_none()
+            && raft.fetching.is_none()
             && !raft.membership.is_uncommitted();
         let round = match &raft.standing {
             Standing::Leader(reign) => {
@@ -251,7 +263,9 @@ impl Dormant {
             term: raft.term,
             voted_for: raft.voted_for.unwrap_or(NodeId(0)),
             leader,
+            start: raft.log.start(),
             last,
+            terms: raft.log.terms().map(Box::new),
             round,
             next_write: raft.durability.newest_write() + 1,
             guard: raft.election.guard(),
@@ -296,6 +310,8 @@ impl Dormant {
             Ok(raft) => raft,
             Err(error) => unreachable!("what was sound stays sound: {error}"),
         };
+        let terms = self.terms.as_deref().map(Vec::as_slice);
+        raft.log = Log::resumed(self.start, terms, self.last);
         raft.leader = Some(self.leader);
         raft.election = Election::resumed(&self.guard);
         raft.durability = Durability::resumed(self.next_write, self.last.index);

@@ -119,6 +119,14 @@ fn a_group_that_was_put_away_goes_on_where_it_was() {
         group.settle();
         assert!(!group.replicas[leader].is_away());
         group.run(40);
+        let log = &group.replicas[leader].take_out().log;
+        assert_eq!(
+            log.start(),
+            Version::default(),
+            "it can still tell what it has"
+        );
+        assert_eq!(log.term(LogIndex(1)), Some(Term(1)));
+        group.settle();
         assert!(group.replicas.iter().all(Replica::is_away));
         assert_eq!(group.leader(), leader);
     }

@@ -30,11 +30,11 @@ pub(crate) struct Group {
     pub(crate) retention: Retention,
     /// What of it is counted in the node's unflushed bytes.
     pub(crate) unflushed_bytes: u64,
-    /// As its Raft last said, registered with the node.
-    pub(crate) deadline: Option<Mono>,
+    /// As its Raft last said, registered with the node; the end of time: none.
+    pub(crate) deadline: Mono,
     pub(crate) asleep: bool,
-    /// The node that leads it and is watched for it while it sleeps.
-    pub(crate) watches: Option<NodeId>,
+    /// The node that leads it and is watched for it while it sleeps; node 0: none.
+    pub(crate) watches: NodeId,
     /// The snapshot coming in, if any.
     pub(crate) inbound: Option<SessionId>,
 }

@@ -48,9 +48,9 @@ impl Group {
             reads: alloc::collections::BTreeSet::new(),
             retention,
             unflushed_bytes: 0,
-            deadline: None,
+            deadline: Mono::MAX,
             asleep: false,
-            watches: None,
+            watches: NodeId(0),
             inbound: None,
         };
         group.refresh();

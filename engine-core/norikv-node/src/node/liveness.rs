@@ -85,14 +85,14 @@ impl Liveness {
     }
 
     /// Moves a group's deadline.
-    pub(crate) fn reschedule(&mut self, group: GroupId, before: Option<Mono>, at: Option<Mono>) {
+    pub(crate) fn reschedule(&mut self, group: GroupId, before: Mono, at: Mono) {
         if before == at {
             return;
         }
-        if let Some(before) = before {
+        if before != Mono::MAX {
             self.deadlines.remove(&(before, group));
         }
-        if let Some(at) = at {
+        if at != Mono::MAX {
             self.deadlines.insert((at, group));
         }
     }
@@ -160,7 +160,7 @@ impl Node {
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
-        let deadline = group.raft.poll_timeout();
+        let deadline = group.raft.poll_timeout().unwrap_or(Mono::MAX);
         let before = core::mem::replace(&mut group.deadline, deadline);
         self.liveness.reschedule(id, before, deadline);
         let asleep = group.raft.is_quiescent();
@@ -171,14 +171,14 @@ impl Node {
         }
         let own = self.config.id;
         let leader = group.raft.leader().filter(|leader| *leader != own);
-        let watches = leader.filter(|_| asleep);
+        let watches = leader.filter(|_| asleep).unwrap_or(NodeId(0));
         let before = core::mem::replace(&mut group.watches, watches);
         if before != watches {
-            if let Some(leader) = before {
-                self.liveness.woke_under(leader);
+            if before != NodeId(0) {
+                self.liveness.woke_under(before);
             }
-            if let Some(leader) = watches {
-                self.liveness.sleeps_under(leader, self.now);
+            if watches != NodeId(0) {
+                self.liveness.sleeps_under(watches, self.now);
             }
         }
     }
@@ -187,7 +187,7 @@ impl Node {
     pub(super) fn tick_groups(&mut self) {
         while let Some(group) = self.liveness.due(self.now) {
             if let Some(group) = self.groups.get_mut(&group) {
-                group.deadline = None;
+                group.deadline = Mono::MAX;
             }
             self.raft_input(group, raft::Input::Timeout);
         }
@@ -224,7 +224,7 @@ impl Node {
 
     fn wake_groups_led_by(&mut self, node: NodeId, heard: Mono) {
         let watching = self.groups.values();
-        let watching = watching.filter(|group| group.watches == Some(node));
+        let watching = watching.filter(|group| group.watches == node);
         let groups: Vec<GroupId> = watching.map(|group| group.id).collect();
         for group in groups {
             self.raft_input(group, raft::Input::Wake { heard });
@@ -239,7 +239,7 @@ impl Node {
                 let configuration = group.raft.configuration();
                 configuration.is_some_and(|members| members.contains(node))
             };
-            group.watches == Some(node) || (group.asleep && group.leads() && holds())
+            group.watches == node || (group.asleep && group.leads() && holds())
         });
         let groups: Vec<GroupId> = concerned.map(|group| group.id).collect();
         for group in groups {
