@@ -24,7 +24,10 @@
 //! 7. Say [`Input::ClockJumped`] when the clock went back or may have stood still.
 //! 8. Answer each [`Output::FetchEntries`] with [`Input::EntriesFetched`], once: what the machine
 //!    keeps of the log in memory is bounded, the rest it reads back.
-//! 9. Messages may be lost, duplicated, reordered and delayed; they must come from whom they say.
+//! 9. Where [`Config::quiesce_after`] is set: watch the nodes of the leaders under which replicas
+//!    sleep ([`Raft::is_quiescent`]), and say [`Input::Wake`] when one is silent, or comes back as
+//!    another start.
+//! 10. Messages may be lost, duplicated, reordered and delayed; they must come from whom they say.
 #![no_std]
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
