@@ -168,6 +168,9 @@ pub enum Input {
     },
     /// A peer's connection broke or its node is taken for dead: what was under way to it is lost.
     Unreachable(NodeId),
+    /// A peer has lost everything that it ever acknowledged: it begins anew, and counts for nothing
+    /// that it said before.
+    PeerForgot(NodeId),
     /// A sleeping replica shall watch for itself again: the node of its leader was last heard of at
     /// `heard` and may be gone, or came back as another start. Harmless when awake.
     Wake {

@@ -455,6 +455,19 @@ impl Raft {
         }
     }
 
+    /// A peer has lost its log: what it held is not counted any more, and is sent again.
+    pub(crate) fn peer_forgot(&mut self, id: NodeId) {
+        let (next_index, now) = (self.log.last_index().next(), self.now);
+        if let Standing::Leader(reign) = &mut self.standing
+            && let Some(peer) = reign.peer_mut(id)
+            && peer.match_index > LogIndex(0)
+        {
+            let leaves_at = peer.leaves_at;
+            *peer = Peer::new(id, next_index, now);
+            peer.leaves_at = leaves_at;
+        }
+    }
+
     pub(crate) fn peer_unreachable(&mut self, id: NodeId) {
         if self.leader == Some(id) {
             self.wake(self.now);

@@ -1,7 +1,7 @@
 //! What a leader knows of one peer and what it may send next.
 //!
 //! **Invariant: `match_index` is durable there and never falls, but where the peer itself says that
-//! it lost an entry; `next_index` is above it.** How the
+//! it lost an entry, or has lost its disk; `next_index` is above it.** How the
 //! peer is treated is one state that owns what that state needs:
 //! - [`Progress::Probe`]: where the logs agree is a guess; one message, then wait.
 //! - [`Progress::Replicate`]: they agree up to `next_index`; entries stream without waiting, within

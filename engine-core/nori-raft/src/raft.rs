@@ -221,6 +221,7 @@ impl Raft {
                 configuration,
             } => self.snapshot_installed(snapshot, configuration),
             Input::Unreachable(peer) => self.peer_unreachable(peer),
+            Input::PeerForgot(peer) => self.peer_forgot(peer),
             Input::Wake { heard } => self.wake(heard),
             Input::ClockJumped => self.doubt_clock(),
             Input::Timeout => self.time_out(),

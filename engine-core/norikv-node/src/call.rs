@@ -84,6 +84,44 @@ pub enum Call {
         /// Most events wanted; a page holds all events of one index or none.
         limit: u32,
     },
+    /// Moves replicas or leaders.
+    Admin(Admin),
+}
+
+/// What an operator may ask of a group. Asking again for what is done already is fine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Admin {
+    /// Has nodes hold a replica that votes, and others hold none; all in one step once the new ones
+    /// have caught up. Answered by `Replicas` when it is done; a failure says how far it is, and what
+    /// was begun stays.
+    ChangeReplicas {
+        /// The group.
+        group: GroupId,
+        /// Nodes that are to vote.
+        add: Vec<NodeId>,
+        /// Nodes that are to hold nothing.
+        remove: Vec<NodeId>,
+    },
+    /// Has another voter lead. Answered by `Replicas` when it does.
+    Transfer {
+        /// The group.
+        group: GroupId,
+        /// Who is to lead it.
+        to: NodeId,
+    },
+}
+
+/// Who holds a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replicas {
+    /// Those that vote.
+    pub voters: Vec<NodeId>,
+    /// Those that voted before a change that is under way.
+    pub outgoing: Vec<NodeId>,
+    /// Those that get entries and do not vote.
+    pub learners: Vec<NodeId>,
+    /// Who leads, where known.
+    pub leader: Option<NodeId>,
 }
 
 /// The condition of a compare-and-set, judged when the write is applied.
@@ -155,6 +193,8 @@ pub enum Answer {
         /// The oldest position that can be asked for.
         oldest: LogIndex,
     },
+    /// Who holds the group now.
+    Replicas(Replicas),
 }
 
 /// Part of a scan's result. The next page is asked for with the last key as `after`.
@@ -234,7 +274,7 @@ pub struct Failure {
 }
 
 impl Call {
-    /// Whether it changes anything.
+    /// Whether it changes what is stored.
     #[must_use]
     pub const fn is_write(&self) -> bool {
         match self {
@@ -242,7 +282,7 @@ impl Call {
             | Self::Delete { .. }
             | Self::Increment { .. }
             | Self::Transaction { .. } => true,
-            Self::Get { .. } | Self::Scan { .. } | Self::Watch { .. } => false,
+            Self::Get { .. } | Self::Scan { .. } | Self::Watch { .. } | Self::Admin(_) => false,
         }
     }
 }

@@ -22,6 +22,10 @@ pub struct NodeConfig {
     pub groups: u32,
     /// How many replicas a group has; 3.
     pub replication: u32,
+    /// Whether this node took part in the making of the cluster, with the directory that it has now.
+    /// One whose disk was replaced did not: what it had promised is lost, so that it holds only the
+    /// replicas that it is invited to.
+    pub founder: bool,
     /// A random number of this start; tells a restarted node from one that was slow.
     pub boot: u64,
     /// Where clients and peers reach this node; spread by SWIM as the node's metadata.
@@ -136,6 +140,7 @@ impl NodeConfig {
             nodes,
             groups: 8,
             replication: 3,
+            founder: true,
             boot: 0,
             address: Bytes::new(),
             raft: RaftOptions::default(),

@@ -17,6 +17,7 @@ pub use apply_worker::ApplyWorker;
 pub use job_worker::JobWorker;
 pub use log_worker::LogWorker;
 pub use read_worker::ReadWorker;
-pub use restore::restore;
+pub(crate) use restore::nothing;
+pub use restore::{Stored, restore};
 pub use snapshot_worker::SnapshotWorker;
 pub use task::{ApplyTask, JobTask, LogTask, ReadTask, SnapshotTask, Task, route};

@@ -53,6 +53,24 @@ pub enum Event {
         /// The (term, index) it shows.
         version: Version,
     },
+    /// An empty replica began here, by a leader's word.
+    ReplicaBegun {
+        /// The group.
+        group: GroupId,
+    },
+    /// The replica here was removed from its group and is being erased.
+    ReplicaRemoved {
+        /// The group.
+        group: GroupId,
+    },
+    /// A voter has no replica any more, as one with a fresh disk: the leader makes it a learner that
+    /// gets a new one.
+    ReplicaLost {
+        /// The group.
+        group: GroupId,
+        /// The voter.
+        node: NodeId,
+    },
     /// A frame was dropped.
     FrameRefused {
         /// From whom it came.

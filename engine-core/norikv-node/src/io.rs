@@ -10,7 +10,7 @@ use nori_raft as raft;
 use norikv_types::{GroupId, LogIndex, Mono, NodeId, Version, WallMs};
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Call, Decided, Event, Failure, PortError, Pressure, Query};
+use crate::{Answer, Call, Decided, Event, Failure, Origin, PortError, Pressure, Query};
 
 /// What a node hears.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,6 +111,13 @@ pub enum Input {
         /// Whether it is, and the newest configuration in it.
         result: Result<Option<raft::Configuration>, PortError>,
     },
+    /// An [`Output::Clear`] is done: the group is empty here, durably.
+    Cleared {
+        /// The group.
+        group: GroupId,
+        /// Whether it is.
+        result: Result<(), PortError>,
+    },
     /// How well the storage keeps up.
     Pressure(Pressure),
     /// Writing the log failed: nothing this node has not yet called durable will be.
@@ -204,6 +211,14 @@ pub enum Output {
         group: GroupId,
         /// The (term, index) it shows.
         at: Version,
+    },
+    /// Make a group of which no replica is here, or will be, empty, then say [`Input::Cleared`].
+    /// After every [`Output::ReleaseLog`] given out before.
+    Clear {
+        /// The group.
+        group: GroupId,
+        /// To remember.
+        origin: Origin,
     },
     /// Forget an export or what was staged; it may have ended already.
     Abandon {

@@ -26,7 +26,8 @@ mod transaction;
 mod wire;
 
 pub use call::{
-    Answer, Call, Change, Consistency, Expect, Failure, Item, Page, WatchEvent, WatchPage,
+    Admin, Answer, Call, Change, Consistency, Expect, Failure, Item, Page, Replicas, WatchEvent,
+    WatchPage,
 };
 pub use command::{Command, CommandError, Decided, Operation, Outcome};
 pub use config::{Limits, NodeConfig, RaftOptions, SnapshotOptions, SwimOptions};
@@ -36,8 +37,8 @@ pub use io::{Chunk, Input, Lane, Output, ReadToken, RequestId, SessionId};
 pub use node::Node;
 pub use ports::{
     Export, GroupLog, LogRecord, LogReport, Maintenance, Member, MemberState, Membership,
-    MembershipOutput, PortError, PortErrorKind, Pressure, Query, ReplicatedLog, Router, Staging,
-    Storage,
+    MembershipOutput, Origin, PortError, PortErrorKind, Pressure, Query, ReplicatedLog, Router,
+    Staging, Storage,
 };
 pub use status::{GroupStatus, NodeStatus, ReplicaStatus};
 pub use transaction::{Check, Compare, Step, StepAnswer, Transaction};

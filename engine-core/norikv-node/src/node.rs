@@ -16,9 +16,12 @@
 //! | `forwarding` | frames, work done for other nodes |
 //! | `snapshots` | transfers out and in |
 //! | `liveness` | deadlines of all Rafts, who watches sleeping groups |
+//! | `replicas` | replicas that come and go |
+//! | `admin` | changes that somebody asked for |
 //! | `release` | when log and memory may go |
 //! | `members` | SWIM and connections |
 
+mod admin;
 mod calls;
 mod errand;
 mod forwarding;
@@ -30,6 +33,7 @@ mod members;
 mod metrics;
 mod reads;
 mod release;
+mod replicas;
 mod report;
 mod retention;
 mod scans;
@@ -39,6 +43,7 @@ mod watches;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
 
 use nori_observe::Meter;
 use nori_raft as raft;
@@ -49,10 +54,12 @@ use self::forwarding::Seen;
 use self::group::Group;
 use self::liveness::Liveness;
 use self::metrics::NodeMetrics;
+use self::replicas::{Given, Replicas};
 use self::scans::Fan;
 use self::snapshots::Snapshots;
 use self::watches::Watches;
 use crate::adapters::{PlacementRouter, SwimMembership};
+use crate::driver::Stored;
 use crate::wire::FrameWriter;
 use crate::{Error, Event, Input, Membership, NodeConfig, Output, PortError, Pressure, Router};
 
@@ -77,6 +84,8 @@ pub struct Node {
     router: Box<dyn Router>,
     membership: Box<dyn Membership>,
     groups: BTreeMap<GroupId, Box<Group>>,
+    /// What all replicas have in common.
+    common: Arc<raft::Common>,
     /// Groups whose Raft may have something to say.
     dirty: BTreeSet<GroupId>,
     errands: Errands,
@@ -96,6 +105,7 @@ pub struct Node {
     liveness: Liveness,
     /// Bytes of log not yet flushed, over all groups.
     unflushed_bytes: u64,
+    replicas: Replicas,
     frames: FrameWriter,
     outbox: VecDeque<Output>,
     metrics: NodeMetrics,
@@ -113,7 +123,7 @@ impl Node {
     /// Those of [`compose`](Self::compose), [`Error::Placement`] and [`Error::Swim`].
     pub fn new(
         config: NodeConfig,
-        restored: BTreeMap<GroupId, raft::Restored>,
+        restored: BTreeMap<GroupId, Stored>,
         meter: &Meter,
         now: Mono,
     ) -> Result<Self, Error> {
@@ -133,14 +143,14 @@ impl Node {
         config: NodeConfig,
         router: Box<dyn Router>,
         membership: Box<dyn Membership>,
-        restored: BTreeMap<GroupId, raft::Restored>,
+        restored: BTreeMap<GroupId, Stored>,
         meter: &Meter,
         now: Mono,
     ) -> Result<Self, Error> {
-        let placed = (0..router.groups())
+        if !(0..router.groups())
             .map(GroupId)
-            .filter(|group| router.replicas(*group).contains(&config.id));
-        if !placed.eq(restored.keys().copied()) {
+            .eq(restored.keys().copied())
+        {
             return Err(Error::Groups);
         }
         let metrics = NodeMetrics::register(meter)?;
@@ -148,8 +158,16 @@ impl Node {
         let first = restored.keys().next().copied();
         let common = groups::common_of(&config, first.map_or(&[], |id| router.replicas(id)));
         for (id, restored) in restored {
-            let founders = router.replicas(id);
-            let group = Group::new(&config, &common, id, founders, restored, now)?;
+            let plan = router.replicas(id);
+            let founds = config.founder && !restored.invited && plan.contains(&config.id);
+            let founders = match founds {
+                true => plan,
+                false => &[],
+            };
+            if founders.is_empty() && restored.raft.fresh {
+                continue;
+            }
+            let group = Group::new(&config, &common, id, founders, restored.raft, now)?;
             groups.insert(id, group.into());
         }
         let mut node = Self {
@@ -170,6 +188,8 @@ impl Node {
             snapshots: Snapshots::default(),
             liveness: Liveness::new(&config.raft, now),
             unflushed_bytes: 0,
+            replicas: Replicas::default(),
+            common,
             frames: FrameWriter::new(config.cluster, config.id),
             outbox: VecDeque::new(),
             metrics,
@@ -188,12 +208,14 @@ impl Node {
         Ok(node)
     }
 
-    /// The groups that node `config.id` holds a replica of, ascending: what to restore.
+    /// The groups that a node may hold a replica of, ascending: what to restore. Which of them it
+    /// does hold, the stores and the plan tell.
     ///
     /// # Errors
     /// [`Error::Placement`] when nodes, groups and replication do not go together.
     pub fn groups_of(config: &NodeConfig) -> Result<alloc::vec::Vec<GroupId>, Error> {
-        Ok(router_of(config)?.groups_of(config.id))
+        let groups = router_of(config)?.groups();
+        Ok((0..groups).map(GroupId).collect())
     }
 
     /// Takes one input. What it causes is in [`poll_output`](Self::poll_output).
@@ -228,8 +250,16 @@ impl Node {
             Input::PeerUp(peer) => self.peer_up(peer),
             Input::PeerDown(peer) => self.peer_down(peer),
             Input::Durable { group, write } => {
+                if self.drained(group, Given::Persist) {
+                    return;
+                }
+                if let Some(replica) = self.groups.get_mut(&group) {
+                    let belonging = replica.belonging_mut();
+                    belonging.persisting = belonging.persisting.saturating_sub(1);
+                }
                 self.raft_input(group, raft::Input::Durable(write));
             }
+            Input::Cleared { group, result } => self.cleared(group, result),
             Input::Applied { group, results } => self.applied(group, &results),
             Input::EntriesFetched {
                 group,

@@ -15,4 +15,4 @@ pub use error::{PortError, PortErrorKind};
 pub use membership::{Member, MemberState, Membership, MembershipOutput};
 pub use replicated_log::{GroupLog, LogRecord, LogReport, ReplicatedLog};
 pub use router::Router;
-pub use storage::{Export, Maintenance, Pressure, Query, Staging, Storage};
+pub use storage::{Export, Maintenance, Origin, Pressure, Query, Staging, Storage};

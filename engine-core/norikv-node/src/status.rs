@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use nori_raft::{PeerStatus, Role};
+use nori_raft::{Configuration, PeerStatus, Role};
 use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,9 @@ pub struct ReplicaStatus {
     pub ready: bool,
     /// Whether it sleeps: there is nothing to do.
     pub asleep: bool,
+    /// Who belongs to the group, by the newest configuration in its log; `None`: no leader has told
+    /// yet.
+    pub configuration: Option<Configuration>,
     /// When a leader's lease ends, by its own clock, if it has one.
     pub lease_until: Option<Mono>,
     /// A leader's view of its peers, by id.

@@ -56,6 +56,17 @@ pub(crate) enum Item {
     ChunkAck(ChunkAck),
     /// The sender is alive, as this start of it.
     Alive { boot: u64 },
+    /// "You lead a group of which I have no replica." With the sender's start.
+    NoReplica { group: GroupId, boot: u64 },
+    /// "Begin with nothing." From a leader, confirmed after that start said that it has none; its log
+    /// ends at `index`, and by it the receiver is a learner.
+    Join {
+        group: GroupId,
+        index: LogIndex,
+        boot: u64,
+    },
+    /// "You are no member": by the configuration committed at `index`.
+    Gone { group: GroupId, index: LogIndex },
 }
 
 /// Work carried out for another node.
@@ -103,6 +114,13 @@ pub(crate) enum Work {
         after: Option<LogIndex>,
         limit: u32,
     },
+    /// Change who holds the group.
+    Change {
+        add: Vec<NodeId>,
+        remove: Vec<NodeId>,
+    },
+    /// Have another replica lead.
+    Transfer { to: NodeId },
 }
 
 /// What came of a [`Request`].
@@ -155,9 +173,14 @@ impl Work {
         matches!(self, Self::Write { .. })
     }
 
+    /// Whether it moves replicas or leaders.
+    pub(crate) const fn is_admin(&self) -> bool {
+        matches!(self, Self::Change { .. } | Self::Transfer { .. })
+    }
+
     pub(crate) const fn consistency(&self) -> Option<Consistency> {
         match self {
-            Self::Write { .. } => None,
+            Self::Write { .. } | Self::Change { .. } | Self::Transfer { .. } => None,
             Self::Get { consistency, .. } | Self::Scan { consistency, .. } => Some(*consistency),
             // Any replica has it.
             Self::Watch { .. } => Some(Consistency::StaleOk),

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod admin;
 mod body;
 pub mod cursor;
 mod error;
@@ -17,9 +18,10 @@ pub mod ttl;
 mod watch;
 
 pub use address::{AddressError, NodeAddress};
+pub use admin::{ChangeReplicasBody, ReplicasBody, TransferBody};
 pub use body::{ItemBody, VersionBody, WrittenBody};
 pub use error::{ErrorBody, PositionBody, http_status, next_step};
-pub use status::{ClusterBody, GroupBody, MemberBody, ReplicaBody};
+pub use status::{ClusterBody, GroupBody, MemberBody, PeerBody, ReplicaBody};
 pub use text::Text;
 pub use transaction::{
     CompareBody, CountedBody, ResultBody, StepBody, StepOp, TransactedBody, TransactionBody,

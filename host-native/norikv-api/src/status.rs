@@ -1,10 +1,11 @@
 //! `/meta/cluster`: one node's view of itself and its cluster.
 
-use nori_raft::Role;
+use nori_raft::{PeerState, PeerStatus, Role};
 use norikv_node::{GroupStatus, Member, NodeStatus, ReplicaStatus};
+use norikv_types::NodeId;
 use serde::{Deserialize, Serialize};
 
-use crate::NodeAddress;
+use crate::{NodeAddress, ReplicasBody};
 
 /// One node's view of itself and its cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +71,23 @@ pub struct ReplicaBody {
     pub released_index: u64,
     /// Whether it can serve.
     pub ready: bool,
+    /// Who belongs to the group, by its log, where it tells yet.
+    #[serde(default)]
+    pub configuration: Option<ReplicasBody>,
+    /// A leader's view of the other members, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerBody>,
+}
+
+/// A member of a group as its leader sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerBody {
+    /// The member.
+    pub node: u64,
+    /// Up to here its log is the leader's, durably.
+    pub match_index: u64,
+    /// `probe`, `replicate` or `snapshot`.
+    pub state: String,
 }
 
 impl From<&NodeStatus> for ClusterBody {
@@ -122,6 +140,31 @@ impl From<&ReplicaStatus> for ReplicaBody {
             flushed_index: replica.flushed_index.0,
             released_index: replica.released_index.0,
             ready: replica.ready,
+            configuration: replica.configuration.as_ref().map(|configuration| {
+                let numbers = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect();
+                ReplicasBody {
+                    voters: numbers(configuration.voters()),
+                    outgoing: numbers(configuration.outgoing()),
+                    learners: numbers(configuration.learners()),
+                    leader: None,
+                }
+            }),
+            peers: replica.peers.iter().map(PeerBody::from).collect(),
+        }
+    }
+}
+
+impl From<&PeerStatus> for PeerBody {
+    fn from(peer: &PeerStatus) -> Self {
+        let state = match peer.state {
+            PeerState::Probe => "probe",
+            PeerState::Replicate => "replicate",
+            PeerState::Snapshot => "snapshot",
+        };
+        Self {
+            node: peer.id.0,
+            match_index: peer.match_index.0,
+            state: state.to_owned(),
         }
     }
 }

@@ -38,11 +38,11 @@ struct Inner {
 }
 
 /// One call, as it is sent in every attempt.
-struct Call {
-    method: Method,
-    path_and_query: String,
-    headers: Vec<(&'static str, String)>,
-    body: Bytes,
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) path_and_query: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Bytes,
 }
 
 impl Call {
@@ -69,6 +69,10 @@ impl Client {
                 preferred: AtomicUsize::new(0),
             }),
         }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.inner.config
     }
 
     /// The nodes this client knows.
@@ -251,7 +255,7 @@ impl Client {
     }
 
     /// Tries until it succeeds, must not be repeated, or the time is up.
-    async fn call(&self, call: &Call) -> Result<(String, Answer), Error> {
+    pub(crate) async fn call(&self, call: &Call) -> Result<(String, Answer), Error> {
         let config = &self.inner.config;
         let deadline = Instant::now() + config.timeout;
         let mut backoff = config.backoff;
@@ -341,7 +345,7 @@ fn error_body(endpoint: &str, answer: &Answer) -> Result<ErrorBody, Error> {
         .map_err(|_not_json| foreign(endpoint, format!("{} without a reason", answer.status)))
 }
 
-fn foreign(endpoint: &str, what: impl Into<String>) -> Error {
+pub(crate) fn foreign(endpoint: &str, what: impl Into<String>) -> Error {
     Error::Foreign {
         endpoint: endpoint.to_owned(),
         what: what.into(),

@@ -4,6 +4,7 @@
 //! same idempotency key.**
 #![forbid(unsafe_code)]
 
+mod admin;
 mod client;
 mod config;
 mod error;

@@ -29,7 +29,7 @@ use crate::{Error, RuntimeConfig};
 pub(crate) struct Stores {
     pub(crate) log: Arc<dyn ReplicatedLog>,
     pub(crate) storage: Arc<dyn Storage>,
-    /// The groups that this node holds.
+    /// The groups that this node may hold.
     pub(crate) groups: Vec<GroupId>,
     /// The log again, for what only this one can do.
     wal: Option<Arc<WalLog>>,
@@ -46,7 +46,6 @@ impl Stores {
     /// object and the range. Nothing is open or locked then.
     pub(crate) fn open(config: &RuntimeConfig) -> Result<Self, Error> {
         let NodeConfig {
-            id,
             nodes,
             groups,
             replication,
@@ -54,7 +53,7 @@ impl Stores {
         } = &config.node;
         let router = PlacementRouter::new(nodes, *groups, *replication)
             .map_err(|error| Error::Config(error.to_string()))?;
-        let groups = router.groups_of(*id);
+        let groups = router.placement().groups().collect();
         let directory = config.data_dir.as_path();
         let owner = Owner(OsEntropy.draw());
         let root = open_store(directory)?;

@@ -299,7 +299,45 @@ pub(crate) enum Shard {
         #[arg(long, value_parser = groups)]
         groups: Option<u32>,
     },
+    /// Every group: who leads it, votes in it, learns, and is behind.
+    List,
+    /// Have a node hold a replica of a group: it learns until it has caught up, then it votes.
+    #[command(after_help = MOVES_HELP)]
+    AddReplica(Replica),
+    /// Have a node hold nothing of a group any more.
+    #[command(after_help = MOVES_HELP)]
+    RemoveReplica(Replica),
+    /// Have a node take another one's place in a group, in one change.
+    #[command(after_help = MOVES_HELP)]
+    MoveReplica {
+        /// The group.
+        group: u32,
+        /// The node that holds a replica.
+        from: u64,
+        /// The node that is to hold it.
+        to: u64,
+    },
+    /// Have a voter of a group lead it.
+    #[command(after_help = MOVES_HELP)]
+    Transfer(Replica),
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Replica {
+    /// The group.
+    pub(crate) group: u32,
+    /// The node.
+    pub(crate) node: u64,
+}
+
+const MOVES_HELP: &str = "Examples:
+  norikv shard list
+  norikv shard add-replica 2 4         node 4 gets a replica of group 2
+  norikv shard remove-replica 2 1      node 1 gives its own up
+  norikv shard move-replica 2 1 4      both in one change
+  norikv shard transfer 2 4            node 4 leads group 2
+
+Asking again for what is done, or was begun and interrupted, is fine.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Inspect {

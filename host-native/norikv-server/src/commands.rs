@@ -53,6 +53,24 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Shard(crate::cli::Shard::Locate { key, groups }) => {
             shard::locate(&key, groups, &target.data_dir, output)
         }
+        Command::Shard(crate::cli::Shard::List) => {
+            shard::moves::list(&client(&target)?, output).await
+        }
+        Command::Shard(crate::cli::Shard::AddReplica(args)) => {
+            let client = patient_client(&target)?;
+            shard::moves::change(&client, args.group, &[args.node], &[], output).await
+        }
+        Command::Shard(crate::cli::Shard::RemoveReplica(args)) => {
+            let client = patient_client(&target)?;
+            shard::moves::change(&client, args.group, &[], &[args.node], output).await
+        }
+        Command::Shard(crate::cli::Shard::MoveReplica { group, from, to }) => {
+            let client = patient_client(&target)?;
+            shard::moves::change(&client, group, &[to], &[from], output).await
+        }
+        Command::Shard(crate::cli::Shard::Transfer(args)) => {
+            shard::moves::transfer(&client(&target)?, args.group, args.node, output).await
+        }
         Command::Inspect(what) => inspect::run(&what, output),
         Command::Verify { dir, json } => verify::run(&dir, output.or_json(json)),
         Command::Bench(bench) => {

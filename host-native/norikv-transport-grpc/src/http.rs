@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use crate::query::Query;
 use crate::transactions::{increment, transact};
 use crate::watch::{Stopping, watch};
-use crate::{Service, reply};
+use crate::{Service, admin, reply};
 
 /// Longest request body, bytes. The node's own limit on values lies below it.
 const REQUEST_BYTES_MAX: usize = 2 << 20;
@@ -40,6 +40,8 @@ pub fn router<S: Service>(service: Arc<S>) -> Router {
         .route("/incr/{*key}", post(increment::<S>))
         .route("/txn", post(transact::<S>))
         .route("/watch", get(watch::<S>))
+        .route("/admin/groups/{group}/replicas", post(admin::replicas::<S>))
+        .route("/admin/groups/{group}/leader", post(admin::leader::<S>))
         .route("/meta/cluster", get(cluster::<S>))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready::<S>))

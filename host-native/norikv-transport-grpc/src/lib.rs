@@ -4,6 +4,7 @@
 //! behind it is a [`Service`]; this crate knows no threads, disks or peers.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod http;
 mod query;
 mod reply;

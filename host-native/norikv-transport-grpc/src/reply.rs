@@ -6,8 +6,8 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, Response, StatusCode};
 use norikv_api::{
-    CURSOR, CountedBody, ErrorBody, ItemBody, NDJSON, ResultBody, TTL_MS, TransactedBody,
-    WrittenBody, etag, http_status, path,
+    CURSOR, CountedBody, ErrorBody, ItemBody, NDJSON, ReplicasBody, ResultBody, TTL_MS,
+    TransactedBody, WrittenBody, etag, http_status, path,
 };
 use norikv_node::{Answer, Failure, Page};
 use norikv_types::{ErrorKind, WallMs};
@@ -42,6 +42,7 @@ pub(crate) fn of_result(result: Result<Answer, Failure>) -> Response<Body> {
         }
         Ok(Answer::Absent) => refused(ErrorKind::NotFound, "no such key"),
         Ok(Answer::Page(page)) => of_page(&page),
+        Ok(Answer::Replicas(replicas)) => json(StatusCode::OK, &ReplicasBody::from(&replicas)),
         Ok(Answer::Counted { version, value }) => json(
             StatusCode::OK,
             &CountedBody {

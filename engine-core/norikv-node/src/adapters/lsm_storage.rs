@@ -10,6 +10,7 @@ mod errors;
 mod export;
 mod history;
 mod lsm_view;
+mod origin;
 mod positions;
 mod staging;
 
@@ -34,7 +35,8 @@ use crate::state_machine::{
     group_record, metadata_range,
 };
 use crate::{
-    Answer, Decided, Export, Maintenance, PortError, Pressure, Query, Staging, Storage, WatchPage,
+    Answer, Decided, Export, Maintenance, Origin, PortError, Pressure, Query, Staging, Storage,
+    WatchPage,
 };
 
 use self::ended::Ended;
@@ -347,6 +349,28 @@ impl Storage for LsmStorage {
             PressureLevel::High => Pressure::Slow,
             PressureLevel::Stalled => Pressure::Stop,
         }
+    }
+
+    fn origin(&self, group: GroupId) -> Result<Origin, PortError> {
+        let stored = LsmView::new(&self.inner.lsm).get(&origin::origin_key(group))?;
+        origin::decode(group, stored.as_deref())
+    }
+
+    fn clear(&self, group: GroupId, origin: Origin) -> Result<(), PortError> {
+        let [metadata, data] = self.inner.ranges(group);
+        let ranges = [origin::origin_range(group), metadata, data];
+        let mut entry = origin::encode(origin).map(|value| (origin::origin_key(group), value));
+        self.inner
+            .lsm
+            .replace_ranges(&ranges, &mut || Ok(entry.take()))
+            .map_err(fold)?;
+        let record = group_record(&LsmView::new(&self.inner.lsm), group)?;
+        let replica = self.inner.replica(group);
+        replica.positions.lock().installed(record);
+        replica.sessions.lock().forget();
+        replica.history.lock().reset(record.applied.index);
+        self.inner.ended.forget(group);
+        Ok(())
     }
 
     fn export(&self, group: GroupId) -> Result<Box<dyn Export>, PortError> {

@@ -22,7 +22,7 @@ pub struct JobWorker {
 }
 
 impl JobWorker {
-    /// A worker for the groups that this node holds.
+    /// A worker for the groups that this node may ever hold.
     #[must_use]
     pub fn new(
         storage: Arc<dyn Storage>,
@@ -53,6 +53,11 @@ impl JobWorker {
                 let error = self.log.release(group, up_to).err()?;
                 self.failed = true;
                 Some(Input::LogFailed(error))
+            }
+            JobTask::Clear { group, origin } => {
+                self.flushed.insert(group, LogIndex(0));
+                let result = self.storage.clear(group, origin);
+                Some(Input::Cleared { group, result })
             }
         }
     }

@@ -7,9 +7,21 @@ use alloc::vec::Vec;
 use nori_raft as raft;
 use norikv_types::{GroupId, LogIndex, Mutant, Version, breaks};
 
-use crate::{GroupLog, LogRecord, PortError, PortErrorKind, ReplicatedLog, Storage};
+use crate::{GroupLog, LogRecord, Origin, PortError, PortErrorKind, ReplicatedLog, Storage};
 
-/// Reads back every group's log and brings it together with what the storage has applied.
+/// A replica as the stores have it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// What its Raft goes on from.
+    pub raft: raft::Restored,
+    /// Whether it began empty, by a leader's word, or may yet: it is no founder, whatever the plan
+    /// says.
+    pub invited: bool,
+}
+
+/// Reads back every group's log and brings it together with what the storage has applied. `groups`
+/// are all that this node may hold; one of which nothing is stored comes back as
+/// [fresh](raft::Restored::fresh). A removal that was interrupted is completed.
 ///
 /// A log that does not contain the applied (term, index) is reset to it, durably, before this
 /// returns: the storage is ahead only after a snapshot was installed, and the applied index never
@@ -22,12 +34,46 @@ pub fn restore(
     log: &dyn ReplicatedLog,
     storage: &dyn Storage,
     groups: impl IntoIterator<Item = GroupId>,
-) -> Result<BTreeMap<GroupId, raft::Restored>, PortError> {
+) -> Result<BTreeMap<GroupId, Stored>, PortError> {
     let mut restored = BTreeMap::new();
     for group in groups {
-        restored.insert(group, restore_group(log, storage, group)?);
+        let origin = storage.origin(group)?;
+        if origin == Origin::Cleared {
+            forget(log, group)?;
+            storage.clear(group, Origin::Invited)?;
+        }
+        let stored = Stored {
+            raft: match origin {
+                Origin::Cleared => raft::Restored::fresh(),
+                Origin::Plan | Origin::Invited => restore_group(log, storage, group)?,
+            },
+            invited: origin != Origin::Plan,
+        };
+        restored.insert(group, stored);
     }
     Ok(restored)
+}
+
+/// What a log says of a group that it knows nothing of any more.
+pub(crate) fn nothing() -> (raft::HardState, Version) {
+    (raft::HardState::default(), Version::default())
+}
+
+fn forget(log: &dyn ReplicatedLog, group: GroupId) -> Result<(), PortError> {
+    let (hard_state, at) = nothing();
+    log.append(&[LogRecord {
+        group,
+        hard_state: Some(&hard_state),
+        reset: Some(at),
+        rewrites: &[],
+        entries: &[],
+    }])
+}
+
+/// What the log holds of a group, if anything.
+fn kept(log: &dyn ReplicatedLog, group: GroupId) -> Result<Option<GroupLog>, PortError> {
+    let kept = log.restore(group)?;
+    Ok(kept.filter(|kept| (kept.hard_state, kept.start) != nothing() || !kept.entries.is_empty()))
 }
 
 fn restore_group(
@@ -37,7 +83,7 @@ fn restore_group(
 ) -> Result<raft::Restored, PortError> {
     let applied = storage.applied(group)?;
     let configuration = storage.configuration(group)?;
-    let Some(mut kept) = log.restore(group)? else {
+    let Some(mut kept) = kept(log, group)? else {
         if applied.index == LogIndex(0) {
             return Ok(raft::Restored::fresh());
         }

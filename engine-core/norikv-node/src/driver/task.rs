@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nori_raft as raft;
 use norikv_types::{GroupId, LogIndex, NodeId, Version};
 
-use crate::{Answer, Event, Failure, Lane, Output, Query, ReadToken, RequestId, SessionId};
+use crate::{Answer, Event, Failure, Lane, Origin, Output, Query, ReadToken, RequestId, SessionId};
 
 /// An output and who carries it out.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +143,13 @@ pub enum JobTask {
         /// The last entry not needed.
         up_to: LogIndex,
     },
+    /// Make a group empty.
+    Clear {
+        /// The group.
+        group: GroupId,
+        /// To remember.
+        origin: Origin,
+    },
 }
 
 /// Who carries out an output.
@@ -185,6 +192,7 @@ pub fn route(output: Output) -> Task {
         }
         Output::Abandon { session } => Task::Snapshot(SnapshotTask::Abandon { session }),
         Output::ReleaseLog { group, up_to } => Task::Job(JobTask::ReleaseLog { group, up_to }),
+        Output::Clear { group, origin } => Task::Job(JobTask::Clear { group, origin }),
         Output::Flush => Task::Job(JobTask::Flush),
         Output::Send { to, lane, frame } => Task::Send { to, lane, frame },
         Output::Datagram { to, packet } => Task::Datagram { to, packet },

@@ -29,6 +29,7 @@ impl Node {
             return;
         }
         match call {
+            Call::Admin(admin) => self.admin(request, admin, deadline),
             Call::Put {
                 key,
                 value,
@@ -186,6 +187,7 @@ impl Node {
                 self.errands.set_stage(id, Stage::Proposed);
                 self.raft_input(group, input);
             }
+            Work::Change { .. } | Work::Transfer { .. } => self.drive(id),
             Work::Get { consistency, .. } | Work::Scan { consistency, .. } => {
                 let mode = match consistency {
                     crate::Consistency::Lease => raft::ReadMode::Lease,
@@ -259,6 +261,7 @@ impl Node {
                 .map(|errand| (errand.stage, errand.client))
             {
                 Some((Stage::Backoff, _)) => self.dispatch(id),
+                Some((Stage::Changing, _)) => self.drive(id),
                 Some((Stage::Parked, Client::Peer { .. })) => {
                     let message = "no leader is known here";
                     self.finish(id, Err(Failure::refused(ErrorKind::NoLeader, message)));
@@ -288,6 +291,13 @@ impl Node {
             Stage::Parked => {
                 let message = format!("{group} had no leader within {waited:?}");
                 Failure::new(ErrorKind::NoLeader, errand.applied_so_far(), message)
+            }
+            Stage::Changing => {
+                let message = match self.errands.progress(id) {
+                    Some(how_far) => format!("not done within {waited:?}: {how_far}"),
+                    None => format!("not done within {waited:?}"),
+                };
+                Failure::new(ErrorKind::TimedOut, Applied::Unknown, message)
             }
             _ => {
                 let message = format!("no answer within {waited:?}");
@@ -344,6 +354,7 @@ impl Node {
             Client::Fan(fan) => self.fan_in(fan, errand.group, result),
             Client::Tick => self.ticked(errand.group, result),
             Client::Watch(watch) => self.watched_elsewhere(watch, errand.group, result),
+            Client::Nobody => {}
         }
     }
 

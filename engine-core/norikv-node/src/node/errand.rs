@@ -4,6 +4,7 @@
 //! latest.** Its id is never used again, so a late answer finds nobody.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 
 use norikv_types::{GroupId, Mono, NodeId, Version};
 
@@ -52,6 +53,8 @@ pub(crate) enum Client {
     Tick,
     /// A watch of a group that has no replica here.
     Watch(WatchId),
+    /// The node itself wants it done.
+    Nobody,
 }
 
 /// Where it stands.
@@ -75,6 +78,8 @@ pub(crate) enum Stage {
     Reading,
     /// Until the replicated time has gone on.
     AwaitsTick,
+    /// A change of replicas or leaders, until its next step can be taken.
+    Changing,
     /// With another node, under this token.
     Forwarded { to: NodeId, token: u64 },
 }
@@ -91,6 +96,9 @@ pub(crate) struct Errands {
     next_token: u64,
     parked: BTreeSet<(GroupId, ErrandId)>,
     forwarded: BTreeSet<(GroupId, ErrandId)>,
+    changing: BTreeSet<(GroupId, ErrandId)>,
+    /// How far changes are, in words.
+    progress: BTreeMap<ErrandId, String>,
 }
 
 impl Errands {
@@ -137,6 +145,9 @@ impl Errands {
             | Stage::AwaitsApply(_)
             | Stage::Reading
             | Stage::AwaitsTick => {}
+            Stage::Changing => {
+                self.changing.remove(&(group, id));
+            }
         }
         match stage {
             Stage::Parked => {
@@ -144,6 +155,9 @@ impl Errands {
             }
             Stage::Forwarded { .. } => {
                 self.forwarded.insert((group, id));
+            }
+            Stage::Changing => {
+                self.changing.insert((group, id));
             }
             _ => {}
         }
@@ -164,6 +178,7 @@ impl Errands {
 
     pub(crate) fn remove(&mut self, id: ErrandId) -> Option<Errand> {
         self.set_stage(id, Stage::New);
+        self.progress.remove(&id);
         let errand = self.by_id.remove(&id)?;
         self.deadlines.remove(&(errand.deadline, id));
         Some(errand)
@@ -202,6 +217,56 @@ impl Errands {
             .range((group, ErrandId(0))..=(group, ErrandId(u64::MAX)))
             .map(|(_, id)| *id)
             .collect()
+    }
+
+    /// Changes of a group under way here.
+    pub(crate) fn changing(&self, group: GroupId) -> alloc::vec::Vec<ErrandId> {
+        self.changing
+            .range((group, ErrandId(0))..=(group, ErrandId(u64::MAX)))
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// Says how far a change is.
+    pub(crate) fn set_progress(&mut self, id: ErrandId, how_far: String) {
+        self.progress.insert(id, how_far);
+    }
+
+    /// How far a change is.
+    pub(crate) fn progress(&self, id: ErrandId) -> Option<&String> {
+        self.progress.get(&id)
+    }
+
+    /// Whether the node itself has the same under way.
+    pub(crate) fn same_for_nobody(&self, group: GroupId, work: &Work) -> bool {
+        self.by_id.values().any(|errand| {
+            errand.client == Client::Nobody && errand.group == group && errand.work == *work
+        })
+    }
+
+    /// Errands of a group that wait for its replica here, other than for a lookup under way.
+    pub(crate) fn of_group_here(&self, group: GroupId) -> alloc::vec::Vec<ErrandId> {
+        let here = |errand: &Errand| {
+            errand.group == group
+                && !matches!(errand.stage, Stage::Forwarded { .. } | Stage::Reading)
+        };
+        self.by_id
+            .iter()
+            .filter(|(_, errand)| here(errand))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// Lookups under way in a group.
+    pub(crate) fn reading(&self, group: GroupId) -> impl Iterator<Item = ErrandId> {
+        let reads = move |errand: &Errand| {
+            let watches = matches!(errand.work, Work::Watch { .. });
+            errand.group == group && errand.stage == Stage::Reading && !watches
+        };
+        self.by_id
+            .iter()
+            .filter(move |(_, errand)| reads(errand))
+            .map(|(id, _)| *id)
     }
 
     /// Errands of a group that are with another node than `leader`.

@@ -101,6 +101,10 @@ impl Node {
     fn item(&mut self, from: NodeId, item: Item) {
         match item {
             Item::Raft { group, message } => {
+                if !self.groups.contains_key(&group) {
+                    return self.lacks(from, group, &message);
+                }
+                self.tell_stranger(from, group, &message);
                 self.raft_input(group, raft::Input::Receive { from, message });
             }
             Item::Request(request) => self.request(from, request),
@@ -108,6 +112,9 @@ impl Node {
             Item::Chunk(chunk) => self.chunk(from, chunk),
             Item::ChunkAck(ack) => self.chunk_ack(from, ack),
             Item::Alive { boot } => self.alive(from, boot),
+            Item::NoReplica { group, boot } => self.no_replica(from, group, boot),
+            Item::Join { group, index, boot } => self.join(group, index, boot),
+            Item::Gone { group, index } => self.gone(group, index),
         }
     }
 
@@ -153,7 +160,10 @@ impl Node {
                 .get(id)
                 .is_some_and(|errand| match &errand.work {
                     Work::Write { repeatable, .. } => *repeatable,
-                    Work::Get { .. } | Work::Scan { .. } => true,
+                    Work::Get { .. }
+                    | Work::Scan { .. }
+                    | Work::Change { .. }
+                    | Work::Transfer { .. } => true,
                     // Any replica has it.
                     Work::Watch { .. } => false,
                 });

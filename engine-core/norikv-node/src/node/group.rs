@@ -1,5 +1,6 @@
 //! One replica: a Raft and what waits for it.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -7,6 +8,7 @@ use nori_raft::{Replica, Role};
 use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term, Version};
 
 use super::errand::ErrandId;
+use super::replicas::Belonging;
 use super::retention::Retention;
 use crate::SessionId;
 
@@ -21,8 +23,8 @@ pub(crate) struct Group {
     pub(crate) leader: Option<NodeId>,
     /// The last entry applied.
     pub(crate) applied: Version,
-    /// Applies under way.
-    pub(crate) applying: u32,
+    /// What is known of its belonging to the group; `None`: what is written down for all that sleep.
+    pub(crate) belonging: Option<Box<Belonging>>,
     /// Proposals in the log, by where they stand. One index may have several, of different terms.
     pub(crate) proposals: BTreeMap<(LogIndex, Term), ErrandId>,
     /// Reads that wait until an index is applied.
@@ -58,6 +60,9 @@ impl Group {
             self.reads = BTreeSet::new();
         }
         self.retention.trim();
+        if self.belonging().is_usual() {
+            self.belonging = None;
+        }
     }
 
     /// Reads that may be served now, in the order of their indexes.

@@ -12,6 +12,7 @@ use norikv_types::{Applied, ErrorKind, GroupId, LogIndex, Mono, Mutant, NodeId, 
 use super::Node;
 use super::errand::{ErrandId, Stage};
 use super::group::Group;
+use super::replicas::{Belonging, Given};
 use super::retention::Retention;
 use crate::wire::{Item, Work};
 use crate::{Answer, Decided, Error, Event, Failure, Lane, NodeConfig, Outcome, Output};
@@ -32,6 +33,30 @@ impl Group {
             term: term_at(&restored, restored.applied),
             index: restored.applied,
         };
+        let stored = restored.configuration.as_ref();
+        let member = stored.is_some_and(|members| members.contains(config.id));
+        let configuration_index = stored.map_or(LogIndex(0), |_| restored.applied);
+        let stands = |entry: &raft::Entry| match &entry.payload {
+            raft::Payload::Configuration(_) => Some(entry.index),
+            _ => None,
+        };
+        let in_force_index = restored.entries.iter().rev().find_map(stands);
+        let in_log = |entry: &raft::Entry| match &entry.payload {
+            raft::Payload::Configuration(members) if members.contains(config.id) => {
+                Some(entry.index)
+            }
+            _ => None,
+        };
+        let member_since = restored.entries.iter().rev().find_map(in_log);
+        let belonging = Belonging {
+            persisting: 0,
+            applying: 0,
+            configuration_index,
+            in_force_index: in_force_index.unwrap_or(configuration_index),
+            member,
+            configurations: alloc::vec::Vec::new(),
+            member_since: member_since.unwrap_or_default(),
+        };
         let retention =
             Retention::new(restored.snapshot.index, restored.applied, &restored.entries);
         let raft = Replica::new(common, settings, restored, now)
@@ -43,7 +68,7 @@ impl Group {
             leader: None,
             raft,
             applied,
-            applying: 0,
+            belonging: Some(belonging.into()),
             proposals: alloc::collections::BTreeMap::new(),
             reads: alloc::collections::BTreeSet::new(),
             retention,
@@ -135,7 +160,8 @@ impl Node {
             }
             raft::Output::Apply { entries } => {
                 if let Some(group) = self.groups.get_mut(&id) {
-                    group.applying += 1;
+                    group.belonging_mut().applying += 1;
+                    group.note_configurations(&entries, self.config.id);
                 }
                 self.outbox.push_back(Output::Apply { group: id, entries });
             }
@@ -155,10 +181,18 @@ impl Node {
             raft::Output::Dropped {
                 proposal, reason, ..
             } => self.refused(ErrandId(proposal.0), reason),
-            // Nobody here hands over.
-            raft::Output::Transferred { .. } => {}
-            raft::Output::ReadReady { read, index } => self.read_ready(read, index),
-            raft::Output::ReadRefused { read, reason, .. } => self.read_refused(read, reason),
+            // Whoever leads now says whether it is the right one.
+            raft::Output::Transferred { proposal } => self.retry(ErrandId(proposal.0)),
+            raft::Output::ReadReady { read, index } => {
+                if !self.leadership_confirmed(read) {
+                    self.read_ready(read, index);
+                }
+            }
+            raft::Output::ReadRefused { read, reason, .. } => {
+                if !self.leadership_unconfirmed(read) {
+                    self.read_refused(read, reason);
+                }
+            }
             raft::Output::ExportSnapshot { to } => self.export_snapshot(id, to),
             raft::Output::InstallSnapshot { snapshot } => self.install_snapshot(id, snapshot),
             raft::Output::Event(event) => self.raft_event(id, event),
@@ -167,6 +201,7 @@ impl Node {
 
     fn persist(&mut self, id: GroupId, persist: raft::Persist) {
         if let Some(group) = self.groups.get_mut(&id) {
+            group.belonging_mut().persisting += 1;
             if let Some(reset) = persist.reset {
                 group.retention.reset(reset.version());
             }
@@ -180,7 +215,11 @@ impl Node {
 
     fn appended(&mut self, id: GroupId, proposal: raft::ProposalId, version: Version) {
         let errand = ErrandId(proposal.0);
-        if self.errands.get(errand).is_none() {
+        let Some(errand_of) = self.errands.get(errand) else {
+            return;
+        };
+        if errand_of.work.is_admin() {
+            // It goes on once the configuration is applied.
             return;
         }
         if let Some(group) = self.groups.get_mut(&id) {
@@ -211,6 +250,9 @@ impl Node {
                 self.wake(id);
             }
             raft::Event::TermChanged { term } => group.term = term,
+            raft::Event::ConfigurationChanged { index } => {
+                group.belonging_mut().in_force_index = index;
+            }
             raft::Event::LeaderChanged { leader, term } => {
                 group.leader = leader;
                 group.term = term;
@@ -231,10 +273,14 @@ impl Node {
         let (Some(first), Some(last)) = (results.first(), results.last()) else {
             unreachable!("an apply has entries and tells of each");
         };
+        if self.drained(id, Given::Apply) {
+            return;
+        }
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
-        group.applying = group.applying.saturating_sub(1);
+        let belonging = group.belonging_mut();
+        belonging.applying = belonging.applying.saturating_sub(1);
         assert!(
             group.applied.index.next() == first.version.index,
             "{id} applied {} after {}",
@@ -242,6 +288,7 @@ impl Node {
             group.applied
         );
         group.applied = last.version;
+        let (reconfigured, removed) = group.configured();
         let settled = group.settled(last.version.index);
         let readable = group.readable();
         self.metrics.applied.add(results.len() as u64);
@@ -271,6 +318,12 @@ impl Node {
             self.start_read(errand);
         }
         self.wake_watches(id);
+        if reconfigured {
+            self.drive_changes(id);
+        }
+        if removed {
+            return self.leave(id);
+        }
         self.install_if_drained(id);
         self.announce_exports(id);
         self.release(id);
@@ -311,7 +364,11 @@ impl Node {
                 errand.uncertain = true;
                 *repeatable || breaks(Mutant::LostWriteProposedAgain)
             }
-            Work::Get { .. } | Work::Scan { .. } | Work::Watch { .. } => true,
+            Work::Get { .. }
+            | Work::Scan { .. }
+            | Work::Watch { .. }
+            | Work::Change { .. }
+            | Work::Transfer { .. } => true,
         };
         if again {
             self.retry(id);

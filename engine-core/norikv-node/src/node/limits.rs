@@ -50,7 +50,7 @@ impl Node {
                 let message = "a page of 0 items was asked for";
                 return Err(Failure::refused(ErrorKind::Invalid, message));
             }
-            Call::Scan { .. } => {}
+            Call::Scan { .. } | Call::Admin(_) => {}
             Call::Watch { cursor, .. } => {
                 let groups = self.router.groups();
                 if let Some((group, _)) = cursor.iter().find(|(group, _)| group.0 >= groups) {

@@ -13,6 +13,7 @@ use nori_raft as raft;
 use norikv_types::{GroupId, Mono, Mutant, NodeId, breaks};
 
 use super::Node;
+use super::group::Group;
 use crate::wire::Item;
 use crate::{Lane, RaftOptions};
 
@@ -180,6 +181,17 @@ impl Node {
             if watches != NodeId(0) {
                 self.liveness.sleeps_under(watches, self.now);
             }
+        }
+    }
+
+    /// The replica is removed: nothing of its clock remains.
+    pub(super) fn forget_clock(&mut self, group: &Group) {
+        self.liveness.reschedule(group.id, group.deadline, None);
+        if group.asleep {
+            self.metrics.groups_asleep.add(-1);
+        }
+        if let Some(leader) = group.watches {
+            self.liveness.woke_under(leader);
         }
     }
 

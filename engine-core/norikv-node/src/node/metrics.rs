@@ -19,6 +19,7 @@ pub(crate) enum CallKind {
     Increment,
     Transaction,
     Watch,
+    Admin,
 }
 
 /// Handles of everything that a node counts.
@@ -156,6 +157,9 @@ impl NodeMetrics {
             Event::Member(_)
             | Event::Applied { .. }
             | Event::Released { .. }
+            | Event::ReplicaBegun { .. }
+            | Event::ReplicaRemoved { .. }
+            | Event::ReplicaLost { .. }
             | Event::Halted(_) => {}
         }
     }
@@ -177,7 +181,7 @@ impl NodeMetrics {
 }
 
 impl CallKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Put,
         Self::Delete,
         Self::Get,
@@ -185,6 +189,7 @@ impl CallKind {
         Self::Increment,
         Self::Transaction,
         Self::Watch,
+        Self::Admin,
     ];
 
     pub(crate) const fn of(call: &Call) -> Self {
@@ -196,6 +201,7 @@ impl CallKind {
             Call::Increment { .. } => Self::Increment,
             Call::Transaction { .. } => Self::Transaction,
             Call::Watch { .. } => Self::Watch,
+            Call::Admin(_) => Self::Admin,
         }
     }
 
@@ -208,6 +214,7 @@ impl CallKind {
             Self::Increment => "increment",
             Self::Transaction => "transaction",
             Self::Watch => "watch",
+            Self::Admin => "admin",
         }
     }
 }

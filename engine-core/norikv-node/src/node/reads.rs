@@ -53,7 +53,7 @@ impl Node {
                 self.errands.set_stage(id, Stage::Reading);
                 return self.watch_for_peer(id);
             }
-            Work::Write { .. } => return,
+            Work::Write { .. } | Work::Change { .. } | Work::Transfer { .. } => return,
         };
         self.errands.set_stage(id, Stage::Reading);
         self.outbox.push_back(Output::Read {
@@ -76,6 +76,7 @@ impl Node {
             Failure::refused(error.error_kind(), message)
         });
         self.finish(ErrandId(read.0), result);
+        self.read_drained(read);
     }
 
     pub(super) fn read_refused(&mut self, read: raft::ReadId, reason: raft::Refusal) {
@@ -84,11 +85,17 @@ impl Node {
 
     /// Raft did not take a proposal or a read, and kept nothing of it.
     pub(super) fn refused(&mut self, id: ErrandId, reason: raft::Refusal) {
+        let admin = |errand: &super::errand::Errand| errand.work.is_admin();
+        if self.errands.get(id).is_some_and(admin) {
+            return self.change_refused(id, reason);
+        }
         match reason {
             raft::Refusal::Overloaded => {
                 let message = "too many bytes wait for a majority; slow down";
                 self.finish(id, Err(Failure::refused(ErrorKind::Overloaded, message)));
             }
+            // Somebody else leads in a moment, or this one again.
+            raft::Refusal::Transferring => self.retry_later(id),
             _ => {
                 if let Some(errand) = self.errands.get(id)
                     && let Some(group) = self.groups.get_mut(&errand.group)

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use norikv_types::GroupId;
+use norikv_types::{GroupId, NodeId};
 
 use super::Node;
 use super::group::Group;
@@ -24,7 +24,7 @@ impl Node {
             .map(GroupId)
             .map(|group| GroupStatus {
                 group,
-                replicas: self.router.replicas(group).to_vec(),
+                replicas: self.members_of(group),
                 leader: self.leader_of(group),
                 replica: self.groups.get(&group).map(|group| replica_status(group)),
             })
@@ -38,6 +38,15 @@ impl Node {
             calls: u32::try_from(self.errands.len()).unwrap_or(u32::MAX),
             groups,
             members: self.members(),
+        }
+    }
+
+    /// The nodes that hold a group: by the replica here where it knows, else by the plan.
+    fn members_of(&self, group: GroupId) -> Vec<NodeId> {
+        let replica = self.groups.get(&group);
+        match replica.and_then(|replica| replica.raft.configuration()) {
+            Some(configuration) => configuration.members(),
+            None => self.router.replicas(group).to_vec(),
         }
     }
 
@@ -77,6 +86,7 @@ fn replica_status(group: &Group) -> ReplicaStatus {
         released_index: group.retention.released(),
         ready: group.ready(),
         asleep: group.asleep,
+        configuration: status.configuration,
         lease_until: status.lease_until,
         peers: status.peers,
     }

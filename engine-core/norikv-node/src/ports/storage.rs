@@ -65,6 +65,19 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// How well background work keeps up.
     fn pressure(&self) -> Pressure;
 
+    /// How this node's replica of `group` began.
+    ///
+    /// # Errors
+    /// `Corrupt` and I/O.
+    fn origin(&self, group: GroupId) -> Result<Origin, PortError>;
+
+    /// Makes `group` empty, as one that has applied nothing, and remembers `origin`: all or nothing,
+    /// durable when it returns. No apply, install or export of the group is under way.
+    ///
+    /// # Errors
+    /// I/O. The group is as it was.
+    fn clear(&self, group: GroupId, origin: Origin) -> Result<(), PortError>;
+
     /// Opens an export of `group` as it is now; later applies do not show in it.
     ///
     /// # Errors
@@ -77,6 +90,18 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// # Errors
     /// I/O.
     fn stage(&self, group: GroupId) -> Result<Box<dyn Staging>, PortError>;
+}
+
+/// How a node's replica of a group began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// As the cluster's plan says: as a founder, where the plan has it here.
+    #[default]
+    Plan,
+    /// It is being removed: what the log still has of it counts for nothing.
+    Cleared,
+    /// It is gone, or began empty with a leader's word: it never was, or is no longer, a founder.
+    Invited,
 }
 
 /// A group's content at one point in time, in chunks.

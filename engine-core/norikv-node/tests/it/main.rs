@@ -15,6 +15,7 @@ mod damage;
 mod failures;
 mod groups;
 mod history;
+mod moves;
 mod operations;
 mod restarts;
 mod snapshots;

@@ -486,7 +486,7 @@ impl Simulation {
             Call::Transaction { transaction, .. } => {
                 transaction.keys().next().map(|key| self.group_of(key))
             }
-            Call::Get { .. } | Call::Scan { .. } | Call::Watch { .. } => None,
+            Call::Get { .. } | Call::Scan { .. } | Call::Watch { .. } | Call::Admin(_) => None,
         };
         let host = self.pick_host();
         let request = self.ask(Caller::Client(client), host, call, writes);

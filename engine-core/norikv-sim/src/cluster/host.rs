@@ -19,7 +19,8 @@ use norikv_node::driver::{
     SnapshotTask, SnapshotWorker, restore,
 };
 use norikv_node::{
-    GroupLog, Input, Maintenance, Node, NodeConfig, PortError, ReplicatedLog, RequestId, Storage,
+    GroupLog, Input, Maintenance, Node, NodeConfig, PortError, ReplicatedLog, RequestId,
+    Router as _, Storage,
 };
 use norikv_testkit::{DiskOptions, Scope, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{GroupId, Mono, NodeId, Prng, WallMs};
@@ -216,7 +217,8 @@ impl Host {
         let restored = restore(&*log, &*storage, groups.iter().copied())?;
         let found = found
             .into_iter()
-            .map(|(group, log)| (group, log, restored[&group].clone()))
+            .filter(|(group, log)| log.is_some() || router.replicas(*group).contains(&self.id))
+            .map(|(group, log)| (group, log, restored[&group].raft.clone()))
             .collect();
         let node = Node::new(node_config, restored, &Meter::new(), local).map_err(other)?;
         self.process = Some(Process {

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use norikv_node::driver::{JobTask, Task, route};
+use norikv_node::driver::{Task, route};
 use norikv_node::{Event, Lane, Output};
 use norikv_types::{GroupId, NodeId, Prng};
 
@@ -123,9 +123,7 @@ impl Simulation {
             Task::Apply(task) => self.queue(host, |queues| queues.apply.push_back(task)),
             Task::Read(task) => self.queue(host, |queues| queues.read.push_back(task)),
             Task::Snapshot(task) => self.queue(host, |queues| queues.snapshot.push_back(task)),
-            Task::Job(task @ (JobTask::Flush | JobTask::ReleaseLog { .. })) => {
-                self.queue(host, |queues| queues.job.push_back(task));
-            }
+            Task::Job(task) => self.queue(host, |queues| queues.job.push_back(task)),
         }
     }
 

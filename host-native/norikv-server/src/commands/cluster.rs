@@ -69,7 +69,7 @@ pub(super) async fn status(client: &Client, output: Output) -> Result<ExitCode> 
 }
 
 /// The view of the first node that answers.
-async fn first_answer(client: &Client) -> Result<ClusterBody, Error> {
+pub(super) async fn first_answer(client: &Client) -> Result<ClusterBody, Error> {
     let mut last = None;
     for endpoint in client.endpoints() {
         match client.status_of(endpoint).await {

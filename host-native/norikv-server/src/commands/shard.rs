@@ -1,5 +1,7 @@
 //! `shard locate`: where a key lives, by arithmetic alone.
 
+pub(super) mod moves;
+
 use std::path::Path;
 use std::process::ExitCode;
 

@@ -35,6 +35,13 @@ impl Ended {
         }
     }
 
+    /// The group's state is gone; one that comes begins at its own time, which may be earlier.
+    pub(super) fn forget(&self, group: GroupId) {
+        if let Some(known) = self.of(group) {
+            known.store(0, Ordering::Release);
+        }
+    }
+
     fn of(&self, group: GroupId) -> Option<&AtomicU64> {
         self.stamps.get(usize::try_from(group.0).ok()?)
     }

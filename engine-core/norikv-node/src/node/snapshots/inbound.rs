@@ -4,6 +4,7 @@ use nori_raft as raft;
 use norikv_types::{GroupId, Mono, NodeId, Term, Version};
 
 use crate::node::Node;
+use crate::node::replicas::Given;
 use crate::wire::{ChunkAck, Item, SnapshotChunk};
 use crate::{Event, Lane, Output, PortError, SessionId, SnapshotOptions};
 
@@ -176,7 +177,7 @@ impl Node {
         let Some(replica) = self.groups.get(&group) else {
             return;
         };
-        if replica.applying > 0 {
+        if replica.belonging().applying > 0 {
             return;
         }
         let Some(session) = replica.inbound else {
@@ -202,17 +203,24 @@ impl Node {
         let Some(inbound) = self.snapshots.inbound.remove(&session) else {
             return;
         };
+        let id = inbound.group;
         let configuration = match result {
             Ok(configuration) => configuration,
             // The replica can neither go on without it nor ask for another one.
             Err(error) => return self.halt(error),
         };
+        if self.drained(id, Given::Install) {
+            return;
+        }
         let Inbound {
             group, from, at, ..
         } = inbound;
         if let Some(replica) = self.groups.get_mut(&group) {
             replica.inbound = None;
             replica.retention.flush(at.index);
+            let own = self.config.id;
+            let members = configuration.as_ref();
+            replica.installed(at.index, members.map(|members| members.contains(own)));
         }
         self.count_unflushed(group);
         self.event(Event::SnapshotInstalled {
@@ -254,6 +262,19 @@ impl Node {
         for session in silent {
             self.drop_inbound(session);
         }
+    }
+
+    /// The replica is removed. Whether its storage is being replaced all the same.
+    pub(in crate::node) fn abandon_inbound(&mut self, group: GroupId) -> bool {
+        let Some(session) = self.groups.get(&group).and_then(|replica| replica.inbound) else {
+            return false;
+        };
+        let inbound = self.snapshots.inbound.get(&session);
+        if inbound.is_some_and(|inbound| inbound.phase == Phase::Installing) {
+            return true;
+        }
+        self.drop_inbound(session);
+        false
     }
 
     fn drop_inbound(&mut self, session: SessionId) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use bytes::Bytes;
 use nori_raft::{Configuration, Entry, Payload};
 use norikv_node::{
-    Answer, Command, Decided, Export, GroupLog, LogRecord, LogReport, Operation, Outcome,
+    Answer, Command, Decided, Export, GroupLog, LogRecord, LogReport, Operation, Origin, Outcome,
     PortErrorKind, Pressure, Query, ReplicatedLog, Staging,
 };
 use norikv_types::{GroupId, LogIndex, Version};
@@ -96,6 +96,15 @@ impl Storage for Forgetful {
 
     fn configuration(&self, _group: GroupId) -> Result<Option<Configuration>, PortError> {
         Ok(None)
+    }
+
+    fn origin(&self, _group: GroupId) -> Result<Origin, PortError> {
+        Ok(Origin::Plan)
+    }
+
+    fn clear(&self, group: GroupId, _origin: Origin) -> Result<(), PortError> {
+        self.groups.lock().remove(&group);
+        Ok(())
     }
 
     fn apply(&self, group: GroupId, entries: &[Entry]) -> Result<Vec<Decided>, PortError> {
