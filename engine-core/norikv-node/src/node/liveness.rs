@@ -186,12 +186,13 @@ impl Node {
 
     /// The replica is removed: nothing of its clock remains.
     pub(super) fn forget_clock(&mut self, group: &Group) {
-        self.liveness.reschedule(group.id, group.deadline, None);
+        self.liveness
+            .reschedule(group.id, group.deadline, Mono::MAX);
         if group.asleep {
             self.metrics.groups_asleep.add(-1);
         }
-        if let Some(leader) = group.watches {
-            self.liveness.woke_under(leader);
+        if group.watches != NodeId(0) {
+            self.liveness.woke_under(group.watches);
         }
     }
 
