@@ -33,7 +33,7 @@ impl Simulation {
             Err(PortError {
                 kind: PortErrorKind::NoSpace,
                 ..
-            }) if machine.full_until > self.now => {
+            }) if machine.full_until >= self.now => {
                 let wait = machine.full_until.since(self.now);
                 self.schedule.push(
                     self.now + wait + Duration::from_millis(1),
