@@ -264,7 +264,8 @@ impl WalLog {
                 return Ok(());
             }
             let place = self.stage(state, &batch)?;
-            let held = state.groups.entry(group).or_default();
+            let is_doubtful = state.is_partial;
+            let held = (state.groups.entry(group)).or_insert_with(|| GroupState::new(is_doubtful));
             for record in batch.drain(..) {
                 held.apply(&record, place);
             }

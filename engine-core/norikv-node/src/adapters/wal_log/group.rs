@@ -54,6 +54,14 @@ pub(super) struct Place {
 const SPAN_BYTES: u64 = 64 << 10;
 
 impl GroupState {
+    /// A group that is written to for the first time, as far as is known.
+    pub(super) fn new(is_doubtful: bool) -> Self {
+        Self {
+            is_doubtful,
+            ..Self::default()
+        }
+    }
+
     /// Takes in a record that was written to `place`.
     pub(super) fn apply(&mut self, record: &Record<'_>, place: Place) {
         match record {

@@ -181,3 +181,24 @@ fn what_is_written_again_in_its_place_is_there_after_the_next_start() {
     let read = log.restore(group).unwrap().unwrap();
     assert_eq!((read.entries, read.damaged), (all, Vec::new()));
 }
+
+#[test]
+fn a_group_of_which_damage_may_have_taken_everything_stays_in_doubt() {
+    let disk = SimDisk::new(DiskOptions::default());
+    let log = open(&disk, 1);
+    for index in 1..=20 {
+        append(&log, GroupId(1), &[entry(1, index, 400)]);
+    }
+    drop(log);
+    let segment = disk.list().unwrap().into_iter().max().unwrap();
+    assert!(disk.flip_bit(segment, 8 * 3_000));
+    let log = salvaged(&disk, 2);
+    let unknown = GroupId(2);
+    assert!(log.restore(unknown).unwrap().unwrap().is_doubtful);
+    append(&log, unknown, &[entry(1, 1, 10)]);
+    let log = {
+        drop(log);
+        salvaged(&disk, 3)
+    };
+    assert!(log.restore(unknown).unwrap().unwrap().is_doubtful);
+}
