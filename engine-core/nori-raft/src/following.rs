@@ -169,7 +169,9 @@ impl Raft {
         }
         let end = LogIndex(prev.index.0 + append.entries.len() as u64);
         self.take_back_from_leader(&append.entries);
-        self.take_entries(&append.entries);
+        // Beyond what is still lacking nothing agrees for sure.
+        let end = (self.unfilled_from()).map_or(end, |unfilled| end.min(unfilled.prev()));
+        self.take_entries(&append.entries, end);
         self.following.received_index = self.following.received_index.max(end);
         if breaks(Mutant::DelayedAppendCuts) && delayed && end < self.log.last_index() {
             let keep = end.max(self.commit_index);
@@ -190,7 +192,12 @@ impl Raft {
     }
 
     /// Keeps what agrees, drops what conflicts, appends what is new (Raft §5.3, figure 2).
-    fn take_entries(&mut self, entries: &Entries) {
+    fn take_entries(&mut self, arrived: &Entries, end: LogIndex) {
+        let count = arrived
+            .iter()
+            .take_while(|entry| entry.index <= end)
+            .count();
+        let entries = &arrived[..count];
         let start = self.log.start().index;
         let known =
             |entry: &Entry| entry.index <= start || self.log.term(entry.index) == Some(entry.term);
@@ -217,8 +224,8 @@ impl Raft {
             self.lacks_commands |= entry.payload == Payload::Elided;
             self.log.push(entry.clone());
         }
-        if known_count == 0 {
-            self.log.arrived(entries);
+        if known_count == 0 && count == arrived.len() {
+            self.log.arrived(arrived);
         }
         self.durability.stage_entries(from);
         if changed {

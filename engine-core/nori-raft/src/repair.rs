@@ -66,6 +66,16 @@ struct Lost {
     term: Term,
 }
 
+/// What became of an entry that came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Yes,
+    /// It is not proven, or not the next one.
+    Not,
+    /// It cannot stand before what stands here.
+    Conflicts,
+}
+
 impl Hole {
     const fn new(from: LogIndex, up_to: LogIndex, is_term_known: bool) -> Self {
         Self {
@@ -135,7 +145,11 @@ impl Repair {
         match self.holes.iter().find(|hole| !hole.is_filled()) {
             Some(hole) => Some(Stretch {
                 from: hole.filled.next(),
-                up_to: hole.up_to,
+                // With what closes an unknown stretch.
+                up_to: match hole.is_term_known {
+                    true => hole.up_to,
+                    false => hole.up_to.next(),
+                },
             }),
             None => self
                 .lost
@@ -354,11 +368,12 @@ impl Raft {
         let leads = term == self.term && self.leader == Some(from);
         let mut took = false;
         let mut prev = piece.prev;
-        for entry in &piece.entries {
+        for (at, entry) in piece.entries.iter().enumerate() {
             // What lies before it here may be void, and what is committed follows on something else.
             let follows = self.log.contains(prev) && !self.is_unknown(prev.index);
             let proven = leads || entry.index <= piece.commit_index;
-            if !self.take_back(entry, follows && proven, leads) {
+            let next = piece.entries.get(at + 1);
+            if self.take_back(entry, next, follows && proven, leads) != Taken::Yes {
                 break;
             }
             took = true;
@@ -371,11 +386,18 @@ impl Raft {
         }
     }
 
-    /// Takes an entry that is lacking, if it is the next one and proven. False: go no further.
-    fn take_back(&mut self, entry: &Entry, trusted: bool, leads: bool) -> bool {
+    /// Takes an entry that is lacking, if it is the next one and proven. `next` is what the sender's
+    /// log has behind it, where that is known.
+    fn take_back(
+        &mut self,
+        entry: &Entry,
+        next: Option<&Entry>,
+        trusted: bool,
+        leads: bool,
+    ) -> Taken {
         let last = self.log.last();
         let Some(repair) = &mut self.repair else {
-            return false;
+            return Taken::Not;
         };
         let Some(hole) = repair.holes.iter_mut().find(|hole| !hole.is_filled()) else {
             let wanted = repair.lost.is_some_and(|lost| entry.index <= lost.up_to);
@@ -387,30 +409,51 @@ impl Raft {
                 if leads && self.following.received_index == last.index {
                     self.following.received_index = entry.index;
                 }
-                return true;
+                return Taken::Yes;
             }
-            return wanted && entry.index <= last.index;
+            return match wanted && entry.index <= last.index {
+                true => Taken::Yes,
+                false => Taken::Not,
+            };
         };
         if entry.index <= hole.filled {
-            return true;
+            return Taken::Yes;
+        }
+        if entry.index != hole.filled.next() {
+            return Taken::Not;
         }
         let below = self.log.term(hole.filled);
-        let above = self.log.term(hole.up_to.next());
-        let fits = below <= Some(entry.term) && above.is_none_or(|above| entry.term <= above);
-        let proven = match hole.is_term_known {
-            true => self.log.term(entry.index) == Some(entry.term),
-            false => trusted && fits,
+        let behind = hole.up_to.next();
+        let above = self.log.term(behind);
+        let proven = if hole.is_term_known {
+            match self.log.term(entry.index) == Some(entry.term) {
+                true => Taken::Yes,
+                false => Taken::Conflicts,
+            }
+        } else if below > Some(entry.term) || above.is_some_and(|above| entry.term > above) {
+            Taken::Conflicts
+        } else if !trusted {
+            Taken::Not
+        } else if entry.index < hole.up_to || above.is_none() || behind <= self.commit_index {
+            Taken::Yes
+        } else {
+            // The stretch closes: what stands behind it here must be what stands there, or two
+            // logs would be taken for one.
+            match next.filter(|next| next.index == behind) {
+                Some(next) if Some(next.term) == above => Taken::Yes,
+                Some(_) => Taken::Conflicts,
+                None => Taken::Not,
+            }
         };
-        let proven = proven || breaks(Mutant::RepairTakesAnyTerm);
-        if entry.index != hole.filled.next() || !proven {
-            return false;
+        if proven != Taken::Yes && !breaks(Mutant::RepairTakesAnyTerm) {
+            return proven;
         }
         hole.filled = entry.index;
         hole.write = self.durability.stage_rewrites();
         repair.rewrites.push(entry.clone());
         self.log.fill(entry.version());
         self.configuration_came_back(entry);
-        true
+        Taken::Yes
     }
 
     fn configuration_came_back(&mut self, entry: &Entry) {
@@ -423,14 +466,14 @@ impl Raft {
     /// An append of this term's leader reaches into what is lacking: takes what fits, and cuts where
     /// the leader's log is another one.
     pub(crate) fn take_back_from_leader(&mut self, entries: &Entries) {
-        for entry in entries {
+        for (at, entry) in entries.iter().enumerate() {
             if self
                 .unfilled_from()
                 .is_none_or(|unfilled| unfilled != entry.index)
             {
                 continue;
             }
-            if !self.take_back(entry, true, true) {
+            if self.take_back(entry, entries.get(at + 1), true, true) == Taken::Conflicts {
                 // What follows is not the leader's either (Raft §5.3).
                 self.log.truncate(entry.index);
                 self.cut_damage(entry.index);

@@ -187,9 +187,9 @@ fn a_repair_with_an_entry_of_another_term_is_caught() {
 fn where_the_term_is_not_known_only_what_is_committed_counts() {
     let mut bench = damaged(&[1, 2, 3], 0, 2, 2);
     bench.time_out();
-    let outputs = bench.receive(3, 3, piece(2, &[2], 1));
+    let outputs = bench.receive(3, 3, piece(2, &[2, 3], 1));
     assert!(persisted(&outputs).is_none(), "{outputs:?}");
-    let outputs = bench.receive(3, 3, piece(2, &[2], 2));
+    let outputs = bench.receive(3, 3, piece(2, &[2, 3], 2));
     let persist = persisted(&outputs).unwrap();
     assert_eq!(versions(&persist.rewrites), [(2, 2)]);
     let outputs = bench.all_durable();
@@ -308,6 +308,21 @@ fn what_is_committed_is_not_put_behind_an_entry_that_is_void() {
     let outputs = bench.receive(3, 5, piece_after((3, 2), &[3], 3));
     let repairs = |persist: &Persist| !persist.rewrites.is_empty();
     assert!(!persisted(&outputs).is_some_and(repairs), "{outputs:?}");
+}
+
+#[test]
+fn an_unknown_stretch_closes_only_where_what_stands_behind_it_is_the_same() {
+    // In term 2 the second and the third entry were others than in term 3: what is committed is
+    // not to be put before an entry that does not follow on it.
+    let closes = |terms: &[u64]| {
+        let mut bench = damaged(&[1, 2, 3], 0, 2, 2);
+        bench.time_out();
+        let outputs = bench.receive(3, 4, piece(2, terms, 2));
+        persisted(&outputs).is_some_and(|persist| !persist.rewrites.is_empty())
+    };
+    assert!(!closes(&[1]), "it is not known what follows");
+    assert!(!closes(&[1, 4]));
+    assert!(closes(&[1, 3]));
 }
 
 #[test]

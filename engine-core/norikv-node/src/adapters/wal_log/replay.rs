@@ -165,14 +165,14 @@ impl Replay {
     fn apply(&mut self, lsn: Lsn, record: Owned) {
         match record {
             Owned::Append { group, entry } => {
-                let held = self.groups.entry(group).or_default();
+                let held = self.held(group);
                 held.vouch(entry.version());
                 let _cut = held.entries.split_off(&entry.index);
                 held.last = entry.index;
                 held.entries.insert(entry.index, (lsn, entry));
             }
             Owned::Rewrite { group, entry } => {
-                let held = self.groups.entry(group).or_default();
+                let held = self.held(group);
                 if breaks(Mutant::RewriteCuts) {
                     held.last = entry.index;
                     let _cut = held.entries.split_off(&entry.index);
@@ -183,20 +183,29 @@ impl Replay {
                 }
             }
             Owned::HardState { group, hard_state } => {
-                self.groups.entry(group).or_default().hard_state = hard_state;
+                self.held(group).hard_state = hard_state;
             }
             Owned::Reset { group, at } => {
-                let held = self.groups.entry(group).or_default();
+                let held = self.held(group);
                 held.entries.clear();
                 held.suspect = None;
                 held.start = at;
                 held.last = at.index;
             }
             Owned::Release { group, up_to } => {
-                self.groups.entry(group).or_default().release(up_to);
+                self.held(group).release(up_to);
             }
             Owned::State { table } => self.state(&table),
         }
+    }
+
+    /// A group; one that is not known may have been lost whole.
+    fn held(&mut self, group: GroupId) -> &mut Held {
+        let is_doubtful = self.is_partial;
+        self.groups.entry(group).or_insert_with(|| Held {
+            is_doubtful,
+            ..Held::default()
+        })
     }
 
     fn make_no_sense(&mut self, what: alloc::string::String) {
