@@ -49,11 +49,6 @@ impl Disk {
             }
             self.damaged.remove(&entry.index);
             let at = usize::try_from(entry.index.0 - self.base.index.0 - 1).unwrap();
-            assert_eq!(
-                self.entries[at].version(),
-                entry.version(),
-                "a rewrite changes nothing"
-            );
             self.entries[at] = entry.clone();
         }
         if let Some(first) = persist.entries.first() {
@@ -143,7 +138,11 @@ impl Disk {
             .damaged
             .first()
             .is_some_and(|index| *index <= self.flushed.index);
-        if held && lacks {
+        // Where the log can be read at that position it must be the state machine's.
+        let agrees = self
+            .term(self.flushed.index)
+            .is_none_or(|term| term == self.flushed.term);
+        if held && lacks && agrees {
             // What is applied is not needed in the log.
             let count = usize::try_from(self.flushed.index.0 - self.base.index.0).unwrap();
             self.entries.drain(..count);
