@@ -87,12 +87,6 @@ fn assert_repaired(counts: Counts) {
     assert!(seen.iter().all(|count| *count > 20), "{counts:?}");
 }
 
-fn assert_repaired(counts: Counts) {
-    assert_did_something(counts);
-    let seen = [counts.damages, counts.repairs];
-    assert!(seen.iter().all(|count| *count > 20), "{counts:?}");
-}
-
 fn assert_members_changed(counts: Counts) {
     assert_did_something(counts);
     let seen = [
