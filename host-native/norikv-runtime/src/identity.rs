@@ -8,7 +8,7 @@
 //! offset  size  what
 //!      0     4  magic "NKVI"
 //!      4     2  format version, u16: 1
-//!      6     2  0
+//!      6     2  0: made with the cluster; 1: in place of a lost one
 //!      8     8  cluster id, u64
 //!     16     8  node id, u64
 //!     24     4  groups, u32
@@ -35,6 +35,9 @@ pub(crate) struct Identity {
     groups: u32,
     replication: u32,
     nodes: Vec<NodeId>,
+    /// Whether the directory was there when the cluster was made: only then are the votes in it all
+    /// that this node ever cast.
+    founder: bool,
 }
 
 impl Identity {
@@ -47,20 +50,22 @@ impl Identity {
             groups: config.groups,
             replication: config.replication,
             nodes,
+            founder: config.founder,
         }
     }
 
     /// Claims `directory`, which exists and is locked, for this identity: writes it into an empty
-    /// one, compares it in one that has it.
+    /// one, compares it in one that has it. Says whether it was there when the cluster was made: what
+    /// an empty one is told now holds for good.
     ///
     /// # Errors
     /// `Foreign` names the first thing that differs; `Unidentified` when there is data but no
     /// identity; `BadIdentity`; `Io`. Nothing was changed.
-    pub(crate) fn claim(&self, directory: &Path) -> Result<(), Error> {
+    pub(crate) fn claim(&self, directory: &Path) -> Result<bool, Error> {
         let path = directory.join(FILE);
         match fs::read(&path) {
             Ok(bytes) => match Self::decode(&bytes) {
-                Some(stored) => self.compare(&stored, directory),
+                Some(stored) => self.compare(&stored, directory).map(|()| stored.founder),
                 None => Err(Error::BadIdentity { path }),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -73,7 +78,8 @@ impl Identity {
                         path: directory.to_path_buf(),
                     });
                 }
-                self.write(directory).map_err(io)
+                self.write(directory).map_err(io)?;
+                Ok(self.founder)
             }
             Err(source) => Err(Error::Io { path, source }),
         }
@@ -116,6 +122,10 @@ impl Identity {
         if stored.nodes != self.nodes {
             return foreign("list of nodes", list(&stored.nodes), list(&self.nodes));
         }
+        if stored.founder && !self.founder {
+            let (stored, configured) = ("with the cluster", "in place of a lost one");
+            return foreign("directory made", stored.into(), configured.into());
+        }
         Ok(())
     }
 
@@ -133,7 +143,7 @@ impl Identity {
         let mut bytes = Vec::with_capacity(MIN_SIZE + self.nodes.len() * 8);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[0, 0]);
+        bytes.extend_from_slice(&u16::from(!self.founder).to_le_bytes());
         bytes.extend_from_slice(&self.cluster.to_le_bytes());
         bytes.extend_from_slice(&self.node.0.to_le_bytes());
         bytes.extend_from_slice(&self.groups.to_le_bytes());
@@ -156,7 +166,12 @@ impl Identity {
         let rest = body
             .strip_prefix(&MAGIC)?
             .strip_prefix(&VERSION.to_le_bytes())?;
-        let rest = rest.strip_prefix(&[0, 0])?;
+        let (standing, rest) = rest.split_first_chunk::<2>()?;
+        let founder = match u16::from_le_bytes(*standing) {
+            0 => true,
+            1 => false,
+            _ => return None,
+        };
         let (cluster, rest) = rest.split_first_chunk::<8>()?;
         let (node, rest) = rest.split_first_chunk::<8>()?;
         let (groups, rest) = rest.split_first_chunk::<4>()?;
@@ -177,6 +192,7 @@ impl Identity {
                 .iter()
                 .map(|id| NodeId(u64::from_le_bytes(*id)))
                 .collect(),
+            founder,
         })
     }
 }

@@ -60,6 +60,7 @@ impl Runtime {
         let node = NodeConfig {
             boot: entropy.draw(),
             seed: entropy.draw(),
+            founder: stores.founder,
             ..node
         };
         let groups = stores.groups.clone();

@@ -31,6 +31,8 @@ pub(crate) struct Stores {
     pub(crate) storage: Arc<dyn Storage>,
     /// The groups that this node may hold.
     pub(crate) groups: Vec<GroupId>,
+    /// Whether the directory was there when the cluster was made.
+    pub(crate) founder: bool,
     /// The log again, for what only this one can do.
     wal: Option<Arc<WalLog>>,
     directory: PathBuf,
@@ -58,7 +60,7 @@ impl Stores {
         let owner = Owner(OsEntropy.draw());
         let root = open_store(directory)?;
         lock(&root, directory, owner)?;
-        Identity::of(&config.node).claim(directory)?;
+        let founder = Identity::of(&config.node).claim(directory)?;
 
         let path = directory.join(LOG);
         let store = open_store(&path)?;
@@ -88,6 +90,7 @@ impl Stores {
             log: Arc::clone(&wal) as Arc<dyn ReplicatedLog>,
             storage: Arc::new(storage),
             groups,
+            founder,
             wal: Some(wal),
             directory: config.data_dir.clone(),
             _root: Some(root),
@@ -149,6 +152,7 @@ impl Stores {
             log,
             storage,
             groups,
+            founder: true,
             wal: None,
             directory,
             _root: None,

@@ -167,6 +167,10 @@ pub(crate) struct Start {
     /// The node's norikv.toml.
     #[arg(long)]
     pub(crate) config: PathBuf,
+    /// The disk was lost and this directory is empty: the node holds nothing and votes for nobody
+    /// until the leaders have brought its replicas back.
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Stop when standard input ends: the node never outlives who started it.
     #[arg(long, hide = true)]
     pub(crate) until_stdin_ends: bool,

@@ -88,6 +88,39 @@ fn a_directory_is_claimed_once_and_for_all() {
 }
 
 #[test]
+fn a_directory_in_place_of_a_lost_one_stays_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let replacement = Identity {
+        founder: false,
+        ..identity()
+    };
+    assert!(!replacement.claim(folder.path()).expect("empty"));
+    assert_eq!(Identity::decode(&replacement.encode()), Some(replacement));
+    let later = identity().claim(folder.path()).expect("its own");
+    assert!(
+        !later,
+        "what is forgotten on the command line stands in the file"
+    );
+}
+
+#[test]
+fn a_directory_that_was_there_from_the_start_is_no_replacement() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(identity().claim(folder.path()).expect("empty"));
+    let replacement = Identity {
+        founder: false,
+        ..identity()
+    };
+    let error = replacement
+        .claim(folder.path())
+        .expect_err("it has promised things");
+    assert!(
+        error.to_string().contains("in place of a lost one"),
+        "{error}"
+    );
+}
+
+#[test]
 fn data_without_an_identity_is_not_claimed() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join(LOG)).expect("made");

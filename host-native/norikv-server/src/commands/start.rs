@@ -34,7 +34,7 @@ pub(super) async fn run(args: &Start) -> Result<ExitCode> {
     let folder = args.config.parent().unwrap_or_else(|| Path::new("."));
     log::start(&folder.join("log"))?;
     let node = file.node;
-    let outcome = run_node(file, folder, args.until_stdin_ends).await;
+    let outcome = run_node(file, folder, args).await;
     match &outcome {
         Ok(()) => tracing::info!(node, "stopped"),
         // `main` says it on standard error.
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Start) -> Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn run_node(file: NodeFile, folder: &Path, until_stdin_ends: bool) -> Result<()> {
+async fn run_node(file: NodeFile, folder: &Path, args: &Start) -> Result<()> {
     let node = file.node;
     let listener = TcpListener::bind(file.http).await.with_context(|| {
         format!(
@@ -51,7 +51,8 @@ async fn run_node(file: NodeFile, folder: &Path, until_stdin_ends: bool) -> Resu
             file.http
         )
     })?;
-    let config = runtime_config(&file, folder)?;
+    let mut config = runtime_config(&file, folder)?;
+    config.node.founder = !args.replace;
     // Reading the log back may take seconds; the sockets' threads must not wait for it.
     let runtime = tokio::task::spawn_blocking(move || Runtime::start(config))
         .await
@@ -66,7 +67,7 @@ async fn run_node(file: NodeFile, folder: &Path, until_stdin_ends: bool) -> Resu
         let _sender_gone = stopping.wait_for(|stop| *stop).await;
     }));
     let failed = tokio::select! {
-        () = asked_to_stop(until_stdin_ends) => None,
+        () = asked_to_stop(args.until_stdin_ends) => None,
         why = handle.failed() => Some(why),
     };
     tracing::info!(node, "stopping");

@@ -53,7 +53,7 @@ fn a_corrupted_byte_in_one_log_is_found_and_repaired_from_peers_while_the_cluste
         (counter(&victim, "norikv_log_seals_total")? > seals).then_some(())
     });
     victim.kill();
-    let log = victim.folder.join("log");
+    let log = victim.folder.join("store/log");
     let (path, at) = find(&log, b"the value number 20.").unwrap();
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(b"X", at).unwrap();

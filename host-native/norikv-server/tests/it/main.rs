@@ -15,6 +15,7 @@ mod http;
 mod import_export;
 mod inspect;
 mod key_value;
+mod moves;
 mod operations;
 mod sim;
 mod snapshot;
