@@ -208,30 +208,39 @@ fn a_corrupted_file_is_named_and_never_read_as_something_else() {
     let folder = cluster.stop();
     let node = folder.path().join("node-1");
     let config = node.join("norikv.toml");
-    for extension in ["log", "manifest"] {
+    let damage = |extension| {
         let victim = newest(&node.join("store"), extension);
         let sound = fs::read(&victim).unwrap();
         let mut damaged = sound.clone();
         damaged[100] ^= 0xff;
         fs::write(&victim, &damaged).unwrap();
-        let refused = norikv()
-            .args(["start", "--config"])
-            .arg(&config)
-            .output()
-            .unwrap();
-        assert_eq!(
-            refused.status.code(),
-            Some(1),
-            "a damaged {extension} was taken"
-        );
-        let name = victim.file_name().unwrap().to_str().unwrap();
-        assert!(
-            said(&refused).contains(name),
-            "{name} is not named: {}",
-            said(&refused)
-        );
-        fs::write(&victim, &sound).unwrap();
-    }
+        let name = victim.file_name().unwrap().to_str().unwrap().to_owned();
+        (victim, name, sound)
+    };
+    // What a log held the others have too: it is named, and asked of them.
+    let (_, name, _) = damage("log");
+    let alone = start(&config);
+    wait_for("the damage to be named", || {
+        let log = fs::read_to_string(node.join("log/norikv.log")).ok()?;
+        let tells = |line: &str| line.contains("corrupt") && line.contains(&name);
+        log.lines().any(tells).then_some(())
+    });
+    drop(alone);
+    // No other node has this one's tables.
+    let (manifest, name, sound) = damage("manifest");
+    let refused = norikv()
+        .args(["start", "--config"])
+        .arg(&config)
+        .output()
+        .unwrap();
+    assert_eq!(
+        refused.status.code(),
+        Some(1),
+        "a damaged manifest was taken"
+    );
+    let words = said(&refused);
+    assert!(words.contains(&name), "{name} is not named: {words}");
+    fs::write(&manifest, &sound).unwrap();
     let cluster = Cluster::start_with(folder, &[]);
     assert_eq!(
         http::get(&cluster.nodes[0].http, "/kv/key-7").unwrap().body,

@@ -161,7 +161,7 @@ fn a_broken_promise_stops_the_run_at_its_step_and_is_named() {
     }
     let frame = frame(&mut world);
     let broken = &frame["run"]["broken"];
-    assert_eq!(broken["invariant"], "not-converged");
+    assert_eq!(broken["invariant"], "no-leader");
     assert_eq!(broken["steps"], frame["steps"]);
     assert_eq!(frame["violation"], broken["text"]);
     assert_eq!(world.step(10), 0);
