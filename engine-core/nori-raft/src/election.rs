@@ -16,7 +16,8 @@ use crate::error::{Error, Misuse};
 use crate::event::Event;
 use crate::message::Body;
 use crate::quorum::VoteResult;
-use crate::raft::{Raft, Standing, TERM_MAX};
+use crate::raft::{Raft, Standing};
+use crate::receiving::TERM_MAX;
 
 /// A replica's clockwork of elections.
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use crate::entry::{Entry, Payload};
 use crate::error::Misuse;
 use crate::event::Event;
 use crate::message::{Append, AppendOutcome, AppendReply, Body};
-use crate::raft::{INDEX_MAX, Raft, Standing};
+use crate::raft::{Raft, Standing};
+use crate::receiving::INDEX_MAX;
 
 /// What a follower knows of its leader's log, in the current term.
 #[derive(Debug)]

@@ -57,6 +57,7 @@ mod quiescence;
 mod quorum;
 mod raft;
 mod reads;
+mod receiving;
 mod repair;
 mod replica;
 mod snapshot;

@@ -23,7 +23,8 @@ use crate::error::Misuse;
 use crate::event::Event;
 use crate::io::{Output, Reader};
 use crate::message::{Body, LogPiece};
-use crate::raft::{INDEX_MAX, Raft, Standing};
+use crate::raft::{Raft, Standing};
+use crate::receiving::INDEX_MAX;
 use crate::status::PeerState;
 
 /// What a replica lacks of its log.

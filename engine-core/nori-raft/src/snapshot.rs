@@ -14,7 +14,8 @@ use crate::event::Event;
 use crate::io::Output;
 use crate::message::{AppendOutcome, AppendReply, Body};
 use crate::progress::{Progress, Transfer};
-use crate::raft::{INDEX_MAX, Raft, Standing, TERM_MAX};
+use crate::raft::{Raft, Standing};
+use crate::receiving::{INDEX_MAX, TERM_MAX};
 
 impl Raft {
     /// The host exported a snapshot for a peer, or failed to: then the next answer of the peer
