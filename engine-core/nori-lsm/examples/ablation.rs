@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use nori_env::{BlockObject, BlockStore, Geometry, IoError, MemStore, ObjectId, Owner};
+use nori_env::MemStore;
 use nori_lsm::{Compaction, Error, JobState, Log, Lsm, Options, Stats};
-use norikv_testkit::{SimEntropy, VirtualClock};
+use norikv_testkit::{SimEntropy, StoreStep, VirtualClock, WatchedStore};
 use norikv_types::{Prng, WallMs};
 
 const KEYS: u64 = 60_000;
@@ -43,9 +43,9 @@ fn main() -> Result<(), Error> {
 }
 
 fn run(compaction: Compaction) -> Result<String, Error> {
-    let counted = Counted::default();
+    let reads = Arc::<Reads>::default();
     let lsm = Lsm::open_in(
-        Arc::new(counted.clone()),
+        reads.store(),
         Arc::new(VirtualClock::new(WallMs(0))),
         Arc::new(SimEntropy::new(1)),
         Options {
@@ -85,13 +85,13 @@ fn run(compaction: Compaction) -> Result<String, Error> {
             50..95 => {
                 let part = part(2 * phase, &mut prng);
                 let key = key(part, &mut prng);
-                get_reads += counted.during(|| lsm.get(&key.to_be_bytes()))?;
+                get_reads += reads.during(|| lsm.get(&key.to_be_bytes()))?;
                 gets += 1;
             }
             _ => {
                 let part = part(2 * phase, &mut prng);
                 let from = Bytes::copy_from_slice(&key(part, &mut prng).to_be_bytes());
-                scan_reads += counted.during(|| {
+                scan_reads += reads.during(|| {
                     let mut iter = lsm.iter(from.., &lsm.snapshot());
                     for _ in 0..10 {
                         iter.next()?;
@@ -158,97 +158,30 @@ fn ratio(a: u64, b: u64) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-/// A store in memory that counts reads.
-#[derive(Debug, Clone, Default)]
-struct Counted {
-    store: MemStore,
-    reads: Arc<AtomicU64>,
-    counts: Arc<AtomicBool>,
+/// Reads of the store, counted while something asks for it.
+#[derive(Debug, Default)]
+struct Reads {
+    count: AtomicU64,
+    counts: AtomicBool,
 }
 
-#[derive(Debug)]
-struct CountedObject {
-    object: Arc<dyn BlockObject>,
-    store: Counted,
-}
+impl Reads {
+    /// A store in memory whose reads are counted here.
+    fn store(self: &Arc<Self>) -> Arc<WatchedStore> {
+        let reads = Arc::clone(self);
+        WatchedStore::new(MemStore::default(), move |step| {
+            if matches!(step, StoreStep::Reading(_)) && reads.counts.load(Ordering::Relaxed) {
+                reads.count.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    }
 
-impl Counted {
     /// The reads while `work` runs.
     fn during<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<u64, Error> {
-        let before = self.reads.load(Ordering::Relaxed);
+        let before = self.count.load(Ordering::Relaxed);
         self.counts.store(true, Ordering::Relaxed);
         work()?;
         self.counts.store(false, Ordering::Relaxed);
-        Ok(self.reads.load(Ordering::Relaxed) - before)
-    }
-
-    fn object(&self, object: Arc<dyn BlockObject>) -> Arc<dyn BlockObject> {
-        Arc::new(CountedObject {
-            object,
-            store: self.clone(),
-        })
-    }
-}
-
-impl BlockStore for Counted {
-    fn geometry(&self) -> Geometry {
-        self.store.geometry()
-    }
-
-    fn acquire(&self, owner: Owner) -> Result<(), IoError> {
-        self.store.acquire(owner)
-    }
-
-    fn list(&self) -> Result<Vec<ObjectId>, IoError> {
-        self.store.list()
-    }
-
-    fn create(&self, id: ObjectId, reserve: Option<u64>) -> Result<Arc<dyn BlockObject>, IoError> {
-        Ok(self.object(self.store.create(id, reserve)?))
-    }
-
-    fn open(&self, id: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        Ok(self.object(self.store.open(id)?))
-    }
-
-    fn recycle(&self, old: ObjectId, new: ObjectId) -> Result<Arc<dyn BlockObject>, IoError> {
-        Ok(self.object(self.store.recycle(old, new)?))
-    }
-
-    fn delete(&self, id: ObjectId) -> Result<(), IoError> {
-        self.store.delete(id)
-    }
-
-    fn link(&self, from: ObjectId, to: ObjectId) -> Result<(), IoError> {
-        self.store.link(from, to)
-    }
-
-    fn barrier(&self) -> Result<(), IoError> {
-        self.store.barrier()
-    }
-}
-
-impl BlockObject for CountedObject {
-    fn id(&self) -> ObjectId {
-        self.object.id()
-    }
-
-    fn len(&self) -> Result<u64, IoError> {
-        self.object.len()
-    }
-
-    fn append(&self, at: u64, bufs: &[&[u8]]) -> Result<(), IoError> {
-        self.object.append(at, bufs)
-    }
-
-    fn sync(&self) -> Result<(), IoError> {
-        self.object.sync()
-    }
-
-    fn read_at(&self, offset: u64, dst: &mut [u8]) -> Result<(), IoError> {
-        if self.store.counts.load(Ordering::Relaxed) {
-            self.store.reads.fetch_add(1, Ordering::Relaxed);
-        }
-        self.object.read_at(offset, dst)
+        Ok(self.count.load(Ordering::Relaxed) - before)
     }
 }

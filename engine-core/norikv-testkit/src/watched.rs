@@ -18,6 +18,8 @@ pub enum StoreStep {
     Recycling(ObjectId),
     /// An object is about to be synced.
     Syncing(ObjectId),
+    /// An object is about to be read.
+    Reading(ObjectId),
 }
 
 /// Passes everything on, and tells whoever watches; that may take its time, and use what uses the
@@ -101,6 +103,7 @@ impl BlockObject for WatchedObject {
         self.object.sync()
     }
     fn read_at(&self, offset: u64, dst: &mut [u8]) -> Result<(), IoError> {
+        (self.told)(StoreStep::Reading(self.object.id()));
         self.object.read_at(offset, dst)
     }
 }
