@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nori_env::{BlockStore, IoErrorKind, IoOp, MemStore, ObjectKind, Owner};
 use nori_lsm::{Backups, Error, Generation, Log, Lsm, Options};
-use norikv_testkit::{DiskOptions, FailPoint, SimDisk, SimEntropy};
+use norikv_testkit::{FailPoint, SimDisk, SimEntropy};
 use norikv_types::{Prng, WallMs};
 
-use crate::support::{dump, mem, open, tiny, work};
+use crate::support::{disk, dump, mem, open, tiny, work};
 
 type Content = Vec<(Bytes, Bytes)>;
 
@@ -50,15 +50,6 @@ fn backups(store: &Arc<dyn BlockStore>, seed: u64) -> Backups {
 
 fn numbers(generations: &[Generation]) -> Vec<u64> {
     generations.iter().map(|it| it.number).collect()
-}
-
-fn disk() -> (SimDisk, Arc<dyn BlockStore>) {
-    let sim = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    (sim.clone(), Arc::new(sim))
 }
 
 #[test]

@@ -4,19 +4,14 @@ use std::sync::Arc;
 
 use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectId, ObjectKind};
 use nori_lsm::{Damage, Error, Log, Lsm, OpenMode, Options, verify_store};
-use norikv_testkit::{CrashDisk, DiskOptions, FailPoint, SimDisk};
+use norikv_testkit::{CrashDisk, FailPoint, SimDisk};
 
-use crate::support::{dump, open, tiny, work};
+use crate::support::{disk, dump, open, tiny, work};
 use crate::workload::Workload;
 
 /// A small store with tables on several levels, a manifest with edits and a log with batches.
 fn built(seed: u64) -> (SimDisk, Workload) {
-    let sim = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    let store: Arc<dyn BlockStore> = Arc::new(sim.clone());
+    let (sim, store) = disk();
     let mut workload = Workload::new(seed, 30);
     let lsm = reopen(&store).unwrap();
     workload.run(&lsm, 0).1.unwrap();
@@ -220,12 +215,7 @@ fn an_unreadable_sector_is_a_typed_error() {
 /// Deletions that never happen, or that a crash undoes, leave a chain of manifests behind.
 #[test]
 fn a_flipped_byte_in_a_chain_of_manifests_never_opens_an_older_state() {
-    let sim = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    let store: Arc<dyn BlockStore> = Arc::new(sim.clone());
+    let (sim, store) = disk();
     let options = || tiny(Log::External);
     let lsm = open(&store, options(), 1).unwrap();
     let refuse = FailPoint::next(IoOp::Delete, IoErrorKind::Other);

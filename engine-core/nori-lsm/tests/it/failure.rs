@@ -4,20 +4,11 @@ use std::sync::Arc;
 
 use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectKind};
 use nori_lsm::{Error, JobState, Log, Lsm};
-use norikv_testkit::{DiskOptions, FailPoint, SimDisk};
+use norikv_testkit::FailPoint;
 use norikv_types::Prng;
 
-use crate::support::{open, tiny, work};
+use crate::support::{disk, open, tiny, work};
 use crate::workload::Workload;
-
-fn disk() -> (SimDisk, Arc<dyn BlockStore>) {
-    let sim = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    (sim.clone(), Arc::new(sim))
-}
 
 fn reopen(store: &Arc<dyn BlockStore>, seed: u64) -> Result<Lsm, Error> {
     open(store, tiny(Log::Own(Arc::clone(store))), seed)

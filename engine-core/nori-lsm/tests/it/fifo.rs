@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use nori_env::BlockStore;
 use nori_lsm::{Compaction, Error, Log, Lsm, Options};
-use norikv_testkit::{DiskOptions, SimDisk, SimEntropy, VirtualClock};
+use norikv_testkit::{SimEntropy, VirtualClock};
 use norikv_types::{Prng, WallMs};
 
 use crate::backup::unlocked;
-use crate::support::{dump, mem, open, small, tiny, work};
+use crate::support::{disk, dump, mem, open, small, tiny, work};
 
 const fn fifo(bytes_max: u64) -> Compaction {
     Compaction::Fifo {
@@ -267,14 +267,6 @@ fn tables_go_when_all_in_them_is_old_however_often_the_store_is_opened() {
 
 #[test]
 fn a_crash_brings_nothing_back_that_is_older_than_what_was_acknowledged() {
-    let disk = || {
-        let disk = SimDisk::new(DiskOptions {
-            unit: 512,
-            recycle: false,
-            ..DiskOptions::default()
-        });
-        (disk.clone(), Arc::new(disk) as Arc<dyn BlockStore>)
-    };
     let options = |store: &Arc<dyn BlockStore>| Options {
         compaction: Compaction::Fifo {
             bytes_max: 2 << 10,

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use nori_env::{BlockStore, IoErrorKind, IoOp, ObjectKind};
 use nori_lsm::{Error, KEY_BYTES_MAX, Log, Lsm, Options};
-use norikv_testkit::{DiskOptions, FailPoint, SimDisk};
+use norikv_testkit::{FailPoint, SimDisk};
 use norikv_types::Prng;
 
-use crate::support::{dump, mem, open, small, tiny, work};
+use crate::support::{disk, dump, mem, open, small, tiny, work};
 
 fn own(store: &Arc<dyn BlockStore>) -> Options {
     tiny(Log::Own(Arc::clone(store)))
@@ -200,12 +200,7 @@ fn an_ingestion_that_is_dropped_or_empty_leaves_nothing() {
 
 /// Two hundred keys are there; another value for half of them is taken in while `happen` strikes.
 fn ingest_and_crash(context: &str, happen: impl Fn(&SimDisk)) -> [bool; 2] {
-    let sim = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    let store: Arc<dyn BlockStore> = Arc::new(sim.clone());
+    let (sim, store) = disk();
     let lsm = open(&store, own(&store), 1).unwrap();
     let mut old = BTreeMap::new();
     for number in 0..60 {

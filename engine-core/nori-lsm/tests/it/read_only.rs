@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nori_env::{BlockStore, Owner};
 use nori_lsm::{Error, Log, Lsm, OpenMode, Options, WriteBatch};
-use norikv_testkit::{DiskOptions, SimDisk};
+
 use norikv_types::Prng;
 
-use crate::support::{dump, entries, open, tiny, work};
+use crate::support::{disk, dump, entries, open, tiny, work};
 
 fn own(store: &Arc<dyn BlockStore>) -> Options {
     tiny(Log::Own(Arc::clone(store)))
@@ -24,12 +24,7 @@ fn to_read(store: &Arc<dyn BlockStore>) -> Options {
 #[test]
 fn a_store_opened_to_be_read_shows_tables_and_log_and_changes_nothing() {
     for cut in (0..200).step_by(7) {
-        let sim = SimDisk::new(DiskOptions {
-            unit: 512,
-            recycle: false,
-            ..DiskOptions::default()
-        });
-        let store: Arc<dyn BlockStore> = Arc::new(sim.clone());
+        let (sim, store) = disk();
         let lsm = open(&store, own(&store), cut).unwrap();
         for number in 0..8_u8 {
             lsm.put(&[number], b"first").unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nori_env::{BlockStore, Geometry, MemStore, Owner};
 use nori_lsm::{Error, Iter, JobState, Log, Lsm, Options, Snapshot};
-use norikv_testkit::{SimEntropy, VirtualClock};
+use norikv_testkit::{DiskOptions, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::WallMs;
 
 /// Small figures, so that little data goes through every part.
@@ -63,6 +63,17 @@ pub(crate) fn mem() -> Arc<dyn BlockStore> {
         recycle: false,
         capacity: None,
     }))
+}
+
+/// A disk that can be made to fail, and the store on it.
+pub(crate) fn disk() -> (SimDisk, Arc<dyn BlockStore>) {
+    let disk = SimDisk::new(DiskOptions {
+        unit: 512,
+        recycle: false,
+        ..DiskOptions::default()
+    });
+    let store = Arc::new(disk.clone());
+    (disk, store)
 }
 
 /// Steps jobs until there are none.

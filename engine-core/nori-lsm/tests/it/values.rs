@@ -9,11 +9,11 @@ use nori_lsm::{
     Backups, Compaction, CompactionFilter, Error, FilterDecision, KeyspaceOptions, Log, Lsm,
     OpenMode, Options, TableOptions, verify_store,
 };
-use norikv_testkit::{DiskOptions, FailPoint, SimDisk, SimEntropy, VirtualClock};
+use norikv_testkit::{FailPoint, SimEntropy, VirtualClock};
 use norikv_types::{Prng, WallMs};
 
 use crate::backup::unlocked;
-use crate::support::{backward, dump, forward, mem, open, small, tiny, work};
+use crate::support::{backward, disk, dump, forward, mem, open, small, tiny, work};
 use crate::versions::append;
 
 /// Values of 100 bytes and more lie in value files.
@@ -172,12 +172,7 @@ fn a_value_file_stays_while_a_snapshot_shows_its_values() {
 
 #[test]
 fn a_value_is_read_when_it_is_asked_for_and_its_damage_told_then() {
-    let disk = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    let store: Arc<dyn BlockStore> = Arc::new(disk.clone());
+    let (disk, store) = disk();
     let lsm = open(&store, separated(Log::External), 1).unwrap();
     for number in 0..3 {
         lsm.put(&key(number), &value(number, 1)).unwrap();
@@ -230,12 +225,7 @@ fn a_value_is_read_when_it_is_asked_for_and_its_damage_told_then() {
 
 #[test]
 fn expired_values_go_without_being_read() {
-    let disk = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    let store: Arc<dyn BlockStore> = Arc::new(disk.clone());
+    let (disk, store) = disk();
     let clock = Arc::new(VirtualClock::new(WallMs(0)));
     let entropy = Arc::new(SimEntropy::new(1));
     let options = separated(Log::External);
@@ -490,12 +480,7 @@ fn a_read_only_store_reads_values_and_changes_nothing() {
 
 #[test]
 fn a_scrub_reads_value_files_too_and_finds_rot_in_them() {
-    let disk = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    let store: Arc<dyn BlockStore> = Arc::new(disk.clone());
+    let (disk, store) = disk();
     let clock = Arc::new(VirtualClock::new(WallMs(0)));
     let options = Options {
         scrub_bytes_per_second: 1 << 20,
@@ -553,12 +538,7 @@ fn with_fifo_value_files_go_with_their_tables_and_count_for_what_they_take() {
 
 #[test]
 fn a_full_disk_during_a_flush_or_a_compaction_leaves_no_value_files_behind() {
-    let disk = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    let store: Arc<dyn BlockStore> = Arc::new(disk.clone());
+    let (disk, store) = disk();
     let lsm = open(&store, separated(Log::External), 1).unwrap();
     for round in 1..30 {
         for number in 0..30 {

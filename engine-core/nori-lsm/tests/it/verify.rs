@@ -11,7 +11,7 @@ use nori_lsm::{
 use norikv_testkit::{DiskOptions, FailPoint, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{Prng, WallMs};
 
-use crate::support::{open, tiny, work};
+use crate::support::{disk, open, tiny, work};
 
 fn own(store: &Arc<dyn BlockStore>) -> Options {
     tiny(Log::Own(Arc::clone(store)))
@@ -19,12 +19,7 @@ fn own(store: &Arc<dyn BlockStore>) -> Options {
 
 /// A store with several tables, edits in its manifest and records in its log.
 fn filled() -> (SimDisk, Arc<dyn BlockStore>, Lsm) {
-    let sim = SimDisk::new(DiskOptions {
-        unit: 512,
-        recycle: false,
-        ..DiskOptions::default()
-    });
-    let store: Arc<dyn BlockStore> = Arc::new(sim.clone());
+    let (sim, store) = disk();
     let lsm = open(&store, own(&store), 1).unwrap();
     for number in 0..80_u32 {
         lsm.put(&(number * 7 % 50).to_be_bytes(), &[7; 30]).unwrap();
