@@ -6,7 +6,8 @@
 use norikv_types::{LogIndex, Mutant, NodeId, Term, breaks};
 
 use crate::error::Misuse;
-use crate::message::{AppendOutcome, AppendReply, Body, Message};
+use crate::message::{Append, AppendOutcome, AppendReply, Body, Message};
+use crate::quiescence::Quiesce;
 use crate::raft::Raft;
 
 impl Raft {
@@ -100,20 +101,12 @@ impl Raft {
                 self.catch_up(term);
                 self.receive_piece(from, term, &piece);
             }
-            Body::Append(append) if term < self.term => {
+            Body::Append(Append { round, .. }) | Body::Quiesce(Quiesce { round, .. })
+                if term < self.term =>
+            {
                 // Raft §5.1: a stale leader learns of the newer term.
-                let reply = AppendReply {
-                    round: append.round,
-                    outcome: AppendOutcome::Outdated,
-                };
-                self.say(from, Body::AppendReply(reply));
-            }
-            Body::Quiesce(quiesce) if term < self.term => {
-                let reply = AppendReply {
-                    round: quiesce.round,
-                    outcome: AppendOutcome::Outdated,
-                };
-                self.say(from, Body::AppendReply(reply));
+                let outcome = AppendOutcome::Outdated;
+                self.say(from, Body::AppendReply(AppendReply { round, outcome }));
             }
             Body::Append(append) => self.receive_append(from, term, append),
             Body::Quiesce(quiesce) => self.receive_quiesce(from, term, quiesce),
