@@ -9,7 +9,7 @@
 
 use alloc::collections::VecDeque;
 
-use norikv_types::{LogIndex, Mono, NodeId, Prng};
+use norikv_types::{LogIndex, Mono, Mutant, NodeId, Prng, breaks};
 
 use crate::config::Config;
 use crate::io::{Output, ReadId, Refusal};
@@ -101,6 +101,10 @@ impl Raft {
     pub(crate) fn read_here(&mut self, read: ReadId, lease: bool) {
         if self.leader.is_none() {
             return self.refuse_read(read, Refusal::NotLeader);
+        }
+        if breaks(Mutant::FollowerDoesNotAsk) {
+            let index = self.commit_index;
+            return self.outputs.push_back(Output::ReadReady { read, index });
         }
         self.asking.add(read, lease);
     }

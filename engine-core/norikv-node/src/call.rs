@@ -145,6 +145,9 @@ pub enum Consistency {
     Lease,
     /// Whatever the nearest replica has.
     StaleOk,
+    /// Linearizable, served by the nearest replica: it asks the leader from which index on it may be
+    /// read, and answers once it has applied that much. The leader looks nothing up.
+    Follower,
 }
 
 /// What a [`Call`] comes back with when it succeeded.

@@ -173,6 +173,9 @@ mutants! {
         "confirms a read by a round that was sent before the read came";
     /// Raft §8.
     ReadWithoutARound: "nori-raft", Cluster, "answers reads without asking whether it still leads";
+    /// Dissertation §6.4: a follower asks the leader, since its own commit index may be behind.
+    FollowerDoesNotAsk: "nori-raft", Cluster,
+        "serves reads at a follower by its own commit index, without asking the leader";
     /// Raft §5.3: a majority of all, the leader once among them. A relative of the unsorted
     /// progress table.
     LeaderCountsTwice: "nori-raft", Cluster, "counts itself twice when it looks for a majority";

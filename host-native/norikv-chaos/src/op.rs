@@ -60,6 +60,7 @@ impl Op {
         let consistency = match prng.below(20) {
             0 => Consistency::StaleOk,
             1..=9 => Consistency::Lease,
+            10..=14 => Consistency::Follower,
             _ => Consistency::Linearizable,
         };
         let expect = match (prng.below(6), version(key)) {

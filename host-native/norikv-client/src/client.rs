@@ -357,6 +357,7 @@ const fn word(consistency: Consistency) -> &'static str {
         Consistency::Linearizable => "linearizable",
         Consistency::Lease => "lease",
         Consistency::StaleOk => "stale_ok",
+        Consistency::Follower => "follower",
     }
 }
 

@@ -462,6 +462,8 @@ pub(crate) enum Freshness {
     Linearizable,
     /// The same while clocks drift less than the bound.
     Lease,
+    /// Linearizable, looked up by the node that is asked: the leader only confirms the position.
+    Follower,
     /// Whatever the nearest replica has.
     #[value(name = "stale_ok")]
     StaleOk,

@@ -116,6 +116,7 @@ impl From<Freshness> for Consistency {
         match freshness {
             Freshness::Linearizable => Self::Linearizable,
             Freshness::Lease => Self::Lease,
+            Freshness::Follower => Self::Follower,
             Freshness::StaleOk => Self::StaleOk,
         }
     }

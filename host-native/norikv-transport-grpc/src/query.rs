@@ -94,9 +94,10 @@ impl Query {
         match self.consistency.as_deref() {
             None | Some("linearizable") => Ok(Consistency::Linearizable),
             Some("lease") => Ok(Consistency::Lease),
+            Some("follower") => Ok(Consistency::Follower),
             Some("stale_ok") => Ok(Consistency::StaleOk),
             Some(other) => Err(format!(
-                "consistency {other} is none of linearizable, lease, stale_ok"
+                "consistency {other} is none of linearizable, lease, follower, stale_ok"
             )),
         }
     }

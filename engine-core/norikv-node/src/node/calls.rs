@@ -15,7 +15,9 @@ use super::Node;
 use super::errand::{Client, Errand, ErrandId, Stage};
 use super::metrics::CallKind;
 use crate::wire::{Item, Reply, Work};
-use crate::{Answer, Call, Command, Failure, Lane, Operation, Output, Pressure, RequestId};
+use crate::{
+    Answer, Call, Command, Consistency, Failure, Lane, Operation, Output, Pressure, RequestId,
+};
 
 /// How often an errand may be passed on: from a node without a replica to a replica, from there to
 /// the leader, and once more when leadership moved meanwhile.
@@ -144,7 +146,9 @@ impl Node {
             return;
         };
         let group = errand.group;
-        let stale_ok = errand.work.consistency() == Some(crate::Consistency::StaleOk);
+        let consistency = errand.work.consistency();
+        let stale_ok = consistency == Some(Consistency::StaleOk);
+        let follower = consistency == Some(Consistency::Follower);
         if errand.deadline <= self.now {
             self.expire(id);
             return;
@@ -152,11 +156,13 @@ impl Node {
         match self.groups.get(&group) {
             Some(_) if stale_ok => self.start_read(id),
             Some(replica) if replica.leads() => self.submit(id),
+            Some(replica) if follower && replica.leader.is_some() => self.submit(id),
+            Some(_) if follower => self.park(id),
             Some(replica) => match replica.leader {
                 Some(leader) if leader != self.config.id => self.pass_on(id, leader),
                 Some(_) | None => self.park(id),
             },
-            None => match self.pick_replica(group, errand.attempts) {
+            None => match self.pick_replica(group, errand.attempts, follower) {
                 Some(replica) => self.pass_on(id, replica),
                 None => self.park(id),
             },
@@ -190,8 +196,9 @@ impl Node {
             Work::Change { .. } | Work::Transfer { .. } => self.drive(id),
             Work::Get { consistency, .. } | Work::Scan { consistency, .. } => {
                 let mode = match consistency {
-                    crate::Consistency::Lease => raft::ReadMode::Lease,
-                    crate::Consistency::Linearizable | crate::Consistency::StaleOk => {
+                    Consistency::Lease => raft::ReadMode::Lease,
+                    Consistency::Follower => raft::ReadMode::Follower { lease: false },
+                    Consistency::Linearizable | Consistency::StaleOk => {
                         raft::ReadMode::Linearizable
                     }
                 };
@@ -383,16 +390,17 @@ impl Node {
     }
 
     /// A node to ask for a group that has no replica here: the leader as last heard, else one
-    /// replica after another.
-    fn pick_replica(&self, group: GroupId, attempts: u32) -> Option<NodeId> {
+    /// replica after another. Where any of them will do, one by this node's number first, so that
+    /// not all nodes ask the same one.
+    fn pick_replica(&self, group: GroupId, attempts: u32, any: bool) -> Option<NodeId> {
         let up = |node: &NodeId| !self.down.contains(node);
-        if attempts < 2
-            && let Some(hint) = self.hints.get(&group).copied().filter(up)
-        {
+        let hint = if any { attempts == 1 } else { attempts < 2 };
+        if hint && let Some(hint) = self.hints.get(&group).copied().filter(up) {
             return Some(hint);
         }
         let replicas = self.router.replicas(group);
-        let first = usize::try_from(attempts).unwrap_or(0);
+        let first = u64::from(attempts) + if any { self.config.id.0 } else { 0 };
+        let first = usize::try_from(first % (replicas.len().max(1) as u64)).unwrap_or(0);
         (0..replicas.len())
             .filter_map(|offset| replicas.get((first + offset) % replicas.len()).copied())
             .find(up)

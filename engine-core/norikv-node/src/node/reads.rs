@@ -94,8 +94,8 @@ impl Node {
                 let message = "too many bytes wait for a majority; slow down";
                 self.finish(id, Err(Failure::refused(ErrorKind::Overloaded, message)));
             }
-            // Somebody else leads in a moment, or this one again.
-            raft::Refusal::Transferring => self.retry_later(id),
+            // Somebody else leads in a moment, or this one again; a witness serves no read ever.
+            raft::Refusal::Transferring | raft::Refusal::Witness => self.retry_later(id),
             _ => {
                 if let Some(errand) = self.errands.get(id)
                     && let Some(group) = self.groups.get_mut(&errand.group)

@@ -6,7 +6,11 @@ use norikv_types::{Applied, ErrorKind, GroupId, LogIndex, NodeId, Term, Version}
 
 use crate::cluster::{Cluster, put, put_if, written};
 
-const ALL: [Consistency; 2] = [Consistency::Linearizable, Consistency::Lease];
+const ALL: [Consistency; 3] = [
+    Consistency::Linearizable,
+    Consistency::Lease,
+    Consistency::Follower,
+];
 
 #[test]
 fn three_nodes_are_ready_within_two_seconds() {
@@ -127,7 +131,7 @@ fn a_scan_pages_through_every_group_in_byte_order() {
     }
     cluster.put(NodeId(1), "other", "v");
     keys.sort();
-    for (consistency, limit) in ALL.into_iter().zip([7, 100]) {
+    for (consistency, limit) in ALL.into_iter().zip([7, 100, 9]) {
         let mut seen = Vec::new();
         let mut after = None;
         loop {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use nori_observe::Meter;
 use norikv_node::driver::{
-    ApplyWorker, JobWorker, LogTask, LogWorker, ReadWorker, SnapshotWorker, Task, restore, route,
+    ApplyWorker, JobWorker, LogTask, LogWorker, ReadTask, ReadWorker, SnapshotWorker, Task,
+    restore, route,
 };
 use norikv_node::{
     Answer, Call, Consistency, Event, Expect, Failure, Input, Lane, Maintenance, Node, NodeConfig,
@@ -46,6 +47,8 @@ pub(crate) struct Server {
     pub(crate) log: MemoryLog,
     /// Counts the starts: what was under way to an earlier one never arrives.
     pub(crate) start: u64,
+    /// Lookups that its storage answered.
+    pub(crate) lookups: u64,
     running: Option<Running>,
 }
 
@@ -92,6 +95,7 @@ impl Cluster {
                 storage: MemoryStorage::new(config.groups),
                 log: MemoryLog::default(),
                 start: 0,
+                lookups: 0,
                 running: None,
                 config,
             };
@@ -238,7 +242,8 @@ impl Cluster {
         let mut batch: Vec<LogTask> = Vec::new();
         let mut inputs: Vec<(u64, Input)> = Vec::new();
         loop {
-            let running = self.servers.get_mut(&id).unwrap().running.as_mut().unwrap();
+            let server = self.servers.get_mut(&id).unwrap();
+            let running = server.running.as_mut().unwrap();
             let Some(output) = running.node.poll_output() else {
                 break;
             };
@@ -249,7 +254,10 @@ impl Cluster {
                     let pressure = running.apply.pressure();
                     inputs.extend(pressure.map(|input| (2, input)));
                 }
-                Task::Read(task) => inputs.push((1, running.read.run(&task))),
+                Task::Read(task) => {
+                    server.lookups += u64::from(matches!(task, ReadTask::Query { .. }));
+                    inputs.push((1, running.read.run(&task)));
+                }
                 Task::Snapshot(task) => {
                     inputs.extend(running.snapshot.run(&task).map(|input| (3, input)));
                 }

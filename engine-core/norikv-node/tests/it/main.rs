@@ -13,6 +13,7 @@ mod allocator;
 mod calls;
 mod damage;
 mod failures;
+mod follower_reads;
 mod groups;
 mod history;
 mod moves;

@@ -130,6 +130,7 @@ pub(crate) fn draw_operation(prng: &mut Prng, client: u32, keys: u32) -> Action 
     let consistency = match prng.below(20) {
         0 => Consistency::StaleOk,
         1..=9 => Consistency::Lease,
+        10..=14 => Consistency::Follower,
         _ => Consistency::Linearizable,
     };
     let expect = match prng.below(6) {

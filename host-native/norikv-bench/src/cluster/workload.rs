@@ -151,6 +151,7 @@ pub(super) const fn name_of(consistency: Consistency) -> &'static str {
         Consistency::Linearizable => "get, linearizable",
         Consistency::Lease => "get, lease",
         Consistency::StaleOk => "get, stale ok",
+        Consistency::Follower => "get, follower",
     }
 }
 

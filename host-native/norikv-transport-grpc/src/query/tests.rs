@@ -32,6 +32,8 @@ fn a_parameter_that_cannot_be_meant_is_refused_by_name() {
         let refused = Query::parse(Some(raw), ALL).unwrap_err();
         assert!(refused.contains(name), "{raw}: {refused}");
     }
+    let query = Query::parse(Some("consistency=follower"), ALL).unwrap();
+    assert_eq!(query.consistency(), Ok(Consistency::Follower));
     let query = Query::parse(Some("consistency=eventual"), ALL).unwrap();
     assert!(query.consistency().unwrap_err().contains("eventual"));
 }
