@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,14 +27,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn of(nodes: u64) -> Self {
-        // All are held at once, so that no two are the same.
-        let held: Vec<UdpSocket> = (0..nodes)
-            .map(|_| UdpSocket::bind(("127.0.0.1", 0)).expect("a free port"))
-            .collect();
-        let addresses = (1..)
-            .zip(&held)
-            .map(|(id, socket)| (NodeId(id), socket.local_addr().expect("bound")))
-            .collect();
+        let addresses = (1..=nodes).map(|id| (NodeId(id), free_address())).collect();
         Self {
             folder: tempfile::tempdir().expect("a folder"),
             authority: Authority::create(CLUSTER).expect("an authority"),
@@ -123,5 +117,19 @@ pub(crate) async fn get(node: &RuntimeHandle, key: &str) -> Option<String> {
         Ok(Answer::Value { value, .. }) => Some(String::from_utf8(value.to_vec()).expect("text")),
         Ok(Answer::Absent) => None,
         other => panic!("get {key}: {other:?}"),
+    }
+}
+
+/// A port that nobody has, below those that the system hands out by itself: no other socket sits
+/// on it while its node is down. No test of this process gets one twice.
+fn free_address() -> SocketAddr {
+    static DRAWN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = DRAWN.fetch_add(1, Ordering::Relaxed);
+        let port = 10_240 + (std::process::id().wrapping_mul(64).wrapping_add(next)) % 22_000;
+        let port = u16::try_from(port).expect("below 32768");
+        if let Ok(socket) = UdpSocket::bind(("127.0.0.1", port)) {
+            return socket.local_addr().expect("bound");
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod layout;
 mod nodes;
+mod ports;
 
 use std::fs::File;
 use std::path::Path;

@@ -9,6 +9,7 @@ use norikv_placement::Placement;
 use norikv_transport_quic::Authority;
 use norikv_types::NodeId;
 
+use crate::commands::dev::ports::Ports;
 use crate::config::{self, FILE_NAME, NodeFile, PeerEntry, Tuning};
 
 /// A cluster on this machine.
@@ -98,16 +99,10 @@ fn make(data_dir: &Path, count: u64, groups: u32) -> Result<()> {
     }
     authority.save(&authority_folder)?;
 
-    // All sockets are held until every port is drawn, so that none is drawn twice.
-    let mut sockets = Vec::new();
-    for _ in 0..count {
-        let http = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
-        let quic = UdpSocket::bind("127.0.0.1:0").context("looking for a free port")?;
-        sockets.push((http, quic));
-    }
-    let addresses = sockets
-        .iter()
-        .map(|(http, quic)| Ok((http.local_addr()?, quic.local_addr()?)))
+    // Held until every port is drawn, so that none is drawn twice.
+    let mut ports = Ports::default();
+    let addresses = (0..count)
+        .map(|_| ports.draw())
         .collect::<Result<Vec<_>>>()?;
     let mut files = Vec::new();
     for (node, (http, quic)) in (1..=count).zip(&addresses) {
