@@ -56,6 +56,9 @@ pub enum Call {
         limit: u32,
         /// How fresh the answer must be.
         consistency: Consistency,
+        /// The cursor of the page before, which the answer's covers too; empty: none before. Names
+        /// every group or none.
+        cursor: Vec<(GroupId, LogIndex)>,
     },
     /// Adds `by` to the decimal number under `key`; an absent key counts as 0.
     Increment {
@@ -207,6 +210,11 @@ pub struct Page {
     pub items: Vec<Item>,
     /// Whether there are keys behind the last one. A page with `more` is never empty.
     pub more: bool,
+    /// Where each group was read, ascending by group: the page shows what happened up to there, and
+    /// nothing later. With a cursor of pages before, the lower position of each group: a watch from
+    /// there on tells whatever the pages do not show. What later pages show already it tells again:
+    /// an event of a key is old if its version is not above the item's.
+    pub cursor: Vec<(GroupId, LogIndex)>,
 }
 
 /// One key of a scan.

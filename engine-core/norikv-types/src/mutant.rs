@@ -260,6 +260,8 @@ mutants! {
     /// What a snapshot skips was seen by nobody here.
     WatchOverSnapshot: "norikv-node", Cluster,
         "goes on with a watch over a snapshot, without what lies under it";
+    /// What lies between a scan and the watch behind it is then missed.
+    ScanCursorAhead: "norikv-node", Cluster, "says that a scan read an entry more than it did";
     /// Steps of a transaction happen one after another.
     StepsMissEachOther: "norikv-node", Cluster,
         "has steps read what was there before the transaction";

@@ -1,5 +1,8 @@
 //! The client: one call, as many attempts as are safe and as time allows.
 
+#[cfg(test)]
+mod fake;
+mod scan;
 mod transactions;
 mod watch;
 
@@ -13,11 +16,13 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use norikv_api::{
-    CURSOR, ClusterBody, ErrorBody, IDEMPOTENCY_KEY, ItemBody, WrittenBody, etag, next_step, path,
+    CURSOR, ClusterBody, ErrorBody, IDEMPOTENCY_KEY, ItemBody, WATCH_CURSOR, WrittenBody, cursor,
+    etag, next_step, path,
 };
 use norikv_node::{Consistency, Expect, Page};
 use norikv_types::{Applied, ErrorKind, Remedy, Version};
 
+pub use self::scan::Scan;
 pub use self::transactions::{Held, Transacted};
 pub use self::watch::{Watch, Watched};
 use crate::exchange::{Answer, Connections, Failed, exchange};
@@ -146,7 +151,8 @@ impl Client {
         Ok(held.map(|held| (held.value, held.version)))
     }
 
-    /// A page of the keys that begin with `prefix`, behind `after`, in byte order.
+    /// A page of the keys that begin with `prefix`, behind `after`, in byte order, with where it was
+    /// read. [`scan_all`](Self::scan_all) asks for one after the other.
     ///
     /// # Errors
     /// See [`Error`].
@@ -185,9 +191,15 @@ impl Client {
             })
             .collect::<Result<_, _>>()
             .map_err(|why| foreign(&endpoint, why))?;
+        let cursor = answer.headers.get(WATCH_CURSOR);
+        let cursor = cursor.and_then(|text| text.to_str().ok());
+        let cursor = cursor.ok_or_else(|| "a page that does not say where it was read".to_owned());
         Ok(Page {
             items,
             more: answer.headers.contains_key(CURSOR),
+            cursor: cursor
+                .and_then(cursor::parse)
+                .map_err(|why| foreign(&endpoint, why))?,
         })
     }
 

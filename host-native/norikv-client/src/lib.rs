@@ -10,7 +10,7 @@ mod config;
 mod error;
 mod exchange;
 
-pub use client::{Client, Held, Transacted, Watch, Watched};
+pub use client::{Client, Held, Scan, Transacted, Watch, Watched};
 pub use config::Config;
 pub use error::Error;
 pub use norikv_node::{

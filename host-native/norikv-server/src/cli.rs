@@ -238,7 +238,7 @@ pub(crate) struct Watch {
     /// What the keys begin with; nothing for all.
     #[arg(default_value = "")]
     pub(crate) prefix: String,
-    /// Where an earlier watch was; from now on when absent.
+    /// Where an earlier watch or scan was; from now on when absent.
     #[arg(long)]
     pub(crate) cursor: Option<String>,
     /// Print where the watch is, to go on from there.
@@ -259,6 +259,9 @@ pub(crate) struct Scan {
     pub(crate) limit: u32,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) consistency: Freshness,
+    /// Print where `norikv watch --cursor` goes on with what happens from here on.
+    #[arg(long)]
+    pub(crate) cursor: bool,
 }
 
 #[derive(Debug, Args)]

@@ -162,16 +162,25 @@ async fn scan<S: Service>(State(service): State<Arc<S>>, uri: Uri) -> Response<B
 }
 
 fn scan_call(uri: &Uri) -> Result<(Call, Duration), Refused> {
-    let allowed = ["prefix", "limit", "cursor", "consistency", "timeout_ms"];
+    let allowed = [
+        "prefix",
+        "limit",
+        "cursor",
+        "watch_cursor",
+        "consistency",
+        "timeout_ms",
+    ];
     let query = Query::parse(uri.query(), &allowed).map_err(invalid)?;
     let consistency = query.consistency().map_err(invalid)?;
     let (prefix, after, limit) = (query.prefix(), query.cursor(), query.limit());
+    let cursor = query.scan_cursor().map_err(invalid)?;
     Ok((
         Call::Scan {
             prefix,
             after,
             limit,
             consistency,
+            cursor,
         },
         query.patience(),
     ))

@@ -16,6 +16,7 @@ pub(crate) struct Query {
     consistency: Option<String>,
     prefix: Option<Bytes>,
     cursor: Option<Bytes>,
+    watch_cursor: Option<Bytes>,
     limit: Option<u32>,
     timeout_ms: Option<u64>,
     ttl_ms: Option<u64>,
@@ -59,6 +60,7 @@ impl Query {
                 "consistency" => query.consistency.replace(text()).is_none(),
                 "prefix" => query.prefix.replace(bytes.clone()).is_none(),
                 "cursor" => query.cursor.replace(bytes.clone()).is_none(),
+                "watch_cursor" => query.watch_cursor.replace(bytes.clone()).is_none(),
                 "limit" => {
                     let limit = number()?;
                     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
@@ -121,6 +123,12 @@ impl Query {
     pub(crate) fn watch_cursor(&self) -> Result<Vec<(GroupId, LogIndex)>, String> {
         let text = self.cursor.as_deref().unwrap_or_default();
         cursor::parse(&String::from_utf8_lossy(text))
+    }
+
+    /// Where the pages of a scan before this one were read; nowhere: there are none.
+    pub(crate) fn scan_cursor(&self) -> Result<Vec<(GroupId, LogIndex)>, String> {
+        let text = self.watch_cursor.as_deref().unwrap_or_default();
+        cursor::parse(&String::from_utf8_lossy(text)).map_err(|why| format!("watch_cursor: {why}"))
     }
 
     /// How long a value lives, in milliseconds.

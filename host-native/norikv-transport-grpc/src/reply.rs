@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, Response, StatusCode};
 use norikv_api::{
     CURSOR, CountedBody, ErrorBody, ItemBody, NDJSON, ReplicasBody, ResultBody, TTL_MS,
-    TransactedBody, WrittenBody, etag, http_status, path,
+    TransactedBody, WATCH_CURSOR, WrittenBody, cursor, etag, http_status, path,
 };
 use norikv_node::{Answer, Failure, Page};
 use norikv_types::{ErrorKind, WallMs};
@@ -113,6 +113,9 @@ fn of_page(page: &Page) -> Response<Body> {
     if let Some(cursor) = next.and_then(|item| HeaderValue::from_str(&path::encode(&item.key)).ok())
     {
         headers.insert(CURSOR, cursor);
+    }
+    if let Ok(cursor) = HeaderValue::from_str(&cursor::format(&page.cursor)) {
+        headers.insert(WATCH_CURSOR, cursor);
     }
     response
 }

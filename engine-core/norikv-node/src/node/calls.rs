@@ -85,14 +85,16 @@ impl Node {
                 after,
                 limit,
                 consistency,
-            } => self.fan_out(
-                request,
-                deadline,
-                &prefix,
-                after.as_ref(),
-                limit,
-                consistency,
-            ),
+                cursor,
+            } => {
+                let work = Work::Scan {
+                    prefix,
+                    after,
+                    limit,
+                    consistency,
+                };
+                self.fan_out(request, deadline, &work, cursor);
+            }
         }
     }
 

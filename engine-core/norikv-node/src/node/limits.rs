@@ -3,13 +3,14 @@
 //! **Invariant: a call that passes here can be stored**: no command that it becomes is over a bound
 //! of the state machine, and all that a transaction names is in one group.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use bytes::Bytes;
-use norikv_types::ErrorKind;
+use norikv_types::{ErrorKind, GroupId, LogIndex};
 
 use super::Node;
 use crate::{Call, Failure, Step, Transaction};
@@ -50,16 +51,30 @@ impl Node {
                 let message = "a page of 0 items was asked for";
                 return Err(Failure::refused(ErrorKind::Invalid, message));
             }
-            Call::Scan { .. } | Call::Admin(_) => {}
-            Call::Watch { cursor, .. } => {
+            Call::Admin(_) => {}
+            Call::Scan { cursor, .. } => {
+                self.check_cursor(cursor)?;
                 let groups = self.router.groups();
-                if let Some((group, _)) = cursor.iter().find(|(group, _)| group.0 >= groups) {
-                    let message = format!("the cursor names {group}, there are {groups} groups");
+                let named: BTreeSet<GroupId> = cursor.iter().map(|(group, _)| *group).collect();
+                if !named.is_empty() && named.len() as u64 != u64::from(groups) {
+                    let named = named.len();
+                    let message =
+                        format!("the cursor of the page before names {named} of {groups} groups");
                     return Err(Failure::refused(ErrorKind::Invalid, message));
                 }
             }
+            Call::Watch { cursor, .. } => self.check_cursor(cursor)?,
         }
         self.check_load()
+    }
+
+    fn check_cursor(&self, cursor: &[(GroupId, LogIndex)]) -> Result<(), Failure> {
+        let groups = self.router.groups();
+        if let Some((group, _)) = cursor.iter().find(|(group, _)| group.0 >= groups) {
+            let message = format!("the cursor names {group}, there are {groups} groups");
+            return Err(Failure::refused(ErrorKind::Invalid, message));
+        }
+        Ok(())
     }
 
     pub(super) fn check_load(&self) -> Result<(), Failure> {

@@ -1,19 +1,20 @@
 //! One page out of every group's.
 //!
 //! **Invariant: a page never skips a key.** A group gives about its share of the page. Where a group's part ends early, the page ends with the
-//! smallest such end, since that group may have keys right behind it.
+//! smallest such end, since that group may have keys right behind it. **And its cursor never skips a
+//! change**: behind it lies all that the page does not show.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use norikv_types::{ErrorKind, GroupId, Mono};
+use norikv_types::{ErrorKind, GroupId, LogIndex, Mono};
 
 use super::Node;
 use super::errand::{Client, FanId};
 use super::metrics::CallKind;
 use crate::wire::Work;
-use crate::{Answer, Consistency, Failure, Item, Page, RequestId};
+use crate::{Answer, Failure, Item, Page, RequestId};
 
 /// A scan that waits for its groups.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Fan {
     started: Mono,
     limit: u32,
     missing: u32,
+    /// Of the pages before.
+    cursor: Vec<(GroupId, LogIndex)>,
     parts: BTreeMap<GroupId, Page>,
 }
 
@@ -30,14 +33,15 @@ impl Node {
         &mut self,
         request: RequestId,
         deadline: Mono,
-        prefix: &Bytes,
-        after: Option<&Bytes>,
-        limit: u32,
-        consistency: Consistency,
+        work: &Work,
+        cursor: Vec<(GroupId, LogIndex)>,
     ) {
+        let Work::Scan { limit, .. } = work else {
+            return;
+        };
         self.fans_next += 1;
         let fan = FanId(self.fans_next);
-        let limit = limit.min(self.config.limits.scan_items_max);
+        let limit = (*limit).min(self.config.limits.scan_items_max);
         let groups = self.router.groups();
         self.fans.insert(
             fan,
@@ -46,16 +50,15 @@ impl Node {
                 started: self.now,
                 limit,
                 missing: groups,
+                cursor,
                 parts: BTreeMap::new(),
             },
         );
         for group in (0..groups).map(GroupId) {
-            let work = Work::Scan {
-                prefix: prefix.clone(),
-                after: after.cloned(),
-                limit: share(limit, groups),
-                consistency,
-            };
+            let mut work = work.clone();
+            if let Work::Scan { limit: own, .. } = &mut work {
+                *own = share(limit, groups);
+            }
             self.errand(group, work, Client::Fan(fan), deadline);
         }
     }
@@ -73,7 +76,9 @@ impl Node {
                     return;
                 }
                 let parts = core::mem::take(&mut fan.parts);
-                Ok(Answer::Page(merge(parts.into_values(), fan.limit)))
+                let mut page = merge(parts.into_values(), fan.limit);
+                lower(&mut page.cursor, &fan.cursor);
+                Ok(Answer::Page(page))
             }
             Ok(_) => Err(Failure::refused(
                 ErrorKind::Internal,
@@ -106,7 +111,9 @@ fn merge(pages: impl Iterator<Item = Page>, limit: u32) -> Page {
     let mut items: Vec<Item> = Vec::new();
     let mut more = false;
     let mut end: Option<Bytes> = None;
+    let mut cursor = Vec::new();
     for page in pages {
+        cursor.extend(page.cursor);
         if page.more {
             more = true;
             let last = page.items.last().map(|item| item.key.clone());
@@ -126,7 +133,21 @@ fn merge(pages: impl Iterator<Item = Page>, limit: u32) -> Page {
         items.truncate(limit);
         more = true;
     }
-    Page { items, more }
+    Page {
+        items,
+        more,
+        cursor,
+    }
+}
+
+/// Takes the lower position of each group.
+fn lower(cursor: &mut [(GroupId, LogIndex)], before: &[(GroupId, LogIndex)]) {
+    let before: BTreeMap<GroupId, LogIndex> = before.iter().copied().collect();
+    for (group, index) in cursor {
+        if let Some(earlier) = before.get(group) {
+            *index = (*index).min(*earlier);
+        }
+    }
 }
 
 #[cfg(test)]

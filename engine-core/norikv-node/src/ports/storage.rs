@@ -141,7 +141,7 @@ pub enum Query {
         key: Bytes,
     },
     /// The keys of one group that begin with `prefix`, in byte order over all its shards. Answered
-    /// by `Page`.
+    /// by `Page`, its cursor for that group: what was applied at the point in time that it shows.
     Scan {
         /// The group.
         group: GroupId,

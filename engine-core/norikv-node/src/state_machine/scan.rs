@@ -7,7 +7,7 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
 use norikv_placement::shard_of;
-use norikv_types::{GroupId, ShardId, WallMs};
+use norikv_types::{GroupId, LogIndex, Mutant, ShardId, WallMs, breaks};
 
 use crate::{Answer, Item, Page, PortError};
 
@@ -75,11 +75,15 @@ pub(crate) fn get<V: StateView>(view: &V, group: GroupId, key: &[u8]) -> Result<
 /// # Errors
 /// As [`get`].
 pub(crate) fn scan<V: StateView>(view: &V, query: &ScanQuery<'_>) -> Result<Page, PortError> {
-    let mut page = Page::default();
+    let record = group_record(view, query.group)?;
+    let now = record.stamp;
+    let mut page = Page {
+        cursor: alloc::vec![(query.group, position(record.applied.index))],
+        ..Page::default()
+    };
     let Some((from, to)) = bounds(query.prefix, query.after) else {
         return Ok(page);
     };
-    let now = group_record(view, query.group)?.stamp;
     let mut cursors = Vec::new();
     let mut heads = BinaryHeap::new();
     let mut next = query.shards.start.0;
@@ -119,6 +123,14 @@ pub(crate) fn scan<V: StateView>(view: &V, query: &ScanQuery<'_>) -> Result<Page
         }
     }
     Ok(page)
+}
+
+/// Where a scan says that it was read.
+fn position(applied: LogIndex) -> LogIndex {
+    match breaks(Mutant::ScanCursorAhead) {
+        true => applied.next(),
+        false => applied,
+    }
 }
 
 /// The lowest key of a scan and the first one behind it (`None`: no key is); `None` when nothing

@@ -140,6 +140,7 @@ fn a_scan_pages_through_every_group_in_byte_order() {
                 after,
                 limit,
                 consistency,
+                cursor: Vec::new(),
             };
             let Ok(Answer::Page(page)) = cluster.call(NodeId(2), call) else {
                 panic!("no page");
@@ -174,6 +175,7 @@ fn a_page_ends_where_a_group_ends_for_its_bytes_and_the_next_one_goes_on() {
             after,
             limit: 1_000,
             consistency: Consistency::Linearizable,
+            cursor: Vec::new(),
         };
         let Ok(Answer::Page(page)) = cluster.call(NodeId(3), call) else {
             panic!("no page");
@@ -211,6 +213,7 @@ fn a_node_without_a_replica_of_the_key_serves_it_all_the_same() {
             after: None,
             limit: 100,
             consistency: Consistency::StaleOk,
+            cursor: Vec::new(),
         },
     );
     assert!(matches!(page, Ok(Answer::Page(page)) if !page.items.is_empty()));

@@ -19,4 +19,5 @@ mod history;
 mod moves;
 mod operations;
 mod restarts;
+mod scan_then_watch;
 mod snapshots;

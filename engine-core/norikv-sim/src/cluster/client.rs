@@ -66,6 +66,8 @@ pub struct ClientCounters {
     pub let_be: u64,
     /// Changes that watchers were told.
     pub watched: u64,
+    /// Pages of scans that were held against what happened.
+    pub scanned: u64,
     /// Watches whose past was gone.
     pub compacted: u64,
     /// Values that were found to have ended.
@@ -86,6 +88,7 @@ impl ClientCounters {
         self.calls += other.calls;
         self.let_be += other.let_be;
         self.watched += other.watched;
+        self.scanned += other.scanned;
         self.compacted += other.compacted;
         self.ended += other.ended;
         self.added += other.added;

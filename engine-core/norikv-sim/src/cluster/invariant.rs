@@ -19,6 +19,7 @@ mod log_matching;
 mod once;
 mod recovered;
 mod said;
+mod scanned;
 mod term_log;
 mod voted;
 mod watched;
@@ -38,6 +39,7 @@ pub(crate) use self::lease::Lease;
 use self::log_matching::Entries;
 use self::once::Names;
 use self::recovered::Replica;
+pub(crate) use self::scanned::Scanned;
 use self::voted::Votes;
 use self::watched::Changes;
 use crate::cluster::Violation;
@@ -209,6 +211,21 @@ impl Invariants {
             if let (Some((_, from)), Some(memory)) = (before, self.groups.get(group)) {
                 let told = watched::of_group(page, *group);
                 memory.changes.check(*group, prefix, (*from, *to), told)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a scan showed; `group_of` says which group has a key.
+    pub(crate) fn scanned(
+        &self,
+        scanned: Scanned<'_>,
+        group_of: impl Fn(&[u8]) -> GroupId,
+    ) -> Result<(), Violation> {
+        for (group, at) in &scanned.page.cursor {
+            let items = (scanned.page.items.iter()).filter(|item| group_of(&item.key) == *group);
+            if let Some(memory) = self.groups.get(group) {
+                scanned.check(*group, *at, &memory.changes, items)?;
             }
         }
         Ok(())

@@ -93,6 +93,7 @@ impl Summary {
             ("numbers added to", self.clients.added),
             ("transactions", self.clients.transacted),
             ("changes that watchers were told", self.clients.watched),
+            ("pages of scans", self.clients.scanned),
             ("watches whose past was gone", self.clients.compacted),
             ("replicas that fell asleep", self.slept),
             ("replicas that woke", self.woke),

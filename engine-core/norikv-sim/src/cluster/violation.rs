@@ -306,6 +306,18 @@ pub enum Violation {
         /// Where it stands.
         to: LogIndex,
     },
+    /// A scan shows of each group what stood there at the position that it says.
+    #[error(
+        "a scan that read {group} at {at} showed something else than what stood there: {index}"
+    )]
+    ScannedWrong {
+        /// The group.
+        group: GroupId,
+        /// Where the scan says that it was read.
+        at: LogIndex,
+        /// Where what is wrong was written.
+        index: LogIndex,
+    },
     /// A value that ends is gone some time after its end.
     #[error("key {key} for values that end still had one long after its end")]
     Outlived {

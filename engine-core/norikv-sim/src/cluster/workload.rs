@@ -139,6 +139,7 @@ impl Op {
                 after: None,
                 limit: 10_000,
                 consistency,
+                cursor: Vec::new(),
             },
             Self::Lend {
                 key,
@@ -517,6 +518,11 @@ pub(crate) fn mortal_bytes(key: u32) -> Bytes {
     Bytes::from(format!("m/{key:05}"))
 }
 
+/// Whether it is a key whose values end.
+pub(crate) fn is_mortal(key: &[u8]) -> bool {
+    key.starts_with(b"m/")
+}
+
 /// Keys that hold numbers.
 fn number_bytes(key: u32) -> Bytes {
     Bytes::from(format!("n/{key:05}"))
@@ -546,6 +552,6 @@ const fn model_expect(expect: Expect) -> testkit::Expect<Version> {
     }
 }
 
-const PREFIX: &[u8] = b"k/";
+pub(crate) const PREFIX: &[u8] = b"k/";
 /// Tags that transactions take together; one above is one of them again.
 pub(crate) const TAGS: u32 = 3;

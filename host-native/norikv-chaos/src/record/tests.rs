@@ -104,6 +104,7 @@ fn a_scan_says_of_every_key_that_its_page_covers_what_it_holds() {
     let page = Page {
         items: vec![item],
         more: true,
+        cursor: Vec::new(),
     };
     record.end(begun, Heard::Page(page));
     let history = record.history(0);

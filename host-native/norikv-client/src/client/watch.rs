@@ -15,6 +15,7 @@ use norikv_api::{ErrorBody, WatchLine, path};
 use norikv_node::WatchEvent;
 use norikv_types::Remedy;
 
+use super::scan::Shown;
 use super::{Client, foreign};
 use crate::Error;
 
@@ -30,6 +31,8 @@ pub struct Watch {
     lines: VecDeque<WatchLine>,
     /// Events that no cursor covers yet.
     pending: Vec<WatchEvent>,
+    /// What the scan that it goes on behind showed.
+    pub(super) shown: Shown,
     /// The attempt under way.
     attempt: usize,
 }
@@ -44,8 +47,8 @@ pub struct Watched {
 }
 
 impl Client {
-    /// Watches the keys that begin with `prefix` from `cursor` on, which an earlier watch gave; from
-    /// now on where it is empty. Asks nobody before the first [`next`](Watch::next).
+    /// Watches the keys that begin with `prefix` from `cursor` on, which an earlier watch or scan gave;
+    /// from now on where it is empty. Asks nobody before the first [`next`](Watch::next).
     #[must_use]
     pub fn watch(&self, prefix: &[u8], cursor: &str) -> Watch {
         Watch {
@@ -56,6 +59,7 @@ impl Client {
             partial: Vec::new(),
             lines: VecDeque::new(),
             pending: Vec::new(),
+            shown: Shown::default(),
             attempt: 0,
         }
     }
@@ -65,7 +69,7 @@ impl Watch {
     /// Waits for what happens next. Dropping this future loses nothing.
     ///
     /// # Errors
-    /// `compacted` when what lies behind the cursor is gone: scan, and watch anew. `Unreachable` when
+    /// `compacted` when what lies behind the cursor is gone: scan, and watch behind the scan. `Unreachable` when
     /// no node answers within the client's timeout; calling again tries again.
     pub async fn next(&mut self) -> Result<Watched, Error> {
         let deadline = Instant::now() + self.client.inner.config.timeout;
@@ -103,6 +107,7 @@ impl Watch {
                 WatchLine::Delete(body) => body.into_event(false),
                 WatchLine::Cursor { cursor } => {
                     self.cursor.clone_from(&cursor);
+                    self.shown.passed(&cursor);
                     let events = core::mem::take(&mut self.pending);
                     return Ok(Some(Watched { events, cursor }));
                 }
@@ -115,8 +120,10 @@ impl Watch {
                     return Ok(None);
                 }
             };
-            self.pending
-                .push(event.map_err(|why| foreign("a node", why))?);
+            let event = event.map_err(|why| foreign("a node", why))?;
+            if !self.shown.has(&event) {
+                self.pending.push(event);
+            }
         }
         Ok(None)
     }
@@ -196,3 +203,6 @@ enum Lost {
 
 /// A node says at least every five seconds that it is there.
 const SILENCE: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests;

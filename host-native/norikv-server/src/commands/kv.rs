@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use norikv_api::{ItemBody, WrittenBody, etag};
+use norikv_api::{ItemBody, WatchLine, WrittenBody, etag};
 use norikv_client::{Client, Consistency, Expect, Held, Item};
 use norikv_types::{Version, WallMs};
 
@@ -95,18 +95,12 @@ pub(super) async fn cas(
 
 pub(super) async fn scan(client: &Client, args: Scan, output: Output) -> Result<ExitCode> {
     let mut left = args.limit;
-    let mut after: Option<Bytes> = None;
+    let mut scan = client.scan_all(args.prefix.as_bytes(), args.consistency.into());
     let mut table = output::table(["KEY", "VALUE", "VERSION"]);
-    while left > 0 {
-        let page = client
-            .scan(
-                args.prefix.as_bytes(),
-                after.as_deref(),
-                left,
-                args.consistency.into(),
-            )
-            .await?;
-        for item in &page.items {
+    while left > 0
+        && let Some(items) = scan.next(left).await?
+    {
+        for item in &items {
             match output {
                 Output::Json => output::json(&ItemBody::of(item))?,
                 Output::Table => {
@@ -118,14 +112,17 @@ pub(super) async fn scan(client: &Client, args: Scan, output: Output) -> Result<
                 }
             }
         }
-        left = left.saturating_sub(u32::try_from(page.items.len()).unwrap_or(u32::MAX));
-        after = page.items.last().map(|item| item.key.clone());
-        if !page.more || after.is_none() {
-            break;
-        }
+        left = left.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
     }
     if output == Output::Table {
         output::line(table.to_string())?;
+    }
+    if args.cursor {
+        let cursor = scan.cursor();
+        match output {
+            Output::Json => output::json(&WatchLine::Cursor { cursor })?,
+            Output::Table => output::line(format!("cursor\t{cursor}"))?,
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

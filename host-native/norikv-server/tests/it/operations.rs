@@ -133,3 +133,39 @@ fn a_watch_goes_on_when_its_node_is_killed() {
     watch.kill().unwrap();
     watch.wait().unwrap();
 }
+
+#[test]
+fn a_watch_goes_on_where_a_scan_of_a_follower_was() {
+    let cluster = Cluster::start();
+    for n in 0..20 {
+        let key = format!("user:{n:02}");
+        assert!(cluster.run(&["put", &key, "v"]).status.success());
+    }
+    let scan = [
+        "scan",
+        "user:",
+        "--consistency",
+        "follower",
+        "--limit",
+        "15",
+    ];
+    let scan = [&scan[..], &["--cursor", "--output", "json"]].concat();
+    let scanned = String::from_utf8(cluster.run(&scan).stdout).unwrap();
+    let (items, last) = scanned.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(items.lines().count(), 15, "{scanned}");
+    let last: Value = serde_json::from_str(last).unwrap();
+    let cursor = last["cursor"].as_str().unwrap();
+    assert!(cluster.run(&["put", "user:03", "later"]).status.success());
+    assert!(cluster.run(&["del", "user:04"]).status.success());
+    let watch = ["watch", "user:", "--cursor", cursor, "--limit", "2"];
+    let told = cluster.run(&watch).stdout;
+    let mut told: Vec<&str> = std::str::from_utf8(&told).unwrap().lines().collect();
+    // Two keys, maybe of two groups.
+    told.sort_unstable();
+    assert!(told[0].starts_with("del") && told[0].ends_with("user:04"));
+    assert!(told[1].starts_with("put") && told[1].ends_with("user:03\tlater"));
+    assert_eq!(told.len(), 2);
+    let http = &cluster.nodes[2].http;
+    let refused = http::get(http, &format!("/watch?cursor={}", &cursor[..6])).unwrap();
+    assert_eq!(refused.status, 400);
+}

@@ -10,10 +10,10 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use norikv_api::{CURSOR, ErrorBody};
+use norikv_api::{CURSOR, ErrorBody, WATCH_CURSOR, cursor};
 use norikv_node::{Answer, Call, Consistency, Expect, Failure, Item, NodeStatus, Page};
 use norikv_transport_grpc::{Service, router};
-use norikv_types::{Applied, ErrorKind, LogIndex, NodeId, Term, Version};
+use norikv_types::{Applied, ErrorKind, GroupId, LogIndex, NodeId, Term, Version};
 use tower::ServiceExt;
 
 const VERSION: Version = Version {
@@ -173,6 +173,7 @@ async fn a_page_is_a_line_an_item_and_names_where_the_next_one_starts() {
     let page = Page {
         items: vec![item(b"a"), item(b"b\xfe")],
         more: true,
+        cursor: vec![(GroupId(0), LogIndex(5)), (GroupId(1), LogIndex(300))],
     };
     let service = recorder(Ok(Answer::Page(page)));
     let request = Request::get("/kv?prefix=&limit=2")
@@ -180,6 +181,7 @@ async fn a_page_is_a_line_an_item_and_names_where_the_next_one_starts() {
         .unwrap();
     let response = ask(&service, request).await;
     assert_eq!(response.headers()[CURSOR], "b%FE");
+    assert_eq!(response.headers()[WATCH_CURSOR], "AQIABQGsAg");
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(body.to_vec()).unwrap();
     assert_eq!(
@@ -187,6 +189,52 @@ async fn a_page_is_a_line_an_item_and_names_where_the_next_one_starts() {
         Some(r#"{"key":"a","value_b64":"/w==","version":{"term":3,"index":41}}"#)
     );
     assert_eq!(text.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_page_is_asked_for_with_the_cursors_of_the_page_before() {
+    let service = recorder(Ok(Answer::Page(Page::default())));
+    let request = |uri: &str| Request::get(uri).body(Body::empty()).unwrap();
+    let uri = "/kv?prefix=b&cursor=b%FE&watch_cursor=AQIABQGsAg&consistency=follower";
+    let response = ask(&service, request(uri)).await;
+    assert!(!response.headers().contains_key(CURSOR));
+    let expected = Call::Scan {
+        prefix: Bytes::from_static(b"b"),
+        after: Some(Bytes::from_static(b"b\xfe")),
+        limit: 1_000,
+        consistency: Consistency::Follower,
+        cursor: vec![(GroupId(0), LogIndex(5)), (GroupId(1), LogIndex(300))],
+    };
+    assert_eq!(service.asked.lock().unwrap().pop(), Some(expected));
+    let response = ask(&service, request("/kv?watch_cursor=AQIABQ")).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let message = error_of(response).await.message;
+    assert!(
+        message.contains("watch_cursor: AQIABQ is no cursor"),
+        "{message}"
+    );
+    assert!(service.asked.lock().unwrap().is_empty());
+}
+
+/// As long as it can be: 1,024 groups, each at the end of its log.
+#[tokio::test]
+async fn the_longest_cursor_fits_into_a_request_and_into_a_header() {
+    let positions: Vec<_> = (0..1_024)
+        .map(|group| (GroupId(group), LogIndex(u64::MAX)))
+        .collect();
+    let page = Page {
+        cursor: positions.clone(),
+        ..Page::default()
+    };
+    let service = recorder(Ok(Answer::Page(page)));
+    let text = cursor::format(&positions);
+    assert!(text.len() < 17 << 10, "{}", text.len());
+    let key = "%FF".repeat(1_024);
+    let uri = format!("/kv?prefix={key}&cursor={key}&watch_cursor={text}");
+    let response = ask(&service, Request::get(uri).body(Body::empty()).unwrap()).await;
+    assert_eq!(response.headers()[WATCH_CURSOR], text);
+    let asked = service.asked.lock().unwrap().pop();
+    assert!(matches!(asked, Some(Call::Scan { cursor, .. }) if cursor == positions));
 }
 
 #[tokio::test]

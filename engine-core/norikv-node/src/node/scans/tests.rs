@@ -14,7 +14,30 @@ fn page(keys: &[&'static str], more: bool) -> Page {
             expires_at: None,
         })
         .collect();
-    Page { items, more }
+    Page {
+        items,
+        more,
+        cursor: Vec::new(),
+    }
+}
+
+#[test]
+fn the_cursor_names_every_group_and_over_several_pages_the_lower_position() {
+    let at = |positions: &[(u32, u64)]| -> Vec<(GroupId, LogIndex)> {
+        let position = |(group, index): &(u32, u64)| (GroupId(*group), LogIndex(*index));
+        positions.iter().map(position).collect()
+    };
+    let mut parts = vec![page(&["b"], false), page(&[], false), page(&["a"], true)];
+    let own = at(&[(0, 7), (1, 0), (2, 9)]);
+    for (part, position) in parts.iter_mut().zip(&own) {
+        part.cursor = vec![*position];
+    }
+    let mut merged = merge(parts.into_iter(), 10);
+    assert_eq!(merged.cursor, own);
+    lower(&mut merged.cursor, &[]);
+    assert_eq!(merged.cursor, own);
+    lower(&mut merged.cursor, &at(&[(0, 8), (1, 5), (2, 3)]));
+    assert_eq!(merged.cursor, at(&[(0, 7), (1, 0), (2, 3)]));
 }
 
 #[test]

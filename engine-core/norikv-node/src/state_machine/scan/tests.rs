@@ -177,7 +177,7 @@ fn shards_without_keys_are_passed_over_and_those_behind_them_are_not() {
 }
 
 #[test]
-fn a_view_of_other_groups_alone_is_an_empty_page() {
+fn a_page_without_a_key_says_all_the_same_where_the_group_stands() {
     let (view, _) = group(5);
     let query = ScanQuery {
         group: super::super::tests::GROUP,
@@ -187,5 +187,14 @@ fn a_view_of_other_groups_alone_is_an_empty_page() {
         limit: 10,
         bytes_max: 10,
     };
-    assert_eq!(scan(&view, &query), Ok(Page::default()));
+    let at = group_record(&view, query.group).unwrap().applied.index;
+    let mut expected = Page::default();
+    expected.cursor.push((query.group, at));
+    assert_eq!(scan(&view, &query).as_ref(), Ok(&expected));
+    let nowhere = ScanQuery {
+        prefix: b"a",
+        after: Some(b"b"),
+        ..query
+    };
+    assert_eq!(scan(&view, &nowhere), Ok(expected));
 }

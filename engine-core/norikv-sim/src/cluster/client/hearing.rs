@@ -11,7 +11,7 @@ use norikv_types::{Applied, ErrorKind, Remedy, Version};
 use super::{Asked, Caller, Heard};
 use crate::cluster::invariant::fresh;
 use crate::cluster::view::Happened;
-use crate::cluster::workload::{Op, key_number};
+use crate::cluster::workload::{Op, PREFIX, key_number};
 use crate::cluster::{Simulation, Violation};
 
 impl Simulation {
@@ -81,6 +81,9 @@ impl Simulation {
         {
             let last = self.clients.acknowledged.entry(key).or_default();
             *last = (*last).max(*version);
+        }
+        if let (Answer::Page(page), Op::Scan { .. }) = (answer, active.op) {
+            self.check_scan(PREFIX, page);
         }
         for (key, version) in seen {
             if let Some(key) = key {

@@ -35,6 +35,25 @@ impl Changes {
         }
     }
 
+    /// The keys that begin with `prefix` when the group is at `at`: where each was written, and a
+    /// fingerprint of its value.
+    pub(super) fn standing_at(
+        &self,
+        at: LogIndex,
+        prefix: &[u8],
+    ) -> BTreeMap<Bytes, (LogIndex, u64)> {
+        let mut stands = BTreeMap::new();
+        for (index, changed) in self.0.range(..=at) {
+            for (key, put) in changed.iter().filter(|(key, _)| key.starts_with(prefix)) {
+                match put {
+                    Some(value) => stands.insert(key.clone(), (*index, *value)),
+                    None => stands.remove(key),
+                };
+            }
+        }
+        stands
+    }
+
     /// Checks what a watch of `prefix` was told of a group for its position going from `from` to
     /// `to`.
     pub(super) fn check<'a>(

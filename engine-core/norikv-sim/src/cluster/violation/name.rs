@@ -51,6 +51,7 @@ names! {
     NotConverged: "not-converged",
     ReplicasDiffer: "replicas-differ",
     WatchedWrong: "watched-wrong",
+    ScannedWrong: "scanned-wrong",
     Outlived: "outlived",
     NotLinearizable: "not-linearizable",
 }
