@@ -19,8 +19,24 @@ pub enum Fault {
     Pause(Target),
     /// The node's file system has no room; freed, and the node started again, afterwards.
     FillDisk(u64),
+    /// The node's disk is lost, with everything on it; it starts with an empty one in its place.
+    ReplaceDisk(u64),
     /// Something is wrong with some links between nodes.
     Network(Links, Trouble),
+    /// The operator has another node lead.
+    Transfer {
+        /// This group.
+        group: u32,
+        /// The node that is to lead it.
+        to: u64,
+    },
+    /// The operator takes a replica away, and has it back afterwards.
+    Move {
+        /// Of this group.
+        group: u32,
+        /// The node that holds it.
+        node: u64,
+    },
 }
 
 /// Whom a fault meets.
@@ -100,6 +116,8 @@ pub enum Kind {
     PauseAll,
     /// No room on one node's file system.
     FillDisk,
+    /// A node's disk replaced by an empty one.
+    ReplaceDisk,
     /// One direction between two nodes is cut.
     CutOneWay,
     /// Two nodes do not reach each other; the others reach both.
@@ -118,11 +136,26 @@ pub enum Kind {
     Clog,
     /// Links that come and go.
     Flap,
+    /// A leader moved by hand.
+    TransferLeader,
+    /// A replica taken away and given back.
+    MoveReplica,
+}
+
+/// Who does what of a kind. What one does follows on one another; what several do overlaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Harm to processes and their disks.
+    Processes,
+    /// Trouble on links.
+    Network,
+    /// An operator's moves.
+    Moves,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::KillNode,
         Self::KillLeader,
         Self::KillAll,
@@ -131,6 +164,7 @@ impl Kind {
         Self::PauseLeader,
         Self::PauseAll,
         Self::FillDisk,
+        Self::ReplaceDisk,
         Self::CutOneWay,
         Self::CutPair,
         Self::IsolateNode,
@@ -140,26 +174,37 @@ impl Kind {
         Self::Duplicate,
         Self::Clog,
         Self::Flap,
+        Self::TransferLeader,
+        Self::MoveReplica,
     ];
 
-    /// Whether it is a fault of links; the others are faults of processes and their disks.
+    /// Who does it.
     #[must_use]
-    pub const fn is_network(self) -> bool {
-        matches!(
-            self,
+    pub const fn lane(self) -> Lane {
+        match self {
             Self::CutOneWay
-                | Self::CutPair
-                | Self::IsolateNode
-                | Self::IsolateLeader
-                | Self::Delay
-                | Self::Lose
-                | Self::Duplicate
-                | Self::Clog
-                | Self::Flap
-        )
+            | Self::CutPair
+            | Self::IsolateNode
+            | Self::IsolateLeader
+            | Self::Delay
+            | Self::Lose
+            | Self::Duplicate
+            | Self::Clog
+            | Self::Flap => Lane::Network,
+            Self::TransferLeader | Self::MoveReplica => Lane::Moves,
+            Self::KillNode
+            | Self::KillLeader
+            | Self::KillAll
+            | Self::StopNode
+            | Self::PauseNode
+            | Self::PauseLeader
+            | Self::PauseAll
+            | Self::FillDisk
+            | Self::ReplaceDisk => Lane::Processes,
+        }
     }
 
-    /// How often it is drawn, relative to the others of its sort.
+    /// How often it is drawn, relative to the others of its lane.
     #[must_use]
     pub const fn rate(self) -> u32 {
         match self {
@@ -170,8 +215,10 @@ impl Kind {
             | Self::CutPair
             | Self::IsolateLeader
             | Self::Flap => 3,
+            Self::TransferLeader | Self::MoveReplica => 1,
             Self::StopNode
             | Self::FillDisk
+            | Self::ReplaceDisk
             | Self::IsolateNode
             | Self::Delay
             | Self::Lose
@@ -192,6 +239,7 @@ impl Kind {
             Self::PauseLeader => "SIGSTOP … SIGCONT of a leader",
             Self::PauseAll => "SIGSTOP … SIGCONT of all nodes at once",
             Self::FillDisk => "full disk",
+            Self::ReplaceDisk => "empty disk in place of a lost one",
             Self::CutOneWay => "link cut one way",
             Self::CutPair => "link cut both ways (bridge)",
             Self::IsolateNode => "node cut off",
@@ -201,6 +249,8 @@ impl Kind {
             Self::Duplicate => "duplicating links",
             Self::Clog => "clogged links",
             Self::Flap => "flapping links",
+            Self::TransferLeader => "leader moved by hand",
+            Self::MoveReplica => "replica moved away and back by hand",
         }
     }
 }
@@ -235,6 +285,9 @@ impl Fault {
             Kind::PauseLeader => Self::Pause(Target::Leader(group)),
             Kind::PauseAll => Self::Pause(Target::All),
             Kind::FillDisk => Self::FillDisk(one),
+            Kind::ReplaceDisk => Self::ReplaceDisk(one),
+            Kind::TransferLeader => Self::Transfer { group, to: one },
+            Kind::MoveReplica => Self::Move { group, node: one },
             Kind::CutOneWay => Self::Network(
                 Links::OneWay {
                     from: one,
@@ -279,6 +332,9 @@ impl Fault {
             Self::Pause(Target::Leader(_)) => Kind::PauseLeader,
             Self::Pause(Target::All) => Kind::PauseAll,
             Self::FillDisk(_) => Kind::FillDisk,
+            Self::ReplaceDisk(_) => Kind::ReplaceDisk,
+            Self::Transfer { .. } => Kind::TransferLeader,
+            Self::Move { .. } => Kind::MoveReplica,
             Self::Network(links, Trouble::Cut) => match links {
                 Links::OneWay { .. } => Kind::CutOneWay,
                 Links::Pair(..) => Kind::CutPair,
@@ -323,6 +379,11 @@ impl fmt::Display for Fault {
             Self::Stop(node) => write!(f, "SIGTERM node {node}"),
             Self::Pause(target) => write!(f, "SIGSTOP {target}"),
             Self::FillDisk(node) => write!(f, "full disk of node {node}"),
+            Self::ReplaceDisk(node) => write!(f, "empty disk in place of node {node}'s"),
+            Self::Transfer { group, to } => write!(f, "node {to} is to lead group {group}"),
+            Self::Move { group, node } => {
+                write!(f, "node {node}'s replica of group {group} away and back")
+            }
             Self::Network(links, trouble) => write!(f, "{trouble}: {links}"),
         }
     }

@@ -12,6 +12,7 @@ mod judge;
 mod mesh;
 mod nemesis;
 mod op;
+mod operator;
 mod plan;
 mod probe;
 mod record;
@@ -22,7 +23,7 @@ mod worker;
 
 pub use cluster::{Settings, Sizes};
 pub use failover::{Failover, FailoverOptions, GIVE_UP, Kill, Spread, failover};
-pub use fault::{Fault, Kind, Links, Target, Trouble};
+pub use fault::{Fault, Kind, Lane, Links, Target, Trouble};
 pub use finale::Rest;
 pub use judge::Verdicts;
 pub use mesh::{Link, PacketCounters};

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::cluster::{Cluster, Node};
 use crate::fault::{Fault, Kind, Links, Target};
+use crate::operator::Operator;
 use crate::plan::Planned;
 use crate::probe::{Outage, Probe};
 use crate::violation::{Findings, Violation};
@@ -23,6 +24,7 @@ use crate::violation::{Findings, Violation};
 pub(crate) struct Nemesis {
     cluster: Arc<Cluster>,
     findings: Arc<Findings>,
+    operator: Arc<Operator>,
     probe: Probe,
     /// How long a disk stays full at least, when its node does not end of it.
     full: Duration,
@@ -50,12 +52,14 @@ impl Nemesis {
     pub(crate) fn new(
         cluster: Arc<Cluster>,
         findings: Arc<Findings>,
+        operator: Arc<Operator>,
         probe: Probe,
         full: Duration,
     ) -> Self {
         Self {
             cluster,
             findings,
+            operator,
             probe,
             full,
             started: Instant::now(),
@@ -145,6 +149,15 @@ impl Nemesis {
                 join_all(nodes.iter().map(|node| node.pause(false))).await;
             }
             Fault::FillDisk(number) => return Some(self.fill(number, lasts).await),
+            Fault::ReplaceDisk(number) => {
+                return self.moved(self.operator.replace_disk(number).await);
+            }
+            Fault::Transfer { group, to } => {
+                return self.moved(Ok(self.operator.transfer(group, to).await));
+            }
+            Fault::Move { group, node } => {
+                return self.moved(self.operator.away_and_back(group, node, lasts).await);
+            }
             Fault::Network(links, trouble) => {
                 let count = self.cluster.nodes.len() as u64;
                 let links = links.resolve(count, leader.map(|(_, node)| node));
@@ -248,6 +261,18 @@ impl Nemesis {
             );
         }
         true
+    }
+
+    /// What came of a move: `None` where it did not come about.
+    fn moved(&self, outcome: anyhow::Result<bool>) -> Option<u64> {
+        match outcome {
+            Ok(done) => done.then_some(0),
+            Err(why) => {
+                let message = format!("{why:#}");
+                self.findings.add(Violation::Failure { message });
+                None
+            }
+        }
     }
 
     async fn start(&self, node: &Node) {

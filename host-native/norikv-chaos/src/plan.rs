@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use norikv_types::Prng;
 
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, Lane};
 
-/// Everything that will be done, in three lanes that run side by side.
+/// Everything that will be done, in four lanes that run side by side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Faults of processes and disks, one after the other.
     pub processes: Vec<Planned>,
     /// Faults of links; those of one lane overlap with those of the other.
     pub network: [Vec<Planned>; 2],
+    /// What an operator moves.
+    pub moves: Vec<Planned>,
 }
 
 /// One fault of a plan.
@@ -75,12 +77,18 @@ impl Plan {
     #[must_use]
     pub fn draw(seed: u64, scope: &Scope) -> Self {
         let mut prng = Prng::new(seed);
-        let (mut network, mut processes): (Vec<Kind>, Vec<Kind>) = Kind::ALL
-            .into_iter()
-            .filter(|kind| scope.disks || *kind != Kind::FillDisk)
-            .partition(|kind| kind.is_network());
-        prng.shuffle(&mut processes);
-        prng.shuffle(&mut network);
+        let mut kinds_of = |lane: Lane| {
+            let mut kinds: Vec<Kind> = Kind::ALL
+                .into_iter()
+                .filter(|kind| kind.lane() == lane)
+                .filter(|kind| scope.disks || *kind != Kind::FillDisk)
+                .collect();
+            prng.shuffle(&mut kinds);
+            kinds
+        };
+        let processes = kinds_of(Lane::Processes);
+        let mut network = kinds_of(Lane::Network);
+        let moves = kinds_of(Lane::Moves);
         let second = network.split_off(network.len() / 2);
         let all: Vec<Kind> = network.iter().chain(&second).copied().collect();
         Self {
@@ -89,6 +97,7 @@ impl Plan {
                 lane(&mut prng.fork(), scope, &second, &all),
             ],
             processes: lane(&mut prng.fork(), scope, &processes, &processes),
+            moves: lane(&mut prng.fork(), scope, &moves, &moves),
         }
     }
 
@@ -98,7 +107,7 @@ impl Plan {
         let mut all: Vec<Planned> = self
             .network
             .iter()
-            .chain([&self.processes])
+            .chain([&self.processes, &self.moves])
             .flatten()
             .copied()
             .collect();

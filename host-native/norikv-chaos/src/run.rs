@@ -14,6 +14,7 @@ use crate::cluster::{Cluster, GROUPS, Settings};
 use crate::finale::{self, Rest};
 use crate::judge::Verdicts;
 use crate::nemesis::Nemesis;
+use crate::operator::Operator;
 use crate::plan::{Pace, Plan, Scope};
 use crate::probe::Probe;
 use crate::record::Record;
@@ -86,10 +87,12 @@ pub async fn run(options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Res
     let placement = Placement::new(&ids, GROUPS, Placement::REPLICATION_DEFAULT)
         .context("placing the groups")?;
     let record = Arc::new(Record::new(placement.clone(), Arc::clone(&findings)));
-    let probe = Probe::new(cluster.endpoints(1), placement, Arc::clone(&record));
+    let probe = Probe::new(cluster.endpoints(1), placement.clone(), Arc::clone(&record));
+    let operator = Arc::new(Operator::new(Arc::clone(&cluster), placement.clone()));
     let nemesis = Nemesis::new(
         Arc::clone(&cluster),
         Arc::clone(&findings),
+        Arc::clone(&operator),
         probe,
         options.pace.full,
     );
@@ -112,7 +115,7 @@ pub async fn run(options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Res
     }
     let mut lanes = JoinSet::new();
     let [first, second] = plan.network;
-    for faults in [plan.processes, first, second] {
+    for faults in [plan.processes, first, second, plan.moves] {
         lanes.spawn(Arc::clone(&nemesis).lane(faults));
     }
     let mut beside = JoinSet::new();
@@ -164,7 +167,7 @@ pub async fn run(options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Res
     let mut at_last = Verdicts::default();
     let mut rest = Rest::default();
     if !findings.any() {
-        match end(&cluster, &record, &findings, &mut at_last).await {
+        match end(&cluster, &operator, &record, &findings, &mut at_last).await {
             Ok(seen) => rest = seen,
             Err(violation) => findings.add(violation),
         }
@@ -203,10 +206,16 @@ pub async fn run(options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Res
 /// What must be true at the end.
 async fn end(
     cluster: &Cluster,
+    operator: &Operator,
     record: &Arc<Record>,
     findings: &Findings,
     verdicts: &mut Verdicts,
 ) -> Result<Rest, Violation> {
+    // A move that nobody waited for any more may have come about.
+    let gathered = operator.gather_all().await;
+    gathered.map_err(|why| Violation::Failure {
+        message: format!("{why:#}"),
+    })?;
     let converged = finale::converge(cluster).await?;
     let read = finale::read_everything(cluster, record, findings).await;
     for epoch in 0..record.epochs() {

@@ -64,6 +64,21 @@ impl Node {
 
     /// The same, and it may end by itself from the first.
     pub(crate) async fn start_as(&self, may_end: bool) -> Result<()> {
+        self.start_with(&[], may_end).await
+    }
+
+    /// Starts its process on an empty disk, in place of one whose disk was lost.
+    ///
+    /// # Errors
+    /// When the binary cannot be started.
+    ///
+    /// # Panics
+    /// When it has a process.
+    pub(crate) async fn start_with_empty_disk(&self) -> Result<()> {
+        self.start_with(&["--replace"], false).await
+    }
+
+    async fn start_with(&self, flags: &[&str], may_end: bool) -> Result<()> {
         let mut process = self.process.lock().await;
         assert!(process.child.is_none(), "node {} runs", self.number);
         let stderr = File::options()
@@ -73,6 +88,7 @@ impl Node {
         let child = Command::new(&self.binary)
             .args(["start", "--until-stdin-ends", "--config"])
             .arg(self.folder.join(FILE_NAME))
+            .args(flags)
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

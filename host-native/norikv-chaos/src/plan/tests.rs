@@ -42,7 +42,7 @@ fn no_disk_is_filled_where_none_can_be() {
 fn faults_of_a_lane_follow_each_other_and_end_in_time() {
     let scope = scope(1_800, Pace::STEADY, true);
     let plan = Plan::draw(3, &scope);
-    for lane in plan.network.iter().chain([&plan.processes]) {
+    for lane in plan.network.iter().chain([&plan.processes, &plan.moves]) {
         assert!(lane.len() > 100, "{} faults", lane.len());
         for pair in lane.windows(2) {
             assert!(pair[0].at + pair[0].lasts < pair[1].at);
