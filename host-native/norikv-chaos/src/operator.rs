@@ -59,7 +59,7 @@ impl Operator {
         lasts: Duration,
     ) -> Result<bool> {
         let _taken = self.taken.lock().await;
-        if !self.whole(group).await {
+        if !self.waits_for_whole(group).await {
             return Ok(false);
         }
         // Whether it was done is often not known in time: what follows is right either way.
@@ -78,7 +78,7 @@ impl Operator {
         let _taken = self.taken.lock().await;
         let groups: Vec<GroupId> = self.placement.groups_of(NodeId(number)).collect();
         for group in &groups {
-            if !self.whole(group.0).await {
+            if !self.waits_for_whole(group.0).await {
                 return Ok(false);
             }
         }
@@ -160,6 +160,18 @@ impl Operator {
         configuration.is_some_and(|now| now.voters.contains(&node))
     }
 
+    /// The same as [`Self::whole`], and waits a moment for it.
+    async fn waits_for_whole(&self, group: u32) -> bool {
+        let since = Instant::now();
+        loop {
+            let whole = self.whole(group).await;
+            if whole || since.elapsed() > MOMENT {
+                return whole;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     /// Whether all that should vote in a group do, by its leader's log, and nothing is under way.
     async fn whole(&self, group: u32) -> bool {
         let Some(leader) = self.cluster.leader(group).await else {
@@ -192,4 +204,6 @@ fn is_whole(now: &ReplicasBody, home: &[u64]) -> bool {
 const CALL: Duration = Duration::from_secs(4);
 /// How long a replica may take to come back, whatever else goes wrong meanwhile.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a group may take to be whole before it is let be.
+const MOMENT: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_millis(200);
