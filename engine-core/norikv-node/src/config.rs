@@ -105,15 +105,18 @@ pub struct Limits {
 pub struct SnapshotOptions {
     /// Bytes of one chunk.
     pub chunk_bytes: u32,
-    /// Chunks on their way at once.
+    /// Credit of a transfer: chunks that its receiver has room for beyond those it keeps.
     pub window: u32,
-    /// After this long without an acknowledgement what is on its way is sent again.
+    /// Transfers that go on at once, out of this node and into it each; the others wait in order.
+    pub streams_max: u32,
+    /// After this long without an answer the same is asked or said again.
     pub resend_after: Duration,
-    /// After this long without a sign of the other side a transfer is given up.
-    pub give_up_after: Duration,
-    /// The log behind a snapshot that was sent whole is kept this long for the follower that
-    /// installs it, if it does not say before that it goes on.
-    pub hold_log_for: Duration,
+    /// After this long without a step a transfer lets the next one have its place, and whoever
+    /// leads its group thinks of another source.
+    pub stall_after: Duration,
+    /// What is left of a transfer that does not go on is kept this long: chunks and the export, and
+    /// the log behind the snapshot, also after it was sent whole.
+    pub keep_for: Duration,
 }
 
 impl NodeConfig {
@@ -199,9 +202,10 @@ impl Default for SnapshotOptions {
         Self {
             chunk_bytes: 256 << 10,
             window: 4,
+            streams_max: 4,
             resend_after: Duration::from_millis(500),
-            give_up_after: Duration::from_secs(10),
-            hold_log_for: Duration::from_secs(60),
+            stall_after: Duration::from_secs(10),
+            keep_for: Duration::from_secs(60),
         }
     }
 }

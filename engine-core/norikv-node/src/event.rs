@@ -35,6 +35,15 @@ pub enum Event {
         /// The last one.
         index: LogIndex,
     },
+    /// A snapshot that stood still on its way in goes on from where it was.
+    SnapshotResumed {
+        /// The group.
+        group: GroupId,
+        /// Who sends it.
+        from: NodeId,
+        /// The chunk with which it goes on.
+        chunk: u32,
+    },
     /// A snapshot was sent whole, or not.
     SnapshotSent {
         /// The group.

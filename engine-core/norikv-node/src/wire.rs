@@ -6,15 +6,21 @@
 //! Layout: postcard of the [`Envelope`], then postcard of one [`Item`] after another to the end of
 //! the frame. A frame is self-contained; a stream transport adds its length.
 
+mod snapshot;
+
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use nori_raft as raft;
-use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
+use norikv_types::{GroupId, LogIndex, NodeId};
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Consistency, Failure, FrameRefusal, Lane, SessionId};
+use crate::{Answer, Consistency, Failure, FrameRefusal, Lane};
+
+pub(crate) use self::snapshot::{
+    NoExport, SnapshotChunk, SnapshotFetch, SnapshotOffer, SnapshotProgress, SnapshotState, Stream,
+};
 
 /// The version of all that follows. Another one is refused.
 pub(crate) const PROTOCOL: u16 = 1;
@@ -52,8 +58,8 @@ pub(crate) enum Item {
     Reply(Reply),
     /// A piece of a snapshot.
     Chunk(SnapshotChunk),
-    /// What became of a snapshot's pieces.
-    ChunkAck(ChunkAck),
+    /// "Send me pieces of a snapshot."
+    Fetch(SnapshotFetch),
     /// The sender is alive, as this start of it.
     Alive { boot: u64 },
     /// "You lead a group of which I have no replica." With the sender's start.
@@ -67,6 +73,12 @@ pub(crate) enum Item {
     },
     /// "You are no member": by the configuration committed at `index`.
     Gone { group: GroupId, index: LogIndex },
+    /// "You need a snapshot", from a leader.
+    Offer(SnapshotOffer),
+    /// "That export is not, or no longer, here."
+    NoExport(NoExport),
+    /// How far the snapshot is that its leader offered.
+    Progress(SnapshotProgress),
 }
 
 /// Work carried out for another node.
@@ -134,38 +146,6 @@ pub(crate) struct Reply {
     pub(crate) leader: Option<NodeId>,
     /// What came of it.
     pub(crate) result: Result<Answer, Failure>,
-}
-
-/// A piece of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SnapshotChunk {
-    /// The sender's name for the transfer.
-    pub(crate) session: SessionId,
-    /// The sender's start: sessions of different starts are different.
-    pub(crate) boot: u64,
-    /// The group.
-    pub(crate) group: GroupId,
-    /// The term of the leader that sends it.
-    pub(crate) term: Term,
-    /// What the snapshot shows.
-    pub(crate) at: Version,
-    /// Counts from 0.
-    pub(crate) seq: u32,
-    /// Whether it is the last one.
-    pub(crate) last: bool,
-    /// The storage's own format.
-    pub(crate) bytes: Bytes,
-}
-
-/// What became of a snapshot's pieces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ChunkAck {
-    /// The sender's name for the transfer.
-    pub(crate) session: SessionId,
-    /// The sender's start.
-    pub(crate) boot: u64,
-    /// How many pieces are kept; `None`: the snapshot is of no use here.
-    pub(crate) kept: Option<u32>,
 }
 
 impl Work {

@@ -110,11 +110,14 @@ impl Node {
             Item::Request(request) => self.request(from, request),
             Item::Reply(reply) => self.reply(from, reply),
             Item::Chunk(chunk) => self.chunk(from, chunk),
-            Item::ChunkAck(ack) => self.chunk_ack(from, ack),
+            Item::Fetch(fetch) => self.fetch(from, &fetch),
             Item::Alive { boot } => self.alive(from, boot),
             Item::NoReplica { group, boot } => self.no_replica(from, group, boot),
             Item::Join { group, index, boot } => self.join(group, index, boot),
             Item::Gone { group, index } => self.gone(group, index),
+            Item::Offer(offer) => self.offered(from, offer),
+            Item::NoExport(refusal) => self.no_export(from, refusal),
+            Item::Progress(progress) => self.snapshot_progress(from, progress),
         }
     }
 

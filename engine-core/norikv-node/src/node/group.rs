@@ -10,7 +10,6 @@ use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term, Version};
 use super::errand::ErrandId;
 use super::replicas::Belonging;
 use super::retention::Retention;
-use crate::SessionId;
 
 /// A replica of a group on this node.
 #[derive(Debug)]
@@ -37,8 +36,6 @@ pub(crate) struct Group {
     pub(crate) asleep: bool,
     /// The node that leads it and is watched for it while it sleeps; node 0: none.
     pub(crate) watches: NodeId,
-    /// The snapshot coming in, if any.
-    pub(crate) inbound: Option<SessionId>,
 }
 
 impl Group {

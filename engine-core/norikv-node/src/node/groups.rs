@@ -76,7 +76,6 @@ impl Group {
             deadline: Mono::MAX,
             asleep: false,
             watches: NodeId(0),
-            inbound: None,
         };
         group.refresh();
         Ok(group)
@@ -193,7 +192,7 @@ impl Node {
                     self.read_refused(read, reason);
                 }
             }
-            raft::Output::ExportSnapshot { to } => self.export_snapshot(id, to),
+            raft::Output::ExportSnapshot { to } => self.offer_snapshot(id, to),
             raft::Output::InstallSnapshot { snapshot } => self.install_snapshot(id, snapshot),
             raft::Output::Event(event) => self.raft_event(id, event),
         }
@@ -245,7 +244,7 @@ impl Node {
                     self.metrics.groups_led.add(if led { -1 } else { 1 });
                 }
                 if led && role != raft::Role::Leader {
-                    self.abandon_exports(id);
+                    self.abandon_offers(id);
                 }
                 self.wake(id);
             }
@@ -264,7 +263,7 @@ impl Node {
             raft::Event::PeerStateChanged {
                 peer,
                 state: raft::PeerState::Replicate,
-            } => self.snapshots.caught_up(id, peer),
+            } => self.caught_up(id, peer),
             _ => {}
         }
     }
@@ -325,7 +324,7 @@ impl Node {
             return self.leave(id);
         }
         self.install_if_drained(id);
-        self.announce_exports(id);
+        self.announce_offers(id);
         self.release(id);
     }
 

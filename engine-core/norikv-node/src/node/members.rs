@@ -34,6 +34,7 @@ impl Node {
         if self.down.remove(&peer) {
             self.wake_all();
         }
+        self.peer_back_for_snapshots(peer);
     }
 
     /// The connection is lost: what was with that node may never be answered.

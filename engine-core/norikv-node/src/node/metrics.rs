@@ -39,6 +39,7 @@ pub(crate) struct NodeMetrics {
     leader_changes: Counter,
     snapshots_sent: Counter,
     snapshots_failed: Counter,
+    snapshots_resumed: Counter,
     snapshots_installed: Counter,
     frames_refused: BTreeMap<&'static str, Counter>,
     misuse: Counter,
@@ -98,6 +99,10 @@ impl NodeMetrics {
             leader_changes: counter("norikv_leader_changes", "Leaders learnt of.")?,
             snapshots_sent: counter("norikv_snapshots_sent", "Snapshots sent whole.")?,
             snapshots_failed: counter("norikv_snapshots_failed", "Snapshots not sent whole.")?,
+            snapshots_resumed: counter(
+                "norikv_snapshots_resumed",
+                "Snapshots that went on from where they stood still.",
+            )?,
             snapshots_installed: counter("norikv_snapshots_installed", "Snapshots installed.")?,
             frames_refused,
             log_damaged: counter("norikv_log_damaged", "Log entries found unreadable.")?,
@@ -147,6 +152,7 @@ impl NodeMetrics {
             },
             Event::SnapshotSent { ok: true, .. } => self.snapshots_sent.add(1),
             Event::SnapshotSent { ok: false, .. } => self.snapshots_failed.add(1),
+            Event::SnapshotResumed { .. } => self.snapshots_resumed.add(1),
             Event::SnapshotInstalled { .. } => self.snapshots_installed.add(1),
             Event::FrameRefused { reason, .. } => {
                 if let Some(counter) = self.frames_refused.get(reason.word()) {

@@ -320,6 +320,7 @@ impl Node {
     /// This node's replica is removed: from here on there is none, and what is left is erased.
     pub(super) fn leave(&mut self, id: GroupId) {
         let installing = self.abandon_inbound(id);
+        self.abandon_offers(id);
         self.abandon_exports(id);
         let Some(group) = self.groups.remove(&id) else {
             return;

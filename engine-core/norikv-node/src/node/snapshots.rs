@@ -1,17 +1,35 @@
-//! Snapshots on their way out and in.
+//! Snapshots on their way.
 //!
-//! **Invariant: a transfer holds a few chunks in memory, never a group.** The sender reads a chunk
-//! when one was acknowledged; the receiver acknowledges a chunk when its storage keeps it, outside
-//! memory if it likes. Silence ends a transfer on both sides; Raft then asks for a new one.
+//! **Invariant: a transfer holds a few chunks in memory, never a group, and nothing of two exports is
+//! ever mixed.** Three parts meet, each with a state of its own:
+//!
+//! | part | file | does |
+//! |---|---|---|
+//! | leader | `offers` | tells a follower that it needs a snapshot, and from whom to fetch it |
+//! | receiver | `inbound` | fetches: asks for as many chunks as it has room for, from the first that it lacks on |
+//! | source | `outbound` | exports, and sends what it is asked for |
+//!
+//! The receiver drives. What it asks for is its credit, which grows as its storage keeps chunks, so
+//! that its disk sets the pace; and after silence or a lost connection it asks again from the first
+//! chunk that it lacks, so that a transfer goes on where it stood. It goes on with the same export,
+//! or, where the source has it no longer and says so, from the beginning with another one.
+//! The source may be any replica: what is applied is committed, whoever leads.
+//!
+//! In each direction a few transfers go on at once and the others wait in line. One that stands
+//! still lets the next one go first.
 
 mod inbound;
+mod line;
+mod offers;
 mod outbound;
 
 use alloc::collections::BTreeMap;
 
-use norikv_types::{GroupId, LogIndex, Mono, NodeId};
+use norikv_types::{GroupId, Mono, NodeId};
 
 use self::inbound::Inbound;
+use self::line::Line;
+use self::offers::{Held, Offer};
 use self::outbound::Outbound;
 use super::Node;
 use crate::{SessionId, SnapshotOptions};
@@ -20,11 +38,15 @@ use crate::{SessionId, SnapshotOptions};
 #[derive(Debug, Default)]
 pub(crate) struct Snapshots {
     next: u64,
+    /// By group and follower.
+    offers: BTreeMap<(GroupId, NodeId), Offer>,
+    /// What is remembered of offers that ended.
+    held: BTreeMap<(GroupId, NodeId), Held>,
+    inbound: BTreeMap<GroupId, Inbound>,
+    line_in: Line<GroupId>,
+    /// By export.
     outbound: BTreeMap<SessionId, Outbound>,
-    inbound: BTreeMap<SessionId, Inbound>,
-    /// What was sent whole and is being installed there: the log behind it is needed until the
-    /// follower goes on from it, or the moment comes.
-    delivered: BTreeMap<(GroupId, NodeId), (LogIndex, Mono)>,
+    line_out: Line<SessionId>,
 }
 
 impl Snapshots {
@@ -33,55 +55,33 @@ impl Snapshots {
         SessionId(self.next)
     }
 
-    /// Log behind this index is needed by a follower that gets a snapshot now, or just got one.
-    pub(crate) fn oldest_needed(&self, group: GroupId, now: Mono) -> Option<LogIndex> {
-        let sending = self
-            .outbound
-            .values()
-            .filter(|outbound| outbound.group == group)
-            .filter_map(|outbound| outbound.at.map(|at| at.index));
-        let installing = self
-            .delivered
-            .range((group, NodeId(0))..=(group, NodeId(u64::MAX)))
-            .filter(|(_, (_, until))| *until > now)
-            .map(|(_, (index, _))| *index);
-        sending.chain(installing).min()
-    }
-
-    /// The follower goes on from what it got.
-    pub(crate) fn caught_up(&mut self, group: GroupId, peer: NodeId) {
-        self.delivered.remove(&(group, peer));
-    }
-
     pub(crate) fn poll_timeout(&self, options: &SnapshotOptions) -> Option<Mono> {
-        let out = self
-            .outbound
-            .values()
-            .map(|outbound| outbound.deadline(options));
-        let incoming = self
-            .inbound
-            .values()
-            .filter_map(|inbound| inbound.deadline(options));
-        out.chain(incoming).min()
+        let offers = self.offers.values().map(|offer| offer.deadline(options));
+        let inbound = self.inbound.iter().filter_map(|(group, inbound)| {
+            inbound.deadline(options, self.line_in.is_streaming(*group))
+        });
+        let outbound = self.outbound.iter().map(|(session, outbound)| {
+            outbound.deadline(options, self.line_out.is_streaming(*session))
+        });
+        offers.chain(inbound).chain(outbound).min()
     }
 }
 
 impl Node {
     pub(super) fn tick_snapshots(&mut self) {
-        self.tick_outbound();
+        self.tick_offers();
         self.tick_inbound();
+        self.tick_outbound();
     }
 
+    /// The connection to a peer is lost.
     pub(super) fn peer_lost_for_snapshots(&mut self, peer: NodeId) {
-        let lost: alloc::vec::Vec<SessionId> = self
-            .snapshots
-            .outbound
-            .iter()
-            .filter(|(_, outbound)| outbound.to == peer)
-            .map(|(session, _)| *session)
-            .collect();
-        for session in lost {
-            self.end_export(session, false);
-        }
+        self.peer_lost_for_offers(peer);
+        self.park_outbound(peer);
+    }
+
+    /// The connection to a peer stands.
+    pub(super) fn peer_back_for_snapshots(&mut self, peer: NodeId) {
+        self.fetch_again(peer);
     }
 }

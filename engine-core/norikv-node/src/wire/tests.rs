@@ -1,8 +1,9 @@
 use alloc::vec;
 
-use norikv_types::LogIndex;
+use norikv_types::{LogIndex, Term, Version};
 
 use super::*;
+use crate::SessionId;
 
 fn item(value: &'static [u8]) -> Item {
     Item::Raft {
@@ -80,11 +81,7 @@ fn no_truncation_and_no_flipped_bit_panics_or_passes_as_the_whole() {
 #[test]
 fn a_long_frame_is_closed_and_another_begun() {
     let mut writer = FrameWriter::new(77, NodeId(1));
-    let big = Item::ChunkAck(ChunkAck {
-        session: SessionId(1),
-        boot: u64::MAX,
-        kept: None,
-    });
+    let big = Item::Alive { boot: u64::MAX };
     let count = 100_000;
     for _ in 0..count {
         writer.push(NodeId(2), Lane::Snapshot, &big);
@@ -111,15 +108,28 @@ fn items(bytes: &[u8]) -> Result<Vec<Item>, FrameRefusal> {
 #[test]
 fn the_layout_of_protocol_1_is_as_written_in_docs() {
     let mut writer = FrameWriter::new(77, NodeId(1));
-    let ack = Item::ChunkAck(ChunkAck {
-        session: SessionId(5),
-        boot: 9,
-        kept: Some(3),
+    let fetch = Item::Fetch(SnapshotFetch {
+        group: GroupId(6),
+        stream: Stream {
+            boot: 9,
+            session: SessionId(5),
+        },
+        export: Some(Stream {
+            boot: 8,
+            session: SessionId(4),
+        }),
+        next: 3,
+        up_to: 7,
+        again: false,
+        at_least: LogIndex(20),
     });
-    writer.push(NodeId(2), Lane::Snapshot, &ack);
+    writer.push(NodeId(2), Lane::Snapshot, &fetch);
     let frames = writer.take();
     assert_eq!(
         frames[0].2[..],
-        [0x01, 0x4d, 0x01, 0x02, 0x04, 0x05, 0x09, 0x01, 0x03]
+        [
+            0x01, 0x4d, 0x01, 0x02, 0x04, 0x06, 0x09, 0x05, 0x01, 0x08, 0x04, 0x03, 0x07, 0x00,
+            0x14
+        ]
     );
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use nori_observe::Meter;
 use norikv_node::driver::{
-    ApplyWorker, JobWorker, LogTask, LogWorker, ReadTask, ReadWorker, SnapshotWorker, Task,
-    restore, route,
+    ApplyWorker, JobWorker, LogTask, LogWorker, ReadTask, ReadWorker, SnapshotTask, SnapshotWorker,
+    Task, restore, route,
 };
 use norikv_node::{
     Answer, Call, Consistency, Event, Expect, Failure, Input, Lane, Maintenance, Node, NodeConfig,
@@ -35,6 +35,8 @@ pub(crate) struct Cluster {
     boots: u64,
     pub(crate) duplicate_ppm: u32,
     pub(crate) delay_max: Duration,
+    /// What the snapshot workers were told to do.
+    pub(crate) snapshot_tasks: Vec<(NodeId, SnapshotTask)>,
     /// Frames sent, by sender and receiver.
     pub(crate) frames: BTreeMap<(NodeId, NodeId), u64>,
     /// Whether the others hear of a node's end or start only from itself.
@@ -83,6 +85,7 @@ impl Cluster {
             boots: 0,
             duplicate_ppm: 0,
             delay_max: Duration::from_millis(3),
+            snapshot_tasks: Vec::new(),
             frames: BTreeMap::new(),
             silent: false,
         };
@@ -187,6 +190,25 @@ impl Cluster {
         self.cut.clear();
     }
 
+    /// Cuts two nodes off from each other, silently.
+    pub(crate) fn partition_pair(&mut self, a: NodeId, b: NodeId) {
+        self.cut.insert((a, b));
+    }
+
+    /// Breaks the connection of two nodes: both notice, and reach each other no more.
+    pub(crate) fn disconnect(&mut self, a: NodeId, b: NodeId) {
+        self.cut.insert((a, b));
+        self.input(a, Input::PeerDown(b));
+        self.input(b, Input::PeerDown(a));
+    }
+
+    /// Connects what [`disconnect`](Self::disconnect) broke.
+    pub(crate) fn connect(&mut self, a: NodeId, b: NodeId) {
+        self.cut.remove(&(a, b));
+        self.input(a, Input::PeerUp(b));
+        self.input(b, Input::PeerUp(a));
+    }
+
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.servers[&id].running.as_ref().unwrap().node
     }
@@ -260,6 +282,7 @@ impl Cluster {
                 }
                 Task::Snapshot(task) => {
                     inputs.extend(running.snapshot.run(&task).map(|input| (3, input)));
+                    self.snapshot_tasks.push((id, task));
                 }
                 Task::Job(task) => {
                     inputs.extend(running.job.run(&task).map(|input| (3, input)));

@@ -165,7 +165,7 @@ fn run(seed: u64, nodes: u64) -> usize {
         config.keep_log_bytes = 0;
         config.keep_log_entries = 8;
         config.snapshot.chunk_bytes = 64;
-        config.snapshot.give_up_after = Duration::from_secs(1);
+        config.snapshot.stall_after = Duration::from_secs(1);
     });
     let mut prng = Prng::new(seed ^ 0xfa17);
     let mut clients = Clients {

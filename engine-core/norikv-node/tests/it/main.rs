@@ -21,3 +21,4 @@ mod operations;
 mod restarts;
 mod scan_then_watch;
 mod snapshots;
+mod transfers;

@@ -75,8 +75,10 @@ fn read_gist(bytes: &[u8]) -> Option<Gist> {
         1 => "request",
         2 => "reply",
         3 => "snapshot",
-        4 => "snapshot ack",
+        4 => "snapshot fetch",
         5 => "alive",
+        9 => "snapshot offer",
+        11 => "snapshot progress",
         _ => "other",
     };
     Some(Gist { kind, group: None })

@@ -181,7 +181,10 @@ impl Host {
             after_ms => Some(Duration::from_millis(after_ms)),
         };
         node_config.raft.append_bytes_max = config.storage.append_bytes_max;
-        node_config.snapshot.chunk_bytes = 16 << 10;
+        // Groups are small here: chunks, too, so that a transfer has a middle.
+        node_config.snapshot.chunk_bytes = 512;
+        node_config.snapshot.streams_max = 2;
+        node_config.snapshot.stall_after = Duration::from_secs(2);
         node_config.seed = boot ^ self.id.0;
         let groups = Node::groups_of(&node_config).map_err(other)?;
         let placement = router.placement().clone();

@@ -84,6 +84,14 @@ impl Simulation {
                 self.woke += 1;
                 Ok(())
             }
+            Output::Event(Event::SnapshotInstalled { .. }) => {
+                self.snapshots_installed += 1;
+                Ok(())
+            }
+            Output::Event(Event::SnapshotResumed { .. }) => {
+                self.snapshots_resumed += 1;
+                Ok(())
+            }
             Output::Event(Event::Misuse {
                 group,
                 from,

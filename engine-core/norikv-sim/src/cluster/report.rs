@@ -37,6 +37,10 @@ pub struct Report {
     pub slept: u64,
     /// How often they woke.
     pub woke: u64,
+    /// How often snapshots were installed.
+    pub snapshots_installed: u64,
+    /// How often one went on where it had stood still on its way.
+    pub snapshots_resumed: u64,
     /// What the network did.
     pub network: NetworkCounters,
     /// What the disks of all nodes did and suffered.
@@ -84,6 +88,8 @@ impl Simulation {
             leader_after_ms: self.convergence.after_ms.iter().copied().max(),
             slept: self.slept,
             woke: self.woke,
+            snapshots_installed: self.snapshots_installed,
+            snapshots_resumed: self.snapshots_resumed,
             network: self.network.counters(),
             disks,
             undecided_key: self.undecided_key,

@@ -64,6 +64,9 @@ pub struct Simulation {
     /// How often replicas fell asleep, and woke.
     pub(crate) slept: u64,
     pub(crate) woke: u64,
+    /// How often snapshots were installed, and went on where they had stood still on their way.
+    pub(crate) snapshots_installed: u64,
+    pub(crate) snapshots_resumed: u64,
 }
 
 /// What one [`Simulation::step`] did.
@@ -156,6 +159,8 @@ impl Simulation {
             delivered: 0,
             slept: 0,
             woke: 0,
+            snapshots_installed: 0,
+            snapshots_resumed: 0,
             prng,
             config,
         };

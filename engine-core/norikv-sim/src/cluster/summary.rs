@@ -40,6 +40,10 @@ pub struct Summary {
     pub slept: u64,
     /// How often they woke.
     pub woke: u64,
+    /// How often snapshots were installed.
+    pub snapshots_installed: u64,
+    /// How often one went on where it had stood still on its way.
+    pub snapshots_resumed: u64,
     /// What networks did.
     pub network: NetworkCounters,
     /// What disks did and suffered.
@@ -64,6 +68,8 @@ impl Summary {
         }
         self.slept += report.slept;
         self.woke += report.woke;
+        self.snapshots_installed += report.snapshots_installed;
+        self.snapshots_resumed += report.snapshots_resumed;
         self.network += report.network;
         self.disks += report.disks;
     }
@@ -97,6 +103,11 @@ impl Summary {
             ("watches whose past was gone", self.clients.compacted),
             ("replicas that fell asleep", self.slept),
             ("replicas that woke", self.woke),
+            ("snapshots installed", self.snapshots_installed),
+            (
+                "snapshots that went on where they stood",
+                self.snapshots_resumed,
+            ),
             ("strikes held back", self.held_back),
             ("lasting harm found by its node", self.detected),
         ];

@@ -1,38 +1,63 @@
-//! A snapshot on its way in.
+//! A snapshot on its way into this node.
+//!
+//! **Invariant: what is staged are the first `kept` chunks of one export**, and nothing is asked for
+//! beyond what there is room for. A transfer outlives its source's silence, its leader's reign and
+//! lost connections; it ends with Raft's word on the whole, or after a time without a step.
+
+use alloc::vec::Vec;
 
 use nori_raft as raft;
-use norikv_types::{GroupId, Mono, NodeId, Term, Version};
+use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term, Version};
 
 use crate::node::Node;
 use crate::node::replicas::Given;
-use crate::wire::{ChunkAck, Item, SnapshotChunk};
+use crate::wire::{
+    Item, NoExport, SnapshotChunk, SnapshotFetch, SnapshotOffer, SnapshotProgress, SnapshotState,
+    Stream,
+};
 use crate::{Event, Lane, Output, PortError, SessionId, SnapshotOptions};
 
-/// A transfer from a leader.
+/// A transfer of a group's snapshot.
 #[derive(Debug)]
 pub(super) struct Inbound {
-    group: GroupId,
-    from: NodeId,
-    /// The sender's name for it.
-    theirs: (u64, SessionId),
+    /// Names this attempt, and what is staged of it.
+    session: SessionId,
+    /// Who made the newest offer, and in which term.
+    leader: NodeId,
     term: Term,
-    at: Version,
+    at_least: LogIndex,
+    /// Who sends.
+    source: NodeId,
+    /// Whom the newest offer names instead: fetched from once the source stands still.
+    other: Option<NodeId>,
+    /// The export that comes in, and what it shows.
+    export: Option<(Stream, Version)>,
     /// The chunk that comes next.
     next: u32,
     /// Chunks that the storage keeps.
     kept: u32,
+    /// Asked for are the chunks before this one.
+    up_to: u32,
     /// How many there are, once the last one came.
     count: Option<u32>,
-    last_heard: Mono,
+    /// The next chunk was asked for again.
+    again: bool,
+    asked: Mono,
+    /// When the last chunk came or was kept, or there last was a place.
+    stepped: Mono,
+    /// As `stepped`, or when it was let stand still because nobody waited.
+    looked: Mono,
     phase: Phase,
 }
 
 /// How far a transfer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Chunks come in.
-    Receiving,
-    /// All of them are kept; Raft was told.
+    /// Chunks come in, or it waits for its turn.
+    Coming,
+    /// All of them are kept; Raft hears of it with the next offer that fits.
+    Complete,
+    /// Raft was told.
     Offered,
     /// Raft wants it; entries handed out before are being applied.
     Wanted,
@@ -41,116 +66,279 @@ enum Phase {
 }
 
 impl Inbound {
-    pub(super) fn deadline(&self, options: &SnapshotOptions) -> Option<Mono> {
-        (self.phase == Phase::Receiving).then(|| self.last_heard + options.give_up_after)
+    pub(super) fn deadline(&self, options: &SnapshotOptions, is_streaming: bool) -> Option<Mono> {
+        let forget = self.stepped + options.keep_for;
+        match self.phase {
+            Phase::Coming if is_streaming => {
+                let again = self.asked + options.resend_after;
+                Some(forget.min(again).min(self.looked + options.stall_after))
+            }
+            Phase::Coming if self.next == 0 => None,
+            Phase::Coming | Phase::Complete => Some(forget),
+            Phase::Offered | Phase::Wanted | Phase::Installing => None,
+        }
     }
 
-    const fn meta(&self) -> raft::SnapshotMeta {
+    fn at(&self) -> Version {
+        self.export.map(|(_, at)| at).unwrap_or_default()
+    }
+
+    fn meta(&self) -> raft::SnapshotMeta {
         raft::SnapshotMeta {
-            index: self.at.index,
-            term: self.at.term,
+            index: self.at().index,
+            term: self.at().term,
         }
+    }
+
+    /// Chunks of `export` follow, or of any.
+    fn attempt(&mut self, session: SessionId, source: NodeId, now: Mono) {
+        self.session = session;
+        self.source = source;
+        self.other = None;
+        self.export = None;
+        (self.next, self.kept, self.up_to, self.count) = (0, 0, 0, None);
+        self.again = false;
+        (self.stepped, self.looked) = (now, now);
+        self.phase = Phase::Coming;
     }
 }
 
 impl Node {
-    pub(in crate::node) fn chunk(&mut self, from: NodeId, chunk: SnapshotChunk) {
-        let theirs = (chunk.boot, chunk.session);
-        let Some(replica) = self.groups.get(&chunk.group) else {
-            return self.ack(from, theirs, None);
-        };
-        if chunk.term < replica.term {
-            return self.ack(from, theirs, None);
-        }
-        let known = replica.inbound;
-        let current = known.and_then(|session| {
-            let inbound = self.snapshots.inbound.get(&session)?;
-            Some((
-                session,
-                inbound.from == from && inbound.theirs == theirs,
-                inbound.phase,
-            ))
-        });
-        let session = match current {
-            Some((session, true, _)) => session,
-            // What is being installed cannot be called back.
-            Some((_, false, Phase::Wanted | Phase::Installing)) => return,
-            _ if chunk.seq != 0 => return,
-            Some((session, false, _)) => {
-                self.drop_inbound(session);
-                self.begin_inbound(from, theirs, &chunk)
-            }
-            None => self.begin_inbound(from, theirs, &chunk),
-        };
-        let Some(inbound) = self.snapshots.inbound.get_mut(&session) else {
+    /// A leader says that this replica needs a snapshot.
+    pub(in crate::node) fn offered(&mut self, from: NodeId, offer: SnapshotOffer) {
+        let group = offer.group;
+        let term = self.groups.get(&group).map(|replica| replica.term);
+        if term.is_none_or(|term| offer.term < term) || offer.source == self.config.id {
             return;
-        };
-        inbound.last_heard = self.now;
-        if chunk.seq == inbound.next && inbound.count.is_none() {
-            inbound.next += 1;
-            if chunk.last {
-                inbound.count = Some(inbound.next);
-            }
-            self.outbox.push_back(Output::Stage {
-                session,
-                group: chunk.group,
-                bytes: chunk.bytes,
-            });
-        } else if chunk.seq < inbound.kept {
-            let kept = inbound.kept;
-            self.ack(from, theirs, Some(kept));
         }
+        let stalled = self.now - self.config.snapshot.stall_after;
+        if let Some(inbound) = self.snapshots.inbound.get_mut(&group) {
+            inbound.leader = from;
+            inbound.term = offer.term;
+            if !matches!(inbound.phase, Phase::Coming | Phase::Complete) {
+                // What Raft was told of cannot be called back.
+                return self.tell_leader(group, SnapshotState::Received);
+            }
+            inbound.at_least = offer.at_least;
+            inbound.other = (offer.source != inbound.source).then_some(offer.source);
+            let useless = inbound.export.is_some() && inbound.at().index < offer.at_least;
+            if useless || (inbound.other.is_some() && inbound.stepped <= stalled) {
+                self.start_anew(group, offer.source);
+            }
+        } else {
+            let session = self.snapshots.next_session();
+            self.snapshots.inbound.insert(
+                group,
+                Inbound {
+                    session,
+                    leader: from,
+                    term: offer.term,
+                    at_least: offer.at_least,
+                    source: offer.source,
+                    other: None,
+                    export: None,
+                    next: 0,
+                    kept: 0,
+                    up_to: 0,
+                    count: None,
+                    again: false,
+                    asked: self.now,
+                    stepped: self.now,
+                    looked: self.now,
+                    phase: Phase::Coming,
+                },
+            );
+            self.snapshots.line_in.enter(group);
+        }
+        self.admit_inbound();
+        self.tell_leader(group, SnapshotState::Coming);
+        self.tell_raft(group);
     }
 
-    fn begin_inbound(
-        &mut self,
-        from: NodeId,
-        theirs: (u64, SessionId),
-        chunk: &SnapshotChunk,
-    ) -> SessionId {
+    /// Gives up what is here of a snapshot and fetches another one.
+    fn start_anew(&mut self, group: GroupId, source: NodeId) {
         let session = self.snapshots.next_session();
-        self.snapshots.inbound.insert(
-            session,
-            Inbound {
-                group: chunk.group,
-                from,
-                theirs,
-                term: chunk.term,
-                at: chunk.at,
-                next: 0,
-                kept: 0,
-                count: None,
-                last_heard: self.now,
-                phase: Phase::Receiving,
-            },
-        );
-        if let Some(replica) = self.groups.get_mut(&chunk.group) {
-            replica.inbound = Some(session);
-        }
-        session
-    }
-
-    pub(in crate::node) fn staged(&mut self, session: SessionId, result: Result<(), PortError>) {
-        let Some(inbound) = self.snapshots.inbound.get_mut(&session) else {
+        let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
             return;
         };
-        let (from, theirs, group) = (inbound.from, inbound.theirs, inbound.group);
+        let before = inbound.session;
+        inbound.attempt(session, source, self.now);
+        self.outbox.push_back(Output::Abandon { session: before });
+        self.snapshots.line_in.enter(group);
+        if self.snapshots.line_in.is_streaming(group) {
+            self.ask(group, false);
+        }
+    }
+
+    /// Lets those who wait begin while there are places.
+    fn admit_inbound(&mut self) {
+        let max = self.config.snapshot.streams_max;
+        while let Some(group) = self.snapshots.line_in.admit(max) {
+            if let Some(inbound) = self.snapshots.inbound.get_mut(&group) {
+                (inbound.stepped, inbound.looked) = (self.now, self.now);
+                let again = inbound.next > 0;
+                self.ask(group, again);
+            } else {
+                self.snapshots.line_in.leave(group);
+            }
+        }
+    }
+
+    /// Asks the source for as much as there is room for.
+    fn ask(&mut self, group: GroupId, again: bool) {
+        let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
+            return;
+        };
+        inbound.asked = self.now;
+        inbound.again |= again;
+        inbound.up_to = inbound.kept + self.config.snapshot.window.max(1);
+        let item = Item::Fetch(SnapshotFetch {
+            group,
+            stream: Stream {
+                boot: self.config.boot,
+                session: inbound.session,
+            },
+            export: inbound.export.map(|(export, _)| export),
+            next: inbound.next,
+            up_to: inbound.up_to,
+            again,
+            at_least: inbound.at_least,
+        });
+        self.frames.push(inbound.source, Lane::Snapshot, &item);
+    }
+
+    /// The connection to a peer stands again: transfers from it go on.
+    pub(super) fn fetch_again(&mut self, peer: NodeId) {
+        let from_it: Vec<GroupId> = (self.snapshots.inbound.iter())
+            .filter(|(group, inbound)| {
+                inbound.source == peer
+                    && inbound.phase == Phase::Coming
+                    && self.snapshots.line_in.is_streaming(**group)
+            })
+            .map(|(group, _)| *group)
+            .collect();
+        for group in from_it {
+            self.ask(group, true);
+        }
+    }
+
+    /// A chunk came in.
+    pub(in crate::node) fn chunk(&mut self, from: NodeId, chunk: SnapshotChunk) {
+        let group = chunk.group;
+        let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
+            return;
+        };
+        let own = Stream {
+            boot: self.config.boot,
+            session: inbound.session,
+        };
+        if inbound.source != from || chunk.stream != own || inbound.phase != Phase::Coming {
+            return;
+        }
+        let expected = match inbound.export {
+            Some(export) => export == (chunk.export, chunk.at),
+            None => chunk.at.index >= inbound.at_least.max(LogIndex(1)),
+        };
+        let is_next = chunk.seq == inbound.next && inbound.count.is_none();
+        if !expected || !is_next || chunk.seq >= inbound.up_to {
+            return;
+        }
+        inbound.export = Some((chunk.export, chunk.at));
+        inbound.next += 1;
+        inbound.count = chunk.last.then_some(inbound.next);
+        (inbound.asked, inbound.stepped, inbound.looked) = (self.now, self.now, self.now);
+        let resumed = core::mem::take(&mut inbound.again) && chunk.seq > 0;
+        self.outbox.push_back(Output::Stage {
+            session: inbound.session,
+            group,
+            bytes: chunk.bytes,
+        });
+        if resumed {
+            self.event(Event::SnapshotResumed {
+                group,
+                from,
+                chunk: chunk.seq,
+            });
+        }
+    }
+
+    /// The storage keeps a chunk, or does not.
+    pub(in crate::node) fn staged(&mut self, session: SessionId, result: Result<(), PortError>) {
+        let Some((group, inbound)) = self.inbound_of(session) else {
+            return;
+        };
         if result.is_err() {
-            self.drop_inbound(session);
-            return self.ack(from, theirs, None);
+            return self.fail_inbound(group);
         }
         inbound.kept += 1;
-        let kept = inbound.kept;
-        if inbound.count == Some(kept) {
-            inbound.phase = Phase::Offered;
-            let input = raft::Input::SnapshotReceived {
-                from,
-                term: inbound.term,
-                snapshot: inbound.meta(),
-            };
-            self.raft_input(group, input);
+        if inbound.count == Some(inbound.kept) {
+            inbound.phase = Phase::Complete;
         }
-        self.ack(from, theirs, Some(kept));
+        let is_complete = inbound.phase == Phase::Complete;
+        let now = self.now;
+        if let Some((_, inbound)) = self.inbound_of(session) {
+            (inbound.stepped, inbound.looked) = (now, now);
+        }
+        if is_complete || self.snapshots.line_in.is_streaming(group) {
+            // The last time it says that the source may forget.
+            self.ask(group, false);
+        }
+        if is_complete {
+            self.snapshots.line_in.leave(group);
+            self.admit_inbound();
+        }
+        self.tell_leader(group, SnapshotState::Coming);
+        self.tell_raft(group);
+    }
+
+    /// Offers Raft what is here in full, in the name of a leader that it may take it from.
+    fn tell_raft(&mut self, group: GroupId) {
+        let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
+            return;
+        };
+        let term = self.groups.get(&group).map(|replica| replica.term);
+        let fits = term.is_some_and(|term| inbound.term >= term);
+        if inbound.phase != Phase::Complete || !fits || inbound.at().term > inbound.term {
+            return;
+        }
+        inbound.phase = Phase::Offered;
+        let input = raft::Input::SnapshotReceived {
+            from: inbound.leader,
+            term: inbound.term,
+            snapshot: inbound.meta(),
+        };
+        self.raft_input(group, input);
+        self.tell_leader(group, SnapshotState::Received);
+    }
+
+    fn tell_leader(&mut self, group: GroupId, state: SnapshotState) {
+        if let Some(inbound) = self.snapshots.inbound.get(&group) {
+            let item = Item::Progress(SnapshotProgress {
+                group,
+                term: inbound.term,
+                at: inbound.export.map(|(_, at)| at),
+                state,
+            });
+            self.frames.push(inbound.leader, Lane::Snapshot, &item);
+        }
+    }
+
+    /// The source has not, or no longer, what it was asked for.
+    pub(in crate::node) fn no_export(&mut self, from: NodeId, refusal: NoExport) {
+        let own = self.config.boot;
+        let Some(inbound) = self.snapshots.inbound.get_mut(&refusal.group) else {
+            return;
+        };
+        let named = refusal.stream.session == inbound.session && refusal.stream.boot == own;
+        if inbound.source != from || !named || inbound.phase != Phase::Coming {
+            return;
+        }
+        match (inbound.other, inbound.export) {
+            (Some(other), _) => self.start_anew(refusal.group, other),
+            // Another export of its own.
+            (None, Some(_)) => self.start_anew(refusal.group, from),
+            (None, None) => self.fail_inbound(refusal.group),
+        }
     }
 
     /// Raft wants what it was offered.
@@ -159,9 +347,7 @@ impl Node {
         group: GroupId,
         snapshot: raft::SnapshotMeta,
     ) {
-        let session = self.groups.get(&group).and_then(|replica| replica.inbound);
-        let inbound = session.and_then(|session| self.snapshots.inbound.get_mut(&session));
-        let Some(inbound) = inbound else {
+        let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
             unreachable!("Raft installs only what it was offered");
         };
         assert!(
@@ -177,20 +363,15 @@ impl Node {
         let Some(replica) = self.groups.get(&group) else {
             return;
         };
-        if replica.belonging().applying > 0 {
-            return;
-        }
-        let Some(session) = replica.inbound else {
+        let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
             return;
         };
-        if let Some(inbound) = self.snapshots.inbound.get_mut(&session)
-            && inbound.phase == Phase::Wanted
-        {
+        if inbound.phase == Phase::Wanted && replica.belonging().applying == 0 {
             inbound.phase = Phase::Installing;
             self.outbox.push_back(Output::Install {
-                session,
+                session: inbound.session,
                 group,
-                at: inbound.at,
+                at: inbound.at(),
             });
         }
     }
@@ -200,23 +381,22 @@ impl Node {
         session: SessionId,
         result: Result<Option<raft::Configuration>, PortError>,
     ) {
-        let Some(inbound) = self.snapshots.inbound.remove(&session) else {
+        let Some((group, _)) = self.inbound_of(session) else {
             return;
         };
-        let id = inbound.group;
+        let Some(inbound) = self.snapshots.inbound.remove(&group) else {
+            return;
+        };
         let configuration = match result {
             Ok(configuration) => configuration,
             // The replica can neither go on without it nor ask for another one.
             Err(error) => return self.halt(error),
         };
-        if self.drained(id, Given::Install) {
+        if self.drained(group, Given::Install) {
             return;
         }
-        let Inbound {
-            group, from, at, ..
-        } = inbound;
+        let at = inbound.at();
         if let Some(replica) = self.groups.get_mut(&group) {
-            replica.inbound = None;
             replica.retention.flush(at.index);
             let own = self.config.id;
             let members = configuration.as_ref();
@@ -225,7 +405,7 @@ impl Node {
         self.count_unflushed(group);
         self.event(Event::SnapshotInstalled {
             group,
-            from,
+            from: inbound.source,
             version: at,
         });
         self.skipped_to(group, at);
@@ -238,62 +418,71 @@ impl Node {
 
     /// Raft has said all it had to say: an offer that it did not take is of no use.
     pub(in crate::node) fn drop_refused_snapshot(&mut self, group: GroupId) {
-        let session = self.groups.get(&group).and_then(|replica| replica.inbound);
-        if let Some(session) = session
-            && let Some(inbound) = self.snapshots.inbound.get(&session)
-            && inbound.phase == Phase::Offered
-        {
-            self.drop_inbound(session);
+        let inbound = self.snapshots.inbound.get(&group);
+        if inbound.is_some_and(|inbound| inbound.phase == Phase::Offered) {
+            self.drop_inbound(group);
         }
     }
 
     pub(super) fn tick_inbound(&mut self) {
-        let silent: alloc::vec::Vec<SessionId> = self
-            .snapshots
-            .inbound
-            .iter()
-            .filter(|(_, inbound)| {
-                inbound
-                    .deadline(&self.config.snapshot)
-                    .is_some_and(|at| at <= self.now)
+        let options = self.config.snapshot.clone();
+        let due: Vec<GroupId> = (self.snapshots.inbound.iter())
+            .filter(|(group, inbound)| {
+                let is_streaming = self.snapshots.line_in.is_streaming(**group);
+                let deadline = inbound.deadline(&options, is_streaming);
+                deadline.is_some_and(|at| at <= self.now)
             })
-            .map(|(session, _)| *session)
+            .map(|(group, _)| *group)
             .collect();
-        for session in silent {
-            self.drop_inbound(session);
+        for group in due {
+            let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
+                continue;
+            };
+            if self.now >= inbound.stepped + options.keep_for {
+                self.fail_inbound(group);
+            } else if self.now < inbound.looked + options.stall_after {
+                self.ask(group, true);
+            } else if let Some(other) = inbound.other {
+                self.start_anew(group, other);
+            } else {
+                inbound.looked = self.now;
+                if self.snapshots.line_in.has_waiting() {
+                    self.snapshots.line_in.leave(group);
+                    self.snapshots.line_in.enter(group);
+                }
+            }
         }
+        self.admit_inbound();
     }
 
     /// The replica is removed. Whether its storage is being replaced all the same.
     pub(in crate::node) fn abandon_inbound(&mut self, group: GroupId) -> bool {
-        let Some(session) = self.groups.get(&group).and_then(|replica| replica.inbound) else {
-            return false;
-        };
-        let inbound = self.snapshots.inbound.get(&session);
+        let inbound = self.snapshots.inbound.get(&group);
         if inbound.is_some_and(|inbound| inbound.phase == Phase::Installing) {
             return true;
         }
-        self.drop_inbound(session);
+        self.drop_inbound(group);
         false
     }
 
-    fn drop_inbound(&mut self, session: SessionId) {
-        let Some(inbound) = self.snapshots.inbound.remove(&session) else {
-            return;
-        };
-        if let Some(replica) = self.groups.get_mut(&inbound.group) {
-            replica.inbound = None;
-        }
-        self.outbox.push_back(Output::Abandon { session });
+    /// Gives up and tells the leader, which thinks of another source.
+    fn fail_inbound(&mut self, group: GroupId) {
+        self.tell_leader(group, SnapshotState::Failed);
+        self.drop_inbound(group);
     }
 
-    fn ack(&mut self, to: NodeId, theirs: (u64, SessionId), kept: Option<u32>) {
-        let (boot, session) = theirs;
-        let item = Item::ChunkAck(ChunkAck {
-            session,
-            boot,
-            kept,
-        });
-        self.frames.push(to, Lane::Snapshot, &item);
+    fn drop_inbound(&mut self, group: GroupId) {
+        if let Some(inbound) = self.snapshots.inbound.remove(&group) {
+            let session = inbound.session;
+            self.outbox.push_back(Output::Abandon { session });
+            self.snapshots.line_in.leave(group);
+            self.admit_inbound();
+        }
+    }
+
+    fn inbound_of(&mut self, session: SessionId) -> Option<(GroupId, &mut Inbound)> {
+        let mut all = self.snapshots.inbound.iter_mut();
+        let (group, inbound) = all.find(|(_, inbound)| inbound.session == session)?;
+        Some((*group, inbound))
     }
 }

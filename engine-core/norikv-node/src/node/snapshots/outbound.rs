@@ -1,87 +1,189 @@
-//! A snapshot on its way out.
+//! A snapshot on its way out of this node.
+//!
+//! **Invariant: what is not known to be kept there can be sent again**, for as long as the transfer
+//! is remembered; what was sent never goes beyond what the receiver has room for.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use nori_raft as raft;
-use norikv_types::{GroupId, Mono, NodeId, Term, Version};
+use norikv_types::{GroupId, LogIndex, Mono, NodeId, Version};
 
 use crate::node::Node;
-use crate::wire::{ChunkAck, Item, SnapshotChunk};
+use crate::wire::{Item, NoExport, SnapshotChunk, SnapshotFetch, Stream};
 use crate::{Chunk, Event, Lane, Output, PortError, SessionId, SnapshotOptions};
 
-/// A transfer to a follower.
+/// An export and its one receiver.
 #[derive(Debug)]
 pub(super) struct Outbound {
-    pub(super) group: GroupId,
-    pub(super) to: NodeId,
-    term: Term,
-    /// What the export shows, once it is open.
-    pub(super) at: Option<Version>,
-    /// Raft knows it: everything it shows is applied as far as Raft has heard.
-    announced: bool,
-    /// Chunks asked of the storage and not here yet.
-    reading: u32,
-    /// Chunks sent and not acknowledged, the first of them number `acked`.
-    unacked: VecDeque<Chunk>,
-    acked: u32,
+    group: GroupId,
+    to: NodeId,
+    /// The receiver's name for the transfer.
+    stream: Stream,
+    at_least: LogIndex,
+    state: State,
+    /// Chunks that were read and are not known to be kept; the first of them is number `kept`.
+    chunks: VecDeque<Chunk>,
+    kept: u32,
+    /// The chunks before this one were sent.
+    sent: u32,
+    /// The receiver has room for the chunks before this one.
+    up_to: u32,
     /// The last chunk was read.
     ended: bool,
-    last_sent: Mono,
-    last_heard: Mono,
+    /// When the receiver last asked.
+    heard: Mono,
+    /// When it last took a step, or was let stand still because nobody waited.
+    looked: Mono,
+}
+
+/// What the storage does for an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing yet.
+    New,
+    /// It opens it.
+    Opening,
+    /// It reads a chunk.
+    Reading(Version),
+    /// Nothing: the export is open.
+    Open(Version),
 }
 
 impl Outbound {
-    pub(super) fn deadline(&self, options: &SnapshotOptions) -> Mono {
-        let give_up = self.last_heard + options.give_up_after;
-        if self.unacked.is_empty() {
-            give_up
-        } else {
-            give_up.min(self.last_sent + options.resend_after)
+    pub(super) fn deadline(&self, options: &SnapshotOptions, is_streaming: bool) -> Mono {
+        let forget = self.heard + options.keep_for;
+        match is_streaming {
+            true => forget.min(self.looked + options.stall_after),
+            false => forget,
         }
     }
 
-    fn item(&self, session: SessionId, boot: u64, seq: u32, chunk: &Chunk) -> Item {
-        Item::Chunk(SnapshotChunk {
-            session,
-            boot,
-            group: self.group,
-            term: self.term,
-            at: self.at.unwrap_or_default(),
-            seq,
-            last: chunk.last,
-            bytes: chunk.bytes.clone(),
-        })
+    /// The chunk behind all that were read.
+    fn read_to(&self) -> u32 {
+        self.kept + u32::try_from(self.chunks.len()).unwrap_or(u32::MAX)
+    }
+
+    const fn at(&self) -> Option<Version> {
+        match self.state {
+            State::New | State::Opening => None,
+            State::Reading(at) | State::Open(at) => Some(at),
+        }
     }
 }
 
 impl Node {
-    pub(in crate::node) fn export_snapshot(&mut self, group: GroupId, to: NodeId) {
-        let Some(term) = self.groups.get(&group).map(|replica| replica.term) else {
-            return;
+    /// A receiver asks for chunks.
+    pub(in crate::node) fn fetch(&mut self, from: NodeId, fetch: &SnapshotFetch) {
+        let known = (self.snapshots.outbound.iter())
+            .find(|(_, outbound)| outbound.to == from && outbound.group == fetch.group)
+            .map(|(session, outbound)| (*session, outbound.stream));
+        let session = match (known, fetch.export) {
+            (Some((session, stream)), export) if stream == fetch.stream => {
+                let own = Stream {
+                    boot: self.config.boot,
+                    session,
+                };
+                if export.is_some_and(|export| export != own) {
+                    return self.refuse_fetch(from, fetch);
+                }
+                session
+            }
+            (_, Some(_)) => return self.refuse_fetch(from, fetch),
+            (known, None) => {
+                if let Some((session, stream)) = known {
+                    if stream.boot == fetch.stream.boot && stream > fetch.stream {
+                        // Late: it has asked anew since.
+                        return;
+                    }
+                    self.forget_export(session);
+                }
+                let replica = self.groups.get(&fetch.group);
+                let applied = replica.map_or(LogIndex(0), |replica| replica.applied.index);
+                if applied < fetch.at_least.max(LogIndex(1)) {
+                    return self.refuse_fetch(from, fetch);
+                }
+                self.begin_export(from, fetch)
+            }
         };
-        // Raft asks anew only when it no longer counts on the transfer before.
-        for session in self.sessions_of(|outbound| outbound.group == group && outbound.to == to) {
-            self.forget_export(session);
-        }
+        self.credit(session, fetch);
+    }
+
+    fn begin_export(&mut self, to: NodeId, fetch: &SnapshotFetch) -> SessionId {
         let session = self.snapshots.next_session();
         self.snapshots.outbound.insert(
             session,
             Outbound {
-                group,
+                group: fetch.group,
                 to,
-                term,
-                at: None,
-                announced: false,
-                reading: 0,
-                unacked: VecDeque::new(),
-                acked: 0,
+                stream: fetch.stream,
+                at_least: fetch.at_least,
+                state: State::New,
+                chunks: VecDeque::new(),
+                kept: 0,
+                sent: 0,
+                up_to: 0,
                 ended: false,
-                last_sent: self.now,
-                last_heard: self.now,
+                heard: self.now,
+                looked: self.now,
             },
         );
-        self.outbox.push_back(Output::Export { session, group });
+        session
+    }
+
+    /// The receiver has what comes before `next`, and room for what comes before `up_to`.
+    fn credit(&mut self, session: SessionId, fetch: &SnapshotFetch) {
+        let Some(outbound) = self.snapshots.outbound.get_mut(&session) else {
+            return;
+        };
+        if fetch.next < outbound.kept {
+            // Late.
+            return;
+        }
+        outbound.heard = self.now;
+        if fetch.next > outbound.kept {
+            outbound.looked = self.now;
+        }
+        if fetch.next > outbound.read_to() {
+            return self.fail_export(session);
+        }
+        while outbound.kept < fetch.next && outbound.chunks.pop_front().is_some() {
+            outbound.kept += 1;
+        }
+        outbound.sent = match fetch.again {
+            true => outbound.kept,
+            false => outbound.sent.max(outbound.kept),
+        };
+        outbound.up_to = outbound.up_to.max(fetch.up_to);
+        if outbound.ended && outbound.chunks.is_empty() {
+            return self.end_export(session, true);
+        }
+        self.snapshots.line_out.enter(session);
+        self.admit_outbound();
+        self.send_chunks(session);
+    }
+
+    /// Lets those who wait begin while there are places.
+    fn admit_outbound(&mut self) {
+        let max = self.config.snapshot.streams_max;
+        while let Some(session) = self.snapshots.line_out.admit(max) {
+            let Some(outbound) = self.snapshots.outbound.get_mut(&session) else {
+                self.snapshots.line_out.leave(session);
+                continue;
+            };
+            if self.now >= outbound.heard + self.config.snapshot.stall_after {
+                // It is gone, or busy with others: it will ask again.
+                self.snapshots.line_out.leave(session);
+                continue;
+            }
+            outbound.looked = self.now;
+            if outbound.state == State::New {
+                outbound.state = State::Opening;
+                let group = outbound.group;
+                self.outbox.push_back(Output::Export { session, group });
+            } else {
+                self.send_chunks(session);
+            }
+        }
     }
 
     pub(in crate::node) fn exported(
@@ -94,63 +196,56 @@ impl Node {
             return;
         };
         match result {
-            Ok(at) if at.index.0 > 0 => {
-                outbound.at = Some(at);
-                outbound.last_heard = self.now;
-                self.announce_export(session);
+            Ok(at) if at.index >= outbound.at_least => {
+                outbound.state = State::Open(at);
+                self.send_chunks(session);
             }
-            Ok(_) | Err(_) => self.end_export(session, false),
+            Ok(_) | Err(_) => self.fail_export(session),
         }
     }
 
-    /// Tells Raft of exports that show nothing it has not heard to be applied: the applier may be
-    /// ahead of the inputs.
-    pub(in crate::node) fn announce_exports(&mut self, group: GroupId) {
-        for session in self.sessions_of(|outbound| outbound.group == group && !outbound.announced) {
-            self.announce_export(session);
-        }
-    }
-
-    fn announce_export(&mut self, session: SessionId) {
-        let Some(outbound) = self.snapshots.outbound.get_mut(&session) else {
-            return;
-        };
-        let (group, to) = (outbound.group, outbound.to);
-        let Some(at) = outbound.at else {
-            return;
-        };
-        if self
-            .groups
-            .get(&group)
-            .is_none_or(|replica| replica.applied.index < at.index)
-        {
-            return;
-        }
-        outbound.announced = true;
-        let snapshot = Some(raft::SnapshotMeta {
-            index: at.index,
-            term: at.term,
-        });
-        self.raft_input(group, raft::Input::SnapshotExported { to, snapshot });
-        self.read_chunks(session);
-    }
-
-    /// Asks the storage for chunks as far as the window allows.
-    fn read_chunks(&mut self, session: SessionId) {
+    /// Sends what was read and reads what comes next, as far as there is room for it.
+    fn send_chunks(&mut self, session: SessionId) {
         let options = &self.config.snapshot;
+        if !self.snapshots.line_out.is_streaming(session) {
+            return;
+        }
         let Some(outbound) = self.snapshots.outbound.get_mut(&session) else {
             return;
         };
-        let window = usize::try_from(options.window.max(1)).unwrap_or(1);
-        // One read at a time: only its answer tells whether there is a next one.
-        if outbound.ended || outbound.reading > 0 || outbound.unacked.len() >= window {
+        let Some(at) = outbound.at() else {
             return;
+        };
+        let room = outbound.up_to.min(outbound.kept + options.window.max(1));
+        let skip = usize::try_from(outbound.sent - outbound.kept).unwrap_or(usize::MAX);
+        for chunk in outbound.chunks.iter().skip(skip) {
+            if outbound.sent >= room {
+                break;
+            }
+            let item = Item::Chunk(SnapshotChunk {
+                group: outbound.group,
+                stream: outbound.stream,
+                export: Stream {
+                    boot: self.config.boot,
+                    session,
+                },
+                at,
+                seq: outbound.sent,
+                last: outbound.ended && outbound.sent + 1 == outbound.read_to(),
+                bytes: chunk.bytes.clone(),
+            });
+            outbound.sent += 1;
+            self.frames.push(outbound.to, Lane::Snapshot, &item);
         }
-        outbound.reading += 1;
-        self.outbox.push_back(Output::ExportChunk {
-            session,
-            bytes_max: options.chunk_bytes,
-        });
+        // One read at a time: only its answer tells whether there is a next one.
+        if matches!(outbound.state, State::Open(_)) && !outbound.ended && outbound.read_to() < room
+        {
+            outbound.state = State::Reading(at);
+            self.outbox.push_back(Output::ExportChunk {
+                session,
+                bytes_max: options.chunk_bytes,
+            });
+        }
     }
 
     pub(in crate::node) fn exported_chunk(
@@ -161,102 +256,85 @@ impl Node {
         let Some(outbound) = self.snapshots.outbound.get_mut(&session) else {
             return;
         };
-        outbound.reading = outbound.reading.saturating_sub(1);
-        let Ok(chunk) = result else {
-            return self.end_export(session, false);
+        let (Ok(chunk), Some(at)) = (result, outbound.at()) else {
+            return self.fail_export(session);
         };
+        outbound.state = State::Open(at);
         outbound.ended = chunk.last;
-        let seq = outbound.acked + u32::try_from(outbound.unacked.len()).unwrap_or(u32::MAX);
-        let item = outbound.item(session, self.config.boot, seq, &chunk);
-        outbound.unacked.push_back(chunk);
-        outbound.last_sent = self.now;
-        self.frames.push(outbound.to, Lane::Snapshot, &item);
-        self.read_chunks(session);
-    }
-
-    pub(in crate::node) fn chunk_ack(&mut self, from: NodeId, ack: ChunkAck) {
-        let session = ack.session;
-        let Some(outbound) = self.snapshots.outbound.get_mut(&session) else {
-            return;
-        };
-        if ack.boot != self.config.boot || outbound.to != from {
-            return;
-        }
-        outbound.last_heard = self.now;
-        let Some(kept) = ack.kept else {
-            return self.end_export(session, false);
-        };
-        while outbound.acked < kept && outbound.unacked.pop_front().is_some() {
-            outbound.acked += 1;
-        }
-        if outbound.ended && outbound.unacked.is_empty() {
-            self.end_export(session, true);
-        } else {
-            self.read_chunks(session);
-        }
+        outbound.chunks.push_back(chunk);
+        self.send_chunks(session);
     }
 
     pub(super) fn tick_outbound(&mut self) {
         let options = self.config.snapshot.clone();
-        for session in self.sessions_of(|_| true) {
+        for session in self.exports_of(|_| true) {
+            let is_streaming = self.snapshots.line_out.is_streaming(session);
             let Some(outbound) = self.snapshots.outbound.get_mut(&session) else {
                 continue;
             };
-            if self.now >= outbound.last_heard + options.give_up_after {
+            if self.now >= outbound.heard + options.keep_for {
                 self.end_export(session, false);
-                continue;
-            }
-            if outbound.unacked.is_empty() || self.now < outbound.last_sent + options.resend_after {
-                continue;
-            }
-            outbound.last_sent = self.now;
-            for (seq, chunk) in (outbound.acked..).zip(&outbound.unacked) {
-                let item = outbound.item(session, self.config.boot, seq, chunk);
-                self.frames.push(outbound.to, Lane::Snapshot, &item);
+            } else if is_streaming && self.now >= outbound.looked + options.stall_after {
+                outbound.looked = self.now;
+                if self.snapshots.line_out.has_waiting() {
+                    self.snapshots.line_out.leave(session);
+                }
             }
         }
+        self.admit_outbound();
     }
 
-    /// Ends a transfer and tells Raft.
-    pub(super) fn end_export(&mut self, session: SessionId, ok: bool) {
-        let Some(outbound) = self.snapshots.outbound.remove(&session) else {
-            return;
-        };
-        let Outbound { group, to, at, .. } = outbound;
-        if ok && let Some(at) = at {
-            let until = self.now + self.config.snapshot.hold_log_for;
-            self.snapshots
-                .delivered
-                .insert((group, to), (at.index, until));
+    /// The receiver is out of reach: it will ask again.
+    pub(super) fn park_outbound(&mut self, peer: NodeId) {
+        for session in self.exports_of(|outbound| outbound.to == peer) {
+            self.snapshots.line_out.leave(session);
         }
-        self.outbox.push_back(Output::Abandon { session });
-        let input = if outbound.announced {
-            raft::Input::SnapshotSent { to, ok }
-        } else {
-            raft::Input::SnapshotExported { to, snapshot: None }
-        };
-        self.raft_input(group, input);
-        self.event(Event::SnapshotSent { group, to, ok });
+        self.admit_outbound();
     }
 
-    /// This replica does not lead any more: whoever does sends its own.
+    /// No export of this group may go on: its replica here is removed.
     pub(in crate::node) fn abandon_exports(&mut self, group: GroupId) {
-        for session in self.sessions_of(|outbound| outbound.group == group) {
-            self.forget_export(session);
-        }
-        self.snapshots.delivered.retain(|(of, _), _| *of != group);
-    }
-
-    fn forget_export(&mut self, session: SessionId) {
-        if self.snapshots.outbound.remove(&session).is_some() {
-            self.outbox.push_back(Output::Abandon { session });
+        for session in self.exports_of(|outbound| outbound.group == group) {
+            self.fail_export(session);
         }
     }
 
-    fn sessions_of(&self, wanted: impl Fn(&Outbound) -> bool) -> Vec<SessionId> {
-        self.snapshots
-            .outbound
-            .iter()
+    fn end_export(&mut self, session: SessionId, ok: bool) {
+        if let Some(Outbound { group, to, .. }) = self.forget_export(session) {
+            self.event(Event::SnapshotSent { group, to, ok });
+        }
+        self.admit_outbound();
+    }
+
+    /// Ends a transfer and tells the receiver that nothing comes any more.
+    fn fail_export(&mut self, session: SessionId) {
+        if let Some(outbound) = self.snapshots.outbound.get(&session) {
+            let item = Item::NoExport(NoExport {
+                group: outbound.group,
+                stream: outbound.stream,
+            });
+            self.frames.push(outbound.to, Lane::Snapshot, &item);
+        }
+        self.end_export(session, false);
+    }
+
+    fn refuse_fetch(&mut self, to: NodeId, fetch: &SnapshotFetch) {
+        let item = Item::NoExport(NoExport {
+            group: fetch.group,
+            stream: fetch.stream,
+        });
+        self.frames.push(to, Lane::Snapshot, &item);
+    }
+
+    fn forget_export(&mut self, session: SessionId) -> Option<Outbound> {
+        let outbound = self.snapshots.outbound.remove(&session)?;
+        self.snapshots.line_out.leave(session);
+        self.outbox.push_back(Output::Abandon { session });
+        Some(outbound)
+    }
+
+    fn exports_of(&self, wanted: impl Fn(&Outbound) -> bool) -> Vec<SessionId> {
+        (self.snapshots.outbound.iter())
             .filter(|(_, outbound)| wanted(outbound))
             .map(|(session, _)| *session)
             .collect()
