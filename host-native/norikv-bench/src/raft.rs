@@ -14,6 +14,7 @@ mod trio;
 
 pub use args::RaftArgs;
 pub use report::{BatchRow, RaftReport, RaftRow};
+pub use rounds::profile;
 
 use anyhow::Result;
 

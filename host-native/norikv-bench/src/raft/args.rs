@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::{RaftSettings, run};
+use super::{RaftSettings, profile, run};
 
 /// Measures the consensus core, beside raft-rs where this build has it.
 #[derive(Debug, Clone, Args)]
@@ -21,6 +21,12 @@ pub struct RaftArgs {
     /// Groups that are built to see what one costs that has nothing to do.
     #[arg(long, default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..100_000))]
     groups: u32,
+    /// Instead of all that only make proposals with this library, for a profiler to look at.
+    #[arg(long, value_name = "LIBRARY")]
+    profile: Option<String>,
+    /// With `--profile`: how many proposals at once.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    batch: u32,
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
@@ -39,6 +45,11 @@ impl RaftArgs {
             (0.001..=600.0).contains(&self.seconds),
             "--seconds is between 0.001 and 600"
         );
+        if let Some(library) = &self.profile {
+            let cpu_us = profile(library, self.batch as usize, self.seconds)?;
+            writeln!(out, "{library}, {} at once: {cpu_us:.3} µs a proposal", self.batch)?;
+            return Ok(());
+        }
         let settings = RaftSettings {
             rounds: self.rounds,
             seconds: self.seconds,

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::report::RaftRow;
@@ -40,7 +40,7 @@ pub(super) fn run(settings: &RaftSettings, progress: &mut dyn FnMut(&str)) -> Re
             let at = (turn + round as usize) % LIBRARIES.len();
             let library = &LIBRARIES[at];
             progress(&format!("round {} of {}", round + 1, library.name));
-            let batches = BATCHES.iter().map(|batch| speed(library, settings, *batch));
+            let batches = (BATCHES.iter()).map(|batch| speed(library, settings.seconds, *batch));
             rounds[at].push(Round {
                 batches: batches.collect::<Result<_>>()?,
                 idle: idle(library, settings)?,
@@ -74,8 +74,19 @@ fn row(library: &Library, rounds: &[Round]) -> Option<RaftRow> {
     })
 }
 
+/// CPU µs for a proposal with one library, of which `batch` are made at once.
+///
+/// # Errors
+/// When this build has no such library, or its replicas applied different things.
+pub fn profile(library: &str, batch: usize, seconds: f64) -> Result<f64> {
+    let found = LIBRARIES.iter().find(|known| known.name == library);
+    let library = found.with_context(|| format!("this build has no {library}"))?;
+    let [cpu_us, ..] = speed(library, seconds, batch)?;
+    Ok(cpu_us)
+}
+
 /// CPU µs, messages and allocations for a proposal.
-fn speed(library: &Library, settings: &RaftSettings, batch: usize) -> Result<[f64; 3]> {
+fn speed(library: &Library, seconds: f64, batch: usize) -> Result<[f64; 3]> {
     let mut trio = (library.build)(1, LOG_BYTES)?;
     let mut numbers = 0..;
     let mut propose = |trio: &mut dyn Trio, batches: usize| {
@@ -90,7 +101,7 @@ fn speed(library: &Library, settings: &RaftSettings, batch: usize) -> Result<[f6
     };
     // Long enough that the clock is read seldom, and a heartbeat comes now and then.
     let batches = (4_096 / batch).max(1);
-    let warm_up = Duration::from_secs_f64(settings.seconds / 5.0);
+    let warm_up = Duration::from_secs_f64(seconds / 5.0);
     let mut spent = Duration::ZERO;
     while spent < warm_up {
         spent += propose(&mut *trio, batches);
@@ -98,7 +109,7 @@ fn speed(library: &Library, settings: &RaftSettings, batch: usize) -> Result<[f6
     }
     let before = trio.messages();
     let (mut spent, mut done) = (Duration::ZERO, 0);
-    while spent < Duration::from_secs_f64(settings.seconds) {
+    while spent < Duration::from_secs_f64(seconds) {
         spent += propose(&mut *trio, batches);
         done += batches * batch;
     }
