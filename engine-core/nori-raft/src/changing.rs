@@ -52,7 +52,7 @@ impl Raft {
     pub(crate) fn change_membership(&mut self, proposal: ProposalId, change: &MembershipChange) {
         match self.changed(change) {
             Ok(next) => {
-                let version = self.append(Payload::Configuration(next));
+                let version = self.append(Payload::Configuration(next.into()));
                 self.outputs
                     .push_back(Output::Appended { proposal, version });
             }
@@ -107,7 +107,7 @@ impl Raft {
             let Ok(next) = current.change(&MembershipChange::Leave) else {
                 unreachable!("a joint configuration can be left");
             };
-            self.append(Payload::Configuration(next));
+            self.append(Payload::Configuration(next.into()));
         } else if !current.is_voter(self.config.id) && !breaks(Mutant::RemovedLeaderCounts) {
             self.resign();
         }

@@ -1,5 +1,6 @@
 //! What the log is made of and what survives a restart.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ pub enum Payload {
     Command(Bytes),
     /// The group's members from here on, in full. In force as soon as it stands in the log
     /// (dissertation §4.1); the state machine keeps the newest one that it applied.
-    Configuration(Configuration),
+    Configuration(Box<Configuration>),
     /// A command that a witness does not get.
     Elided,
 }

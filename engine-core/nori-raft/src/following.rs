@@ -219,7 +219,7 @@ impl Raft {
         }
         for entry in entries.iter().skip(known_count) {
             if let Payload::Configuration(configuration) = &entry.payload {
-                self.membership.push(entry.index, configuration.clone());
+                self.membership.push(entry.index, (**configuration).clone());
                 changed = true;
             }
             self.lacks_commands |= entry.payload == Payload::Elided;

@@ -136,7 +136,7 @@ impl Raft {
         self.follow_configuration();
         self.set_leader(Some(self.config.id));
         self.append(if self.membership.index() == LogIndex(0) {
-            Payload::Configuration(self.membership.current().clone())
+            Payload::Configuration(self.membership.current().clone().into())
         } else {
             Payload::Noop
         });
@@ -188,7 +188,7 @@ impl Raft {
             index: self.log.last_index().next(),
         };
         let configuration = match &payload {
-            Payload::Configuration(configuration) => Some(configuration.clone()),
+            Payload::Configuration(configuration) => Some((**configuration).clone()),
             Payload::Noop | Payload::Command(_) | Payload::Elided => None,
         };
         self.log.push(Entry {

@@ -44,7 +44,7 @@ impl Membership {
             if let Payload::Configuration(configuration) = &entry.payload
                 && entry.index > applied
             {
-                membership.push(entry.index, configuration.clone());
+                membership.push(entry.index, (**configuration).clone());
             }
         }
         membership

@@ -459,7 +459,8 @@ impl Raft {
 
     fn configuration_came_back(&mut self, entry: &Entry) {
         if let Payload::Configuration(configuration) = &entry.payload {
-            self.membership.insert(entry.index, configuration.clone());
+            self.membership
+                .insert(entry.index, (**configuration).clone());
             self.configuration_changed();
         }
     }

@@ -41,10 +41,10 @@ fn the_newest_configuration_in_the_log_is_in_force_until_it_is_cut() {
 #[test]
 fn a_restart_finds_the_state_machines_configuration_and_those_of_the_log_above_it() {
     let entries = vec![
-        entry(1, Payload::Configuration(of(1))),
-        entry(2, Payload::Configuration(of(2))),
+        entry(1, Payload::Configuration(of(1).into())),
+        entry(2, Payload::Configuration(of(2).into())),
         entry(3, Payload::Noop),
-        entry(4, Payload::Configuration(of(4))),
+        entry(4, Payload::Configuration(of(4).into())),
     ];
     let mut membership = Membership::new(of(9), Some(of(2)), LogIndex(2), &entries);
     assert_eq!(membership.current(), &of(4));

@@ -187,7 +187,7 @@ impl Checker {
         up_to
             .map(|(_, entry)| &entry.payload)
             .find_map(|payload| match payload {
-                Payload::Configuration(configuration) => Some(configuration.clone()),
+                Payload::Configuration(configuration) => Some((**configuration).clone()),
                 _ => None,
             })
     }

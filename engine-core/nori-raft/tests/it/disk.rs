@@ -125,7 +125,7 @@ impl Disk {
             .iter()
             .rev()
             .find_map(|entry| match &entry.payload {
-                Payload::Configuration(configuration) => Some(configuration),
+                Payload::Configuration(configuration) => Some(&**configuration),
                 _ => None,
             })
     }

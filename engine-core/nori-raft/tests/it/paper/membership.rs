@@ -41,7 +41,7 @@ fn entry(term: u64, index: u64, configuration: Configuration) -> Entry {
     Entry {
         term: Term(term),
         index: LogIndex(index),
-        payload: Payload::Configuration(configuration),
+        payload: Payload::Configuration(configuration.into()),
     }
 }
 

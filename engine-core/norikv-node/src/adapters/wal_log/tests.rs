@@ -400,7 +400,7 @@ fn the_documented_example_is_what_is_written() {
         .collect();
     let voters = [1, 2, 300].map(NodeId);
     let entry = Entry {
-        payload: Payload::Configuration(Configuration::new(voters).unwrap()),
+        payload: Payload::Configuration(Configuration::new(voters).unwrap().into()),
         ..entry
     };
     let group = GroupId(1);

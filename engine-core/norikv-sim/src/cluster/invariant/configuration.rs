@@ -68,7 +68,7 @@ impl Configurations {
                     why: "a majority before it misses one of after it",
                 });
             }
-            self.known.insert(entry.index, next.clone());
+            self.known.insert(entry.index, (**next).clone());
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Configurations {
                 continue;
             };
             // To say again what is in force changes nothing.
-            if Some(next) == self.current() {
+            if Some(&**next) == self.current() {
                 continue;
             }
             if before > committed || !commits {
