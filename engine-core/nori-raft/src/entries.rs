@@ -4,12 +4,12 @@
 //! and its application hold the same memory; the replica uses that memory again once all of them
 //! let go of it, so that a steady stream of proposals takes none from the heap.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
-use norikv_types::Version;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::entry::Entry;
@@ -21,15 +21,11 @@ pub struct Entries {
     buffer: Option<Arc<Vec<Entry>>>,
 }
 
-/// Buffers that were given out and may come back.
+/// Buffers that may be used again.
 #[derive(Debug, Default)]
-pub(crate) struct Batches {
-    /// The newest last.
-    buffers: Vec<Arc<Vec<Entry>>>,
-    /// The one that is looked at first when one is needed.
-    next: usize,
-    /// Somebody else's, which arrived last: they are stored and applied as they came.
-    arrived: [Entries; 2],
+pub(crate) struct Buffers {
+    /// The one that was given back first is at the front. Some may be held by others still.
+    spare: VecDeque<Arc<Vec<Entry>>>,
 }
 
 impl Entries {
@@ -48,65 +44,43 @@ impl Entries {
     }
 }
 
-impl Batches {
-    /// The entries from `first` to `last` out of a buffer that holds exactly those. Equal ends mean
-    /// equal entries (log matching, Raft §5.3).
-    pub(crate) fn shared(&self, first: Version, last: Version) -> Option<Entries> {
-        let same = |buffer: &&Arc<Vec<Entry>>| {
-            buffer.last().map(Entry::version) == Some(last)
-                && buffer.first().map(Entry::version) == Some(first)
-        };
-        let mut arrived = self.arrived.iter();
-        if let Some(entries) =
-            arrived.find(|entries| entries.buffer.as_ref().is_some_and(|buffer| same(&buffer)))
-        {
-            return Some(entries.clone());
-        }
-        // The one that was given out last is asked for most.
-        let (newer, older) = self.buffers.split_at(self.next.min(self.buffers.len()));
-        let buffer = (older.first().into_iter())
-            .chain(newer.iter().rev())
-            .chain(older.iter().skip(1).rev())
-            .find(same)?;
-        Some(Entries {
-            buffer: Some(Arc::clone(buffer)),
-        })
-    }
-
-    /// These arrived, and all of them are in the log now.
-    pub(crate) fn arrived(&mut self, entries: &Entries) {
-        self.arrived.swap(0, 1);
-        self.arrived[0] = entries.clone();
-    }
-
-    /// Puts `entries` into a buffer that nobody holds any more, or a new one.
-    pub(crate) fn share(&mut self, entries: impl Iterator<Item = Entry>) -> Entries {
-        for _ in 0..self.buffers.len() {
-            self.next = (self.next + 1) % self.buffers.len();
-            if let Some(buffer) = self.buffers.get_mut(self.next)
+impl Buffers {
+    /// Puts `count` entries into a buffer that nobody holds any more, or a new one.
+    pub(crate) fn fill(&mut self, count: usize, entries: impl Iterator<Item = Entry>) -> Entries {
+        // A few entries must not keep the room of many.
+        let fits = count..=count.saturating_mul(4).max(4);
+        for at in 0..self.spare.len() {
+            if let Some(buffer) = self.spare.get_mut(at)
                 && let Some(free) = Arc::get_mut(buffer)
+                && fits.contains(&free.capacity())
             {
                 free.clear();
                 free.extend(entries);
                 return Entries {
-                    buffer: Some(Arc::clone(buffer)),
+                    buffer: self.spare.remove(at),
                 };
             }
         }
-        let buffer = Arc::new(entries.collect::<Vec<_>>());
-        if self.buffers.len() < BUFFERS_MAX && buffer.capacity() <= ENTRIES_MAX {
-            self.next = self.buffers.len();
-            self.buffers.push(Arc::clone(&buffer));
-        }
-        Entries {
-            buffer: Some(buffer),
+        let mut buffer = Vec::with_capacity(count);
+        buffer.extend(entries);
+        buffer.into()
+    }
+
+    /// The buffer of `entries` is used again once nobody holds it.
+    pub(crate) fn give_back(&mut self, entries: Entries) {
+        if let Some(buffer) = entries.buffer
+            && buffer.capacity() <= ENTRIES_MAX
+        {
+            if self.spare.len() == SPARE_MAX {
+                self.spare.pop_front();
+            }
+            self.spare.push_back(buffer);
         }
     }
 
     /// Lets go of what buffers hold that nobody reads any more.
     pub(crate) fn sweep(&mut self) {
-        self.arrived = [Entries::new(), Entries::new()];
-        for buffer in &mut self.buffers {
+        for buffer in &mut self.spare {
             if let Some(free) = Arc::get_mut(buffer) {
                 free.clear();
             }
@@ -171,8 +145,8 @@ impl<'de> Deserialize<'de> for Entries {
     }
 }
 
-/// Buffers that a replica keeps. Those under way beyond that go back to the heap.
-const BUFFERS_MAX: usize = 16;
+/// Buffers that a replica keeps for use. What it is given back beyond that goes to the heap.
+const SPARE_MAX: usize = 16;
 
 /// Entries in a buffer that is kept.
 const ENTRIES_MAX: usize = 4_096;

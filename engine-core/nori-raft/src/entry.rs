@@ -104,11 +104,12 @@ impl Entry {
     /// What it counts against limits: the command and a fixed 16 bytes for term and index.
     #[must_use]
     pub fn size(&self) -> u64 {
-        16 + self.payload.size()
+        Self::OVERHEAD + self.payload.size()
     }
-}
 
-impl Entry {
+    /// What an entry without a command counts against limits.
+    pub(crate) const OVERHEAD: u64 = 16;
+
     /// What a witness gets of it: everything but the command.
     pub(crate) fn for_witness(&self) -> Self {
         Self {

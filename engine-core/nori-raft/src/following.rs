@@ -194,16 +194,13 @@ impl Raft {
 
     /// Keeps what agrees, drops what conflicts, appends what is new (Raft §5.3, figure 2).
     fn take_entries(&mut self, arrived: &Entries, end: LogIndex) {
-        let count = arrived
-            .iter()
-            .take_while(|entry| entry.index <= end)
-            .count();
-        let entries = &arrived[..count];
         let start = self.log.start().index;
         let known =
             |entry: &Entry| entry.index <= start || self.log.term(entry.index) == Some(entry.term);
-        let known_count = entries.iter().take_while(|entry| known(entry)).count();
-        let Some(from) = entries.get(known_count).map(|entry| entry.index) else {
+        let known_count = arrived.iter().take_while(|entry| known(entry)).count();
+        let new = arrived.iter().skip(known_count);
+        let new = new.take_while(|entry| entry.index <= end);
+        let Some(from) = new.clone().next().map(|entry| entry.index) else {
             return;
         };
         let mut changed = false;
@@ -217,16 +214,17 @@ impl Raft {
             self.event(Event::LogTruncated { from });
             changed = self.membership.truncate(from);
         }
-        for entry in entries.iter().skip(known_count) {
+        for entry in new.clone() {
             if let Payload::Configuration(configuration) = &entry.payload {
                 self.membership.push(entry.index, (**configuration).clone());
                 changed = true;
             }
             self.lacks_commands |= entry.payload == Payload::Elided;
-            self.log.push(entry.clone());
         }
-        if known_count == 0 && count == arrived.len() {
-            self.log.arrived(arrived);
+        if new.clone().count() == arrived.len() {
+            self.log.extend(arrived);
+        } else {
+            new.for_each(|entry| self.log.push(entry.clone()));
         }
         self.durability.stage_entries(from);
         if changed {

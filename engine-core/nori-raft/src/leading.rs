@@ -343,24 +343,21 @@ impl Raft {
                     break;
                 }
                 // A probe need not carry what would have to be read back.
-                let (mut bytes, mut end) = (0, prev);
-                if next >= recent_from && next <= last {
-                    let limit = u64::from(self.config.append_bytes_max);
-                    for entry in self.log.recent(next, last) {
-                        if bytes > 0 && bytes + entry.size() > limit {
-                            break;
-                        }
-                        bytes += entry.size();
-                        end = entry.index;
+                let (entries, bytes) = match next >= recent_from && next <= last {
+                    true => {
+                        let bytes_max = u64::from(self.config.append_bytes_max);
+                        self.log.share_some(next, last, bytes_max)
                     }
-                }
+                    false => (Entries::new(), 0),
+                };
+                let end = LogIndex(prev.0 + entries.len() as u64);
                 peer.sent(end, bytes, self.now);
                 let append = Append {
                     prev: Version {
                         term: prev_term,
                         index: prev,
                     },
-                    entries: peer.fit(self.log.share(next, end)),
+                    entries: peer.fit(entries),
                     commit_index: self.commit_index,
                     round,
                 };

@@ -58,6 +58,7 @@ mod quorum;
 mod raft;
 mod reads;
 mod receiving;
+mod recent;
 mod repair;
 mod replica;
 mod snapshot;

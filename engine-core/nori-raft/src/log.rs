@@ -11,8 +11,9 @@ use alloc::vec::Vec;
 
 use norikv_types::{LogIndex, Term, Version};
 
-use crate::entries::{Batches, Entries};
+use crate::entries::Entries;
 use crate::entry::{Entry, SnapshotMeta};
+use crate::recent::Recent;
 
 /// The log as far as the machine must know it.
 #[derive(Debug)]
@@ -24,16 +25,13 @@ pub(crate) struct Log {
     /// The first entry of each term, ascending.
     terms: VecDeque<Version>,
     /// The entries up to `last` that are in memory.
-    recent: VecDeque<Entry>,
-    /// What those count against limits.
-    recent_bytes: u64,
-    batches: Batches,
+    recent: Recent,
 }
 
 impl Log {
     /// A log that goes on after `snapshot`. The caller has checked the invariant; where entries are
     /// missing they are damaged.
-    pub(crate) fn new(snapshot: SnapshotMeta, entries: Vec<Entry>) -> Self {
+    pub(crate) fn new(snapshot: SnapshotMeta, mut entries: Vec<Entry>) -> Self {
         let start = snapshot.version();
         let mut terms: VecDeque<Version> = VecDeque::new();
         let (mut last, mut whole_from) = (start, 0);
@@ -54,15 +52,11 @@ impl Log {
             }
             last = entry.version();
         }
-        let mut recent = VecDeque::from(entries);
-        recent.drain(..whole_from);
         Self {
             start,
             last,
             terms,
-            recent_bytes: recent.iter().map(Entry::size).sum(),
-            recent,
-            batches: Batches::default(),
+            recent: Recent::new(entries.split_off(whole_from)),
         }
     }
 
@@ -81,9 +75,7 @@ impl Log {
                 None if last.index > start.index => VecDeque::from([first]),
                 None => VecDeque::new(),
             },
-            recent: VecDeque::new(),
-            recent_bytes: 0,
-            batches: Batches::default(),
+            recent: Recent::default(),
         }
     }
 
@@ -101,18 +93,26 @@ impl Log {
 
     /// Appends one entry.
     pub(crate) fn push(&mut self, entry: Entry) {
-        assert!(entry.index == self.last.index.next(), "the log has no gaps");
-        assert!(
-            entry.term >= self.last.term,
-            "terms never fall along the log"
-        );
-        let at = entry.version();
+        self.reach(entry.version());
+        self.recent.push(entry);
+    }
+
+    /// Appends entries as they arrived, without a copy.
+    pub(crate) fn extend(&mut self, entries: &Entries) {
+        for entry in entries {
+            self.reach(entry.version());
+        }
+        self.recent.extend(entries);
+    }
+
+    /// The log ends one entry later.
+    fn reach(&mut self, at: Version) {
+        assert!(at.index == self.last.index.next(), "the log has no gaps");
+        assert!(at.term >= self.last.term, "terms never fall along the log");
         if self.terms.back().is_none_or(|run| run.term != at.term) {
             self.terms.push_back(at);
         }
         self.last = at;
-        self.recent_bytes += entry.size();
-        self.recent.push_back(entry);
     }
 
     /// A damaged entry came back, the lowest of its stretch that did not yet.
@@ -144,11 +144,6 @@ impl Log {
         }
     }
 
-    /// All of `entries` were appended as they came.
-    pub(crate) fn arrived(&mut self, entries: &Entries) {
-        self.batches.arrived(entries);
-    }
-
     /// Drops the entries at and above `from`.
     pub(crate) fn truncate(&mut self, from: LogIndex) {
         if from > self.last.index {
@@ -156,11 +151,7 @@ impl Log {
         }
         let keep = from.prev().max(self.start.index);
         let term = self.term(keep).unwrap_or(self.start.term);
-        while self.recent.back().is_some_and(|entry| entry.index > keep)
-            && let Some(entry) = self.recent.pop_back()
-        {
-            self.recent_bytes -= entry.size();
-        }
+        self.recent.truncate(keep);
         while self.terms.back().is_some_and(|run| run.index > keep) {
             self.terms.pop_back();
         }
@@ -186,13 +177,7 @@ impl Log {
         if index == self.last.index {
             self.terms.clear();
         }
-        while self
-            .recent
-            .front()
-            .is_some_and(|entry| entry.index <= index)
-        {
-            self.pop_oldest();
-        }
+        self.recent.compact(index);
     }
 
     /// Drops everything; the log goes on after `snapshot`.
@@ -201,33 +186,24 @@ impl Log {
         self.last = self.start;
         self.terms.clear();
         self.recent.clear();
-        self.recent_bytes = 0;
     }
 
-    /// Lets the oldest entries go from memory while they are more than `bytes_max` and at or below
-    /// `settled`.
+    /// Lets the oldest batches of entries go from memory while they are more than `bytes_max` and at
+    /// or below `settled`.
     pub(crate) fn evict(&mut self, settled: LogIndex, bytes_max: u64) {
-        while self.recent_bytes > bytes_max
-            && self
-                .recent
-                .front()
-                .is_some_and(|entry| entry.index <= settled)
-        {
-            self.pop_oldest();
-        }
+        self.recent.evict(settled, bytes_max);
     }
 
     /// Keeps nothing in memory that can be read back, and no room for more.
     pub(crate) fn trim(&mut self, settled: LogIndex) {
         self.evict(settled, 0);
-        self.recent.shrink_to_fit();
+        self.recent.trim();
         self.terms.shrink_to_fit();
-        self.batches = Batches::default();
     }
 
     /// Gives back what nobody reads any more.
     pub(crate) fn sweep(&mut self) {
-        self.batches.sweep();
+        self.recent.sweep();
     }
 
     /// The position before the first entry.
@@ -247,7 +223,8 @@ impl Log {
 
     /// Index of the first entry in memory; of the next one to come when there is none.
     pub(crate) fn recent_from(&self) -> LogIndex {
-        LogIndex(self.last.index.0 + 1 - self.recent.len() as u64)
+        let first = self.recent.first().unwrap_or(self.last.index.next());
+        first.max(self.start.index.next())
     }
 
     /// The term at `index`; `None` below the start and above the end.
@@ -273,18 +250,9 @@ impl Log {
     }
 
     /// Entries `from..=to`, all in memory.
-    pub(crate) fn recent(
-        &self,
-        from: LogIndex,
-        to: LogIndex,
-    ) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
-        let first = self.recent_from();
-        assert!(
-            from >= first && to <= self.last.index,
-            "only entries in memory can be handed out"
-        );
-        let offset = |index: LogIndex| usize::try_from(index.0 - first.0).unwrap_or(usize::MAX);
-        self.recent.range(offset(from)..offset(to.next()))
+    pub(crate) fn recent(&self, from: LogIndex, to: LogIndex) -> impl Iterator<Item = &Entry> {
+        self.assert_recent(from, to);
+        self.recent.iter(from, to)
     }
 
     /// Command bytes of the entries in memory after `after` and up to `to`.
@@ -293,8 +261,7 @@ impl Log {
         if from > to {
             return 0;
         }
-        let entries = self.recent(from, to);
-        entries.map(|entry| entry.payload.size()).sum()
+        self.recent.command_bytes(from, to)
     }
 
     /// The entries `from..=to`, all in memory, in shared memory. None when `to` is before `from`.
@@ -302,21 +269,20 @@ impl Log {
         if to < from {
             return Entries::new();
         }
-        let at = |index| Version {
-            term: self.term(index).unwrap_or_default(),
-            index,
-        };
-        if let Some(shared) = self.batches.shared(at(from), at(to)) {
-            return shared;
-        }
-        let first = self.recent_from();
-        assert!(
-            from >= first && to <= self.last.index,
-            "only entries in memory can be handed out"
-        );
-        let offset = |index: LogIndex| usize::try_from(index.0 - first.0).unwrap_or(usize::MAX);
-        let entries = self.recent.range(offset(from)..offset(to.next()));
-        self.batches.share(entries.cloned())
+        self.assert_recent(from, to);
+        self.recent.share(from, to)
+    }
+
+    /// As many of the entries `from..=to`, all in memory, as `bytes_max` allows, one at least, and
+    /// what they count against limits.
+    pub(crate) fn share_some(
+        &mut self,
+        from: LogIndex,
+        to: LogIndex,
+        bytes_max: u64,
+    ) -> (Entries, u64) {
+        self.assert_recent(from, to);
+        self.recent.share_some(from, to, bytes_max)
     }
 
     /// The largest entry at or below `at.index` whose term is not above `at.term`: everything after
@@ -341,10 +307,11 @@ impl Log {
         self.start
     }
 
-    fn pop_oldest(&mut self) {
-        if let Some(entry) = self.recent.pop_front() {
-            self.recent_bytes -= entry.size();
-        }
+    fn assert_recent(&self, from: LogIndex, to: LogIndex) {
+        assert!(
+            from >= self.recent_from() && to <= self.last.index,
+            "only entries in memory can be handed out"
+        );
     }
 }
 

@@ -11,37 +11,56 @@ fn entry(term: u64, index: u64) -> Entry {
     }
 }
 
-#[test]
-fn a_buffer_is_used_again_only_when_nobody_holds_it() {
-    let mut batches = Batches::default();
-    let first = batches.share([entry(1, 1), entry(1, 2)].into_iter());
-    let second = batches.share([entry(1, 3)].into_iter());
-    let at = first.as_ptr();
-    assert_eq!(*second, [entry(1, 3)]);
-    drop(first);
-    let third = batches.share([entry(1, 4)].into_iter());
-    assert_eq!((third.as_ptr(), batches.buffers.len()), (at, 2));
-    let held: Vec<_> = (0..40)
-        .map(|at| batches.share([entry(2, at)].into_iter()))
-        .collect();
-    assert_eq!(batches.buffers.len(), BUFFERS_MAX);
-    for (at, entries) in held.iter().enumerate() {
-        assert_eq!(**entries, [entry(2, at as u64)]);
-    }
+fn fill(buffers: &mut Buffers, count: u64) -> Entries {
+    buffers.fill(
+        usize::try_from(count).unwrap(),
+        (0..count).map(|at| entry(1, at)),
+    )
 }
 
 #[test]
-fn the_same_stretch_is_shared_and_another_is_not() {
-    let mut batches = Batches::default();
-    let stretch = batches.share([entry(1, 1), entry(2, 2)].into_iter());
-    let version = |entries: &Entries, at: usize| entries[at].version();
-    let (first, last) = (version(&stretch, 0), version(&stretch, 1));
-    let again = batches.shared(first, last).unwrap();
-    assert_eq!(again.as_ptr(), stretch.as_ptr());
-    assert_eq!(batches.shared(last, last), None);
-    drop((stretch, again));
-    batches.sweep();
-    assert_eq!(batches.shared(first, last), None, "what was swept is gone");
+fn a_buffer_is_used_again_only_when_nobody_holds_it() {
+    let mut buffers = Buffers::default();
+    let first = fill(&mut buffers, 2);
+    let at = first.as_ptr();
+    buffers.give_back(first.clone());
+    let second = fill(&mut buffers, 2);
+    assert_ne!(second.as_ptr(), at);
+    assert_eq!(*first, [entry(1, 0), entry(1, 1)]);
+    drop(first);
+    assert_eq!(fill(&mut buffers, 1).as_ptr(), at);
+    assert_ne!(fill(&mut buffers, 1).as_ptr(), at, "it is in use");
+}
+
+#[test]
+fn a_few_entries_do_not_keep_the_room_of_many() {
+    let mut buffers = Buffers::default();
+    let many = fill(&mut buffers, 100);
+    let at = many.as_ptr();
+    buffers.give_back(many);
+    assert_ne!(fill(&mut buffers, 3).as_ptr(), at);
+    assert_ne!(fill(&mut buffers, 101).as_ptr(), at);
+    assert_eq!(fill(&mut buffers, 30).as_ptr(), at);
+}
+
+#[test]
+fn so_many_buffers_are_kept_and_no_more() {
+    let mut buffers = Buffers::default();
+    let held: Vec<_> = (0..40).map(|_| fill(&mut buffers, 1)).collect();
+    for entries in &held {
+        buffers.give_back(entries.clone());
+    }
+    assert_eq!(buffers.spare.len(), SPARE_MAX);
+    let count = |held: &[Entries]| {
+        let buffers = held.iter().filter_map(|entries| entries.buffer.as_ref());
+        buffers
+            .filter(|buffer| Arc::strong_count(buffer) > 1)
+            .count()
+    };
+    assert_eq!(count(&held), SPARE_MAX);
+    drop(held);
+    buffers.sweep();
+    assert!(buffers.spare.iter().all(|buffer| buffer.is_empty()));
 }
 
 #[test]

@@ -27,6 +27,8 @@ fn push(log: &mut Log, term: u64) {
         index: log.last_index().next(),
         payload: Payload::Noop,
     });
+    // Each is a batch of its own.
+    log.share(log.last_index(), log.last_index());
 }
 
 #[test]
