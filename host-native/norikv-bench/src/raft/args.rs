@@ -47,7 +47,11 @@ impl RaftArgs {
         );
         if let Some(library) = &self.profile {
             let cpu_us = profile(library, self.batch as usize, self.seconds)?;
-            writeln!(out, "{library}, {} at once: {cpu_us:.3} µs a proposal", self.batch)?;
+            writeln!(
+                out,
+                "{library}, {} at once: {cpu_us:.3} µs a proposal",
+                self.batch
+            )?;
             return Ok(());
         }
         let settings = RaftSettings {

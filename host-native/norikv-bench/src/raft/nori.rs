@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use nori_raft::{Config, Input, Message, Output, Payload, ProposalId, Raft, Restored, Role};
+use nori_raft::{
+    Config, Input, Message, Output, Payload, ProposalId, Raft, Restored, Role, WriteId,
+};
 use norikv_types::{LogIndex, Mono, NodeId};
 
 use super::payloads::{Applied, Payloads};
@@ -19,8 +21,10 @@ struct Replica {
     applied: Applied,
     /// What came in and was not looked at.
     inbox: VecDeque<(NodeId, Message)>,
-    /// Inputs that answer outputs.
-    answers: VecDeque<Input>,
+    /// Writes that were done and not reported.
+    written: VecDeque<WriteId>,
+    /// Whether entries were applied and not reported.
+    has_applied: bool,
 }
 
 #[derive(Debug)]
@@ -41,7 +45,8 @@ pub(super) fn build(seed: u64, log_bytes: usize) -> Result<Box<dyn Trio>> {
             log: uncounted(|| Payloads::new(1, log_bytes)),
             applied: uncounted(Applied::new),
             inbox: uncounted(|| VecDeque::with_capacity(64)),
-            answers: uncounted(|| VecDeque::with_capacity(64)),
+            written: uncounted(|| VecDeque::with_capacity(64)),
+            has_applied: false,
         })
     };
     let mut trio = NoriTrio {
@@ -54,7 +59,7 @@ pub(super) fn build(seed: u64, log_bytes: usize) -> Result<Box<dyn Trio>> {
     // Only the first one hears that time passes.
     trio.now += Duration::from_millis(300);
     trio.input(0, Input::Timeout);
-    trio.work();
+    trio.work(0);
     let role = trio.replicas[0].raft.role();
     ensure!(role == Role::Leader, "the first replica is {role:?}");
     Ok(Box::new(trio))
@@ -66,24 +71,43 @@ impl NoriTrio {
         assert!(taken.is_ok(), "{taken:?}");
     }
 
-    /// Until nothing is left to do.
-    fn work(&mut self) {
-        loop {
-            let mut idle = true;
+    /// Until nothing is left to do, beginning with what replica `first` was told.
+    fn work(&mut self, first: usize) {
+        self.carry_out_all(first);
+        while self
+            .replicas
+            .iter()
+            .any(|replica| !replica.inbox.is_empty())
+        {
             for at in 0..3 {
+                if self.replicas[at].inbox.is_empty() {
+                    continue;
+                }
                 while let Some((from, message)) = self.replicas[at].inbox.pop_front() {
                     self.input(at, Input::Receive { from, message });
                 }
-                while let Some(answer) = self.replicas[at].answers.pop_front() {
-                    self.input(at, answer);
-                }
-                while let Some(output) = self.replicas[at].raft.poll_output() {
-                    idle = false;
-                    self.carry_out(at, output);
-                }
+                self.carry_out_all(at);
             }
-            if idle {
+        }
+    }
+
+    /// Carries out what there is to do, and reports it.
+    fn carry_out_all(&mut self, at: usize) {
+        loop {
+            while let Some(output) = self.replicas[at].raft.poll_output() {
+                self.carry_out(at, output);
+            }
+            let replica = &mut self.replicas[at];
+            let has_applied = std::mem::take(&mut replica.has_applied);
+            if replica.written.is_empty() && !has_applied {
                 return;
+            }
+            while let Some(write) = self.replicas[at].written.pop_front() {
+                self.input(at, Input::Durable(write));
+            }
+            if has_applied {
+                let last = LogIndex(self.replicas[at].applied.index);
+                self.input(at, Input::Applied(last));
             }
         }
     }
@@ -99,7 +123,7 @@ impl NoriTrio {
                     };
                     replica.log.write(entry.index.0, payload);
                 }
-                replica.answers.push_back(Input::Durable(persist.write));
+                replica.written.push_back(persist.write);
             }
             Output::Send { to, message } => {
                 self.messages += 1;
@@ -112,8 +136,7 @@ impl NoriTrio {
                     let index = entry.index.0;
                     replica.applied.apply(index, replica.log.read(index));
                 }
-                let last = LogIndex(replica.applied.index);
-                replica.answers.push_back(Input::Applied(last));
+                replica.has_applied = true;
             }
             Output::Dropped { reason, .. } => panic!("a proposal was dropped: {reason:?}"),
             Output::FetchEntries { .. } => panic!("nobody is far behind"),
@@ -133,13 +156,16 @@ impl Trio for NoriTrio {
         self.prepared.extend(payloads.into_iter().map(shared));
     }
 
-    fn propose(&mut self) {
-        while let Some(command) = self.prepared.pop_front() {
+    fn propose(&mut self, batch: usize) {
+        for _ in 0..batch {
+            let Some(command) = self.prepared.pop_front() else {
+                panic!("so many are prepared");
+            };
             self.proposed += 1;
             let proposal = ProposalId(self.proposed);
             self.input(0, Input::Propose { proposal, command });
         }
-        self.work();
+        self.work(0);
         assert_eq!(self.replicas[0].applied.count, self.proposed);
     }
 
@@ -151,16 +177,16 @@ impl Trio for NoriTrio {
             if (self.replicas[at].raft.poll_timeout()).is_some_and(|due| due <= self.now) {
                 self.input(at, Input::Timeout);
             }
+            self.work(at);
         }
-        self.work();
     }
 
     fn compact(&mut self) {
         for at in 0..3 {
             let index = LogIndex(self.replicas[at].applied.index);
             self.input(at, Input::Compact(index));
+            self.work(at);
         }
-        self.work();
     }
 
     fn host_bytes(&self) -> usize {

@@ -64,29 +64,37 @@ pub(super) fn build(_seed: u64, log_bytes: usize) -> Result<Box<dyn Trio>> {
         prepared: VecDeque::new(),
     };
     trio.replicas[0].raft.campaign()?;
-    trio.work();
+    trio.work(0);
     let role = trio.replicas[0].raft.raft.state;
     ensure!(role == StateRole::Leader, "the first replica is {role:?}");
     Ok(Box::new(trio))
 }
 
 impl RaftRsTrio {
-    fn work(&mut self) {
-        loop {
-            let mut idle = true;
+    /// Until nothing is left to do, beginning with what replica `first` was told.
+    fn work(&mut self, first: usize) {
+        self.carry_out_all(first);
+        while self
+            .replicas
+            .iter()
+            .any(|replica| !replica.inbox.is_empty())
+        {
             for at in 0..3 {
+                if self.replicas[at].inbox.is_empty() {
+                    continue;
+                }
                 while let Some(message) = self.replicas[at].inbox.pop_front() {
                     let stepped = self.replicas[at].raft.step(message);
                     assert!(stepped.is_ok(), "{stepped:?}");
                 }
-                while self.replicas[at].raft.has_ready() {
-                    idle = false;
-                    self.carry_out(at);
-                }
+                self.carry_out_all(at);
             }
-            if idle {
-                return;
-            }
+        }
+    }
+
+    fn carry_out_all(&mut self, at: usize) {
+        while self.replicas[at].raft.has_ready() {
+            self.carry_out(at);
         }
     }
 
@@ -135,21 +143,24 @@ impl Trio for RaftRsTrio {
         self.prepared.extend(payloads);
     }
 
-    fn propose(&mut self) {
-        while let Some(payload) = self.prepared.pop_front() {
+    fn propose(&mut self, batch: usize) {
+        for _ in 0..batch {
+            let Some(payload) = self.prepared.pop_front() else {
+                panic!("so many are prepared");
+            };
             self.proposed += 1;
             let proposed = self.replicas[0].raft.propose(Vec::new(), payload);
             assert!(proposed.is_ok(), "{proposed:?}");
         }
-        self.work();
+        self.work(0);
         assert_eq!(self.replicas[0].applied.count, self.proposed);
     }
 
     fn heartbeat(&mut self) {
-        for replica in &mut self.replicas {
-            replica.raft.tick();
+        for at in 0..3 {
+            self.replicas[at].raft.tick();
+            self.work(at);
         }
-        self.work();
     }
 
     fn compact(&mut self) {

@@ -19,6 +19,10 @@ use crate::embedded::Spread;
 const LOG_BYTES: usize = 8 << 20;
 /// The same where there are many groups.
 const LOG_BYTES_IDLE: usize = 16 << 10;
+/// Proposals between two readings of the clock, at least.
+const PROPOSALS_BETWEEN: usize = 64;
+/// Proposals after which the clock says whether to go on, at least; then comes a heartbeat.
+const PROPOSALS_ROUND: usize = 4_096;
 /// Proposals in a group before it is idle.
 const PROPOSALS_IDLE: usize = 10;
 /// Heartbeats for which idle groups are measured.
@@ -89,40 +93,43 @@ pub fn profile(library: &str, batch: usize, seconds: f64) -> Result<f64> {
 fn speed(library: &Library, seconds: f64, batch: usize) -> Result<[f64; 3]> {
     let mut trio = (library.build)(1, LOG_BYTES)?;
     let mut numbers = 0..;
-    let mut propose = |trio: &mut dyn Trio, batches: usize| {
+    // The clock is read seldom: a reading costs as much as a sixth of a proposal.
+    let between = (PROPOSALS_BETWEEN / batch).max(1);
+    let readings = (PROPOSALS_ROUND / (between * batch)).max(1);
+    let proposed = readings * between * batch;
+    let mut propose = |trio: &mut dyn Trio| {
         let mut spent = Duration::ZERO;
-        for _ in 0..batches {
-            uncounted(|| trio.prepare(payloads(&mut numbers, batch)));
+        for _ in 0..readings {
+            uncounted(|| trio.prepare(payloads(&mut numbers, between * batch)));
             let before = cpu_time();
-            trio.propose();
+            for _ in 0..between {
+                trio.propose(batch);
+            }
             spent += cpu_time() - before;
         }
         spent
     };
-    // Long enough that the clock is read seldom, and a heartbeat comes now and then.
-    let batches = (4_096 / batch).max(1);
     let warm_up = Duration::from_secs_f64(seconds / 5.0);
     let mut spent = Duration::ZERO;
     while spent < warm_up {
-        spent += propose(&mut *trio, batches);
+        spent += propose(&mut *trio);
         trio.heartbeat();
     }
     let before = trio.messages();
     let (mut spent, mut done) = (Duration::ZERO, 0);
     while spent < Duration::from_secs_f64(seconds) {
-        spent += propose(&mut *trio, batches);
-        done += batches * batch;
+        spent += propose(&mut *trio);
+        done += proposed;
     }
     let messages = trio.messages() - before;
     trio.heartbeat();
-    let (_, allocations) = counted(|| propose(&mut *trio, batches));
+    let (_, allocations) = counted(|| propose(&mut *trio));
     trio.heartbeat();
     check(&*trio)?;
-    let counted = (batches * batch) as f64;
     Ok([
         spent.as_secs_f64() * 1e6 / done as f64,
         messages as f64 / done as f64,
-        allocations.count as f64 / counted,
+        allocations.count as f64 / proposed as f64,
     ])
 }
 
@@ -137,7 +144,7 @@ fn idle(library: &Library, settings: &RaftSettings) -> Result<[f64; 3]> {
         for trio in &mut trios {
             for _ in 0..PROPOSALS_IDLE {
                 uncounted(|| trio.prepare(payloads(&mut numbers, 1)));
-                trio.propose();
+                trio.propose(1);
             }
             trio.heartbeat();
             trio.compact();

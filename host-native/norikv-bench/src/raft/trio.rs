@@ -7,9 +7,9 @@ pub(super) trait Trio {
     /// Takes the payloads that are proposed next, in the form that the library wants.
     fn prepare(&mut self, payloads: Vec<Vec<u8>>);
 
-    /// Proposes them and works until the leader has applied all of them. Each is copied into the log
-    /// of every replica, and copied out of it where it is applied.
-    fn propose(&mut self);
+    /// Proposes the next `batch` of them and works until the leader has applied them. Each is copied
+    /// into the log of every replica, and copied out of it where it is applied.
+    fn propose(&mut self, batch: usize);
 
     /// Lets a heartbeat's time pass and works until nothing is left to do.
     fn heartbeat(&mut self);
