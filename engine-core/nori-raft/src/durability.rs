@@ -135,14 +135,10 @@ impl Durability {
 
     /// Takes what is staged as the next write; `last` is the log's last index. `None`: nothing is.
     pub(crate) fn issue(&mut self, term: Term, last: LogIndex) -> Option<Staged> {
-        let rewrites = core::mem::take(&mut self.rewrites_staged);
-        if !rewrites
-            && !self.hard_state_staged
-            && self.staged_from.is_none()
-            && self.staged_reset.is_none()
-        {
+        if !self.is_staged() {
             return None;
         }
+        self.rewrites_staged = false;
         let write = WriteId {
             number: self.next,
             term,
@@ -184,18 +180,13 @@ impl Durability {
     /// A write was reported durable. True if more is durable now than before.
     pub(crate) fn complete(&mut self, write: WriteId) -> bool {
         if let Some(at) = self.position(write) {
-            let first = match breaks(Mutant::LaterWriteCompletesEarlier) {
-                true => 0,
-                false => at,
-            };
-            for pending in self.pending.range_mut(first..=at) {
-                pending.done = true;
+            self.pending[at].done = true;
+            if breaks(Mutant::LaterWriteCompletesEarlier) {
+                (self.pending.range_mut(..at)).for_each(|pending| pending.done = true);
             }
         }
         let before = self.completed;
-        while self.pending.front().is_some_and(|pending| pending.done)
-            && let Some(pending) = self.pending.pop_front()
-        {
+        while let Some(pending) = self.pending.pop_front_if(|pending| pending.done) {
             assert!(
                 pending.write.number == self.completed + 1,
                 "writes complete in the order they were issued"
@@ -277,15 +268,19 @@ impl Durability {
 
     /// The write after which everything appended so far is durable.
     pub(crate) const fn newest_write(&self) -> u64 {
-        if self.staged_from.is_some()
-            || self.staged_reset.is_some()
-            || self.hard_state_staged
-            || self.rewrites_staged
-        {
+        if self.is_staged() {
             self.next
         } else {
             self.next - 1
         }
+    }
+
+    /// Whether anything waits for the next write.
+    pub(crate) const fn is_staged(&self) -> bool {
+        self.staged_from.is_some()
+            || self.staged_reset.is_some()
+            || self.hard_state_staged
+            || self.rewrites_staged
     }
 
     /// The log up to here is durable.

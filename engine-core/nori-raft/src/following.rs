@@ -57,13 +57,14 @@ impl Raft {
         }
         self.check_agreement(term, prev)?;
         let mut last = prev;
+        let witness = self.membership.current().is_witness(self.config.id);
         for entry in &append.entries {
             if entry.index != last.index.next() || entry.term < last.term || entry.term.0 == 0 {
                 return Err(Misuse::EntryOrder);
             }
             last = entry.version();
             self.check_agreement(term, last)?;
-            self.check_kind(entry)?;
+            self.check_kind(entry, witness)?;
         }
         if last.term > term {
             return Err(Misuse::EntryTerm);
@@ -76,12 +77,10 @@ impl Raft {
     ///
     /// # Errors
     /// A command for a witness, or none for another member.
-    fn check_kind(&self, entry: &Entry) -> Result<(), Misuse> {
-        let (configuration, own) = (self.membership.current(), self.config.id);
-        let witness = configuration.is_witness(own);
+    fn check_kind(&self, entry: &Entry, witness: bool) -> Result<(), Misuse> {
         let fits = match &entry.payload {
             Payload::Command(_) => !witness && !self.lacks_commands,
-            Payload::Elided => witness || !configuration.contains(own),
+            Payload::Elided => witness || !self.membership.current().contains(self.config.id),
             Payload::Noop | Payload::Configuration(_) => true,
         };
         fits.then_some(()).ok_or(Misuse::WrongKind)
@@ -172,7 +171,7 @@ impl Raft {
         self.take_back_from_leader(&append.entries);
         // Beyond what is still lacking nothing agrees for sure.
         let end = (self.unfilled_from()).map_or(end, |unfilled| end.min(unfilled.prev()));
-        self.take_entries(&append.entries, end);
+        self.take_entries(append.entries, end);
         self.following.received_index = self.following.received_index.max(end);
         if breaks(Mutant::DelayedAppendCuts) && delayed && end < self.log.last_index() {
             let keep = end.max(self.commit_index);
@@ -193,7 +192,7 @@ impl Raft {
     }
 
     /// Keeps what agrees, drops what conflicts, appends what is new (Raft §5.3, figure 2).
-    fn take_entries(&mut self, arrived: &Entries, end: LogIndex) {
+    fn take_entries(&mut self, arrived: Entries, end: LogIndex) {
         let start = self.log.start().index;
         let known =
             |entry: &Entry| entry.index <= start || self.log.term(entry.index) == Some(entry.term);

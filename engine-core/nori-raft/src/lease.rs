@@ -79,6 +79,9 @@ impl Raft {
     /// suspended"). The lease assumes a bounded drift (dissertation §6.4.1), so it ends, and only a
     /// round sent from now on brings another one.
     pub(crate) fn look_at_clock(&mut self, now: Mono) {
+        if now == self.now {
+            return;
+        }
         let skipped = now.since(self.now) > SKIPPED_BEATS * self.config.heartbeat_interval;
         if now < self.now || skipped {
             self.doubt_clock();

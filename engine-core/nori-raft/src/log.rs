@@ -98,8 +98,8 @@ impl Log {
     }
 
     /// Appends entries as they arrived, without a copy.
-    pub(crate) fn extend(&mut self, entries: &Entries) {
-        for entry in entries {
+    pub(crate) fn extend(&mut self, entries: Entries) {
+        for entry in &entries {
             self.reach(entry.version());
         }
         self.recent.extend(entries);
@@ -223,7 +223,10 @@ impl Log {
 
     /// Index of the first entry in memory; of the next one to come when there is none.
     pub(crate) fn recent_from(&self) -> LogIndex {
-        let first = self.recent.first().unwrap_or(self.last.index.next());
+        let first = self
+            .recent
+            .first()
+            .unwrap_or_else(|| self.last.index.next());
         first.max(self.start.index.next())
     }
 

@@ -114,6 +114,9 @@ impl Membership {
 
     /// The log is committed up to `index`. Whether this covers a configuration.
     pub(crate) fn commit(&mut self, index: LogIndex) -> bool {
+        if self.stack.is_empty() {
+            return false;
+        }
         let committed = self.stack.iter().take_while(|(at, _)| *at <= index).count();
         if let Some((at, configuration)) = self.stack.drain(..committed).next_back() {
             self.base_index = at;

@@ -192,6 +192,8 @@ impl Raft {
                     "only what was handed out is applied"
                 );
                 self.applied_index = self.applied_index.max(index);
+                // Only sleep asks for it.
+                return Ok(());
             }
             Input::EntriesFetched {
                 reader,
@@ -231,16 +233,12 @@ impl Raft {
 
     /// The next thing to do; drain until `None` after every input, or after several, whose writes
     /// and messages are then batched.
+    #[inline]
     pub fn poll_output(&mut self) -> Option<Output> {
-        if self.outputs.is_empty() && self.dirty {
-            self.dirty = false;
-            self.flush();
+        if self.outputs.is_empty() && (self.dirty || self.is_quiescent()) {
+            self.refill();
         }
-        let output = self.outputs.pop_front();
-        if output.is_none() && self.is_quiescent() {
-            self.trim();
-        }
-        output
+        self.outputs.pop_front()
     }
 
     /// When to hand in [`Input::Timeout`]; `None`: never.
@@ -467,6 +465,16 @@ impl Raft {
             self.election.restart(&self.config, self.now);
         }
         self.follow_configuration();
+    }
+
+    /// All outputs are handed out: looks for more.
+    fn refill(&mut self) {
+        if core::mem::take(&mut self.dirty) {
+            self.flush();
+        }
+        if self.outputs.is_empty() && self.is_quiescent() {
+            self.trim();
+        }
     }
 
     /// What the inputs since the last flush amount to.

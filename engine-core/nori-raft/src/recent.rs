@@ -65,7 +65,7 @@ impl Recent {
         let mut recent = Self::default();
         while !entries.is_empty() {
             let rest = entries.split_off(entries.len().min(RESTORED_BATCH));
-            recent.append(&Entries::from(entries), false);
+            recent.append(entries.into(), false);
             entries = rest;
         }
         recent
@@ -80,15 +80,14 @@ impl Recent {
     }
 
     /// Appends a batch.
-    fn append(&mut self, entries: &Entries, own: bool) {
+    fn append(&mut self, entries: Entries, own: bool) {
         let bytes = entries.iter().map(Entry::size).sum();
         self.bytes += bytes;
-        let batch = Batch::new(entries.clone(), bytes, own);
-        self.batches.push_back(batch);
+        self.batches.push_back(Batch::new(entries, bytes, own));
     }
 
     /// Appends entries as they arrived, one at least.
-    pub(crate) fn extend(&mut self, entries: &Entries) {
+    pub(crate) fn extend(&mut self, entries: Entries) {
         self.close();
         self.append(entries, false);
     }
@@ -101,7 +100,7 @@ impl Recent {
             let kept = batch.part(batch.first, keep);
             if !kept.is_empty() {
                 let kept = self.buffers.fill(kept.len(), kept.iter().cloned());
-                self.append(&kept, true);
+                self.append(kept, true);
             }
             self.let_go(batch);
         }
@@ -154,7 +153,7 @@ impl Recent {
     /// Those of `from..=to`.
     pub(crate) fn iter(&self, from: LogIndex, to: LogIndex) -> impl Iterator<Item = &Entry> {
         let batches = self.batches.range(self.position(from)..);
-        let open_from = self.open.first().map_or(to.next(), |entry| entry.index);
+        let open_from = self.open.first().map_or(from, |entry| entry.index);
         batches
             .take_while(move |batch| batch.first <= to)
             .flat_map(move |batch| batch.part(from, to))
@@ -228,13 +227,14 @@ impl Recent {
         entries
     }
 
-    /// The batch that `index` lies in; the number of batches if it is above all of them.
+    /// The batch that `index` lies in; the number of batches if it is above all of them. Mostly one
+    /// of the newest is asked for.
     fn position(&self, index: LogIndex) -> usize {
-        match self.batches.back() {
-            Some(newest) if newest.first <= index => {
-                self.batches.len() - usize::from(index <= newest.last)
-            }
-            _ => self.batches.partition_point(|batch| batch.last < index),
+        let newer = self.batches.iter().rev();
+        let newer = newer.take_while(|batch| batch.last >= index).take(FEW);
+        match newer.count() {
+            FEW => self.batches.partition_point(|batch| batch.last < index),
+            count => self.batches.len() - count,
         }
     }
 
@@ -253,6 +253,9 @@ fn part(entries: &[Entry], first: LogIndex, from: LogIndex, to: LogIndex) -> &[E
     };
     entries.get(offset(from)..offset(to.next())).unwrap_or(&[])
 }
+
+/// Batches that are looked at one by one before the others are searched.
+const FEW: usize = 4;
 
 /// Entries in a batch of those that a log begins with.
 const RESTORED_BATCH: usize = 256;

@@ -468,6 +468,9 @@ impl Raft {
     /// An append of this term's leader reaches into what is lacking: takes what fits, and cuts where
     /// the leader's log is another one.
     pub(crate) fn take_back_from_leader(&mut self, entries: &Entries) {
+        if !self.is_damaged() {
+            return;
+        }
         for (at, entry) in entries.iter().enumerate() {
             if self
                 .unfilled_from()
@@ -532,14 +535,12 @@ impl Raft {
 
     /// Looks whether what came back is durable, and whether that is all.
     pub(crate) fn settle_repair(&mut self) {
-        let (last, term_at) = {
-            let agreed = self.following.received_index.max(self.commit_index);
-            let index = agreed.min(self.durability.durable_index());
-            (index, self.log.term(index))
-        };
         let Some(repair) = &mut self.repair else {
             return;
         };
+        let agreed = self.following.received_index.max(self.commit_index);
+        let last = agreed.min(self.durability.durable_index());
+        let term_at = self.log.term(last);
         for hole in &mut repair.holes {
             if hole.filled >= hole.from && self.durability.is_complete(hole.write) {
                 hole.from = hole.filled.next();

@@ -52,7 +52,7 @@ fn what_was_appended_at_once_is_shared_without_a_copy() {
 fn arrived_entries_are_kept_as_they_are() {
     let mut recent = recent(&[2]);
     let arrived: Entries = alloc::vec![entry(3, 9), entry(4, 9)].into();
-    recent.extend(&arrived);
+    recent.extend(arrived.clone());
     let shared = recent.share(LogIndex(3), LogIndex(4));
     assert_eq!(shared.as_ptr(), arrived.as_ptr());
     drop(shared);
@@ -112,7 +112,7 @@ fn batches_say_what_a_list_of_entries_says() {
                     let arrived: Vec<_> = (next..next + count)
                         .map(|index| entry(index, prng.below(9)))
                         .collect();
-                    recent.extend(&arrived.clone().into());
+                    recent.extend(arrived.clone().into());
                     list.extend(arrived);
                     next += count;
                 }
