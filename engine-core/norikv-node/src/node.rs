@@ -201,6 +201,10 @@ impl Node {
         for group in node.groups.values() {
             node.metrics.starts_at(group.id, group.raft.commit_index());
         }
+        let own = node.config.id;
+        if node.groups.values().any(|group| group.is_stray(own)) {
+            node.ask_later();
+        }
         let ids: alloc::vec::Vec<GroupId> = node.groups.keys().copied().collect();
         ids.into_iter().for_each(|id| node.count_unflushed(id));
         node.metrics.members(&node.members());
@@ -316,6 +320,7 @@ impl Node {
             self.errands.poll_timeout(),
             self.watches.poll_timeout(),
             self.snapshots.poll_timeout(&self.config.snapshot),
+            self.replicas.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -335,6 +340,7 @@ impl Node {
         self.expire_errands();
         self.expire_watches();
         self.tick_snapshots();
+        self.ask_whether_member();
     }
 
     /// Lets every Raft say what it has to say, then closes the frames.

@@ -79,6 +79,8 @@ pub(crate) enum Item {
     NoExport(NoExport),
     /// How far the snapshot is that its leader offered.
     Progress(SnapshotProgress),
+    /// "Am I a member?" From a replica that nobody leads and that does not campaign.
+    Belongs { group: GroupId },
 }
 
 /// Work carried out for another node.

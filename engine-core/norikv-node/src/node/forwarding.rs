@@ -118,6 +118,7 @@ impl Node {
             Item::Offer(offer) => self.offered(from, offer),
             Item::NoExport(refusal) => self.no_export(from, refusal),
             Item::Progress(progress) => self.snapshot_progress(from, progress),
+            Item::Belongs { group } => self.tell_whether_member(from, group),
         }
     }
 

@@ -258,6 +258,8 @@ impl Node {
                 if let Some(leader) = leader {
                     self.wake(id);
                     self.ask_new_leader(id, leader);
+                } else if group.is_stray(self.config.id) {
+                    self.ask_later();
                 }
             }
             raft::Event::PeerStateChanged {

@@ -13,7 +13,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use nori_raft::{self as raft, Change, MembershipChange};
-use norikv_types::{GroupId, LogIndex, NodeId, Term};
+use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term};
 
 use super::Node;
 use super::errand::{Client, Errand, Stage};
@@ -29,6 +29,8 @@ pub(crate) struct Replicas {
     /// Leaderships being confirmed before somebody is invited, by their reads.
     invitations: BTreeMap<raft::ReadId, Invitation>,
     invitations_next: u64,
+    /// When to ask again on behalf of replicas that may have been removed.
+    ask_at: Option<Mono>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,11 @@ struct Invitation {
 }
 
 impl Replicas {
+    /// When to ask on behalf of replicas that may have been removed.
+    pub(super) const fn poll_timeout(&self) -> Option<Mono> {
+        self.ask_at
+    }
+
     /// Whether nothing may begin here now.
     fn is_pending(&self, group: GroupId) -> bool {
         self.pending.contains_key(&group)
@@ -163,6 +170,12 @@ impl Group {
         }
     }
 
+    /// Whether nobody leads this replica and it does not campaign.
+    pub(super) fn is_stray(&self, own: NodeId) -> bool {
+        let votes = |members: &raft::Configuration| members.is_voter(own);
+        self.leader.is_none() && !self.raft.configuration().is_some_and(votes)
+    }
+
     /// Whether the configuration in force is applied, and so committed.
     pub(super) fn is_settled(&self) -> bool {
         self.belonging().is_settled()
@@ -180,8 +193,9 @@ impl Node {
         }
     }
 
-    /// A node without a replica was sent to. If it is a learner, it may begin once this leader is
-    /// confirmed. If it votes, it has lost what it promised: it is made a learner first.
+    /// A node without a replica was sent to. If it is a learner by a committed configuration, it may
+    /// begin once this leader is confirmed: before that somebody may be elected by one in which it
+    /// votes, with its vote, which is worth nothing without a log. If it votes, it has lost what it promised: it is made a learner first.
     pub(super) fn no_replica(&mut self, from: NodeId, group: GroupId, boot: u64) {
         let Some(replica) = self.groups.get(&group).filter(|replica| replica.leads()) else {
             return;
@@ -191,7 +205,7 @@ impl Node {
         };
         let is_settled = replica.is_settled();
         self.raft_input(group, raft::Input::PeerForgot(from));
-        if configuration.is_learner(from) {
+        if configuration.is_learner(from) && is_settled {
             let invitation = Invitation {
                 group,
                 node: from,
@@ -248,7 +262,8 @@ impl Node {
             return true;
         };
         let configuration = replica.raft.configuration();
-        if configuration.is_some_and(|members| members.is_learner(node)) {
+        let learns = configuration.is_some_and(|members| members.is_learner(node));
+        if learns && replica.is_settled() {
             let index = replica.raft.status().last.index;
             let item = Item::Join { group, index, boot };
             self.frames.push(node, Lane::Control, &item);
@@ -282,9 +297,40 @@ impl Node {
             message.body,
             raft::Body::PreVote { .. } | raft::Body::Vote { .. }
         );
-        if !campaigns {
+        if campaigns {
+            self.tell_whether_member(from, id);
+        }
+    }
+
+    /// A replica here may be one that was removed.
+    pub(super) fn ask_later(&mut self) {
+        let at = self.now + ASK_AGAIN;
+        self.replicas.ask_at.get_or_insert(at);
+    }
+
+    /// A replica that does not vote and that nobody leads may have been removed while it was away:
+    /// it does not campaign, so that nobody would tell it. It asks.
+    pub(super) fn ask_whether_member(&mut self) {
+        if self.replicas.ask_at.is_none_or(|at| self.now < at) {
             return;
         }
+        self.replicas.ask_at = None;
+        let own = self.config.id;
+        let strays = self.groups.values().filter(|group| group.is_stray(own));
+        let strays: Vec<GroupId> = strays.map(|group| group.id).collect();
+        if !strays.is_empty() {
+            self.ask_later();
+        }
+        for group in strays {
+            for node in self.config.nodes.iter().filter(|node| **node != own) {
+                let item = Item::Belongs { group };
+                self.frames.push(*node, Lane::Control, &item);
+            }
+        }
+    }
+
+    /// Tells a node that is no member of a group that it is none.
+    pub(super) fn tell_whether_member(&mut self, from: NodeId, id: GroupId) {
         let Some(group) = self.groups.get(&id) else {
             return;
         };
@@ -311,7 +357,7 @@ impl Node {
         // By the log, it may have been added again since.
         let in_force = group.raft.configuration();
         let newer = in_force.is_some_and(|configuration| configuration.contains(own))
-            && !group.is_settled();
+            && belonging.in_force_index > index;
         if index > known_until && !newer {
             self.leave(id);
         }
@@ -437,6 +483,7 @@ impl Node {
                 self.hints.remove(&id);
                 self.metrics.starts_at(id, LogIndex(0));
                 self.event(Event::ReplicaBegun { group: id });
+                self.ask_later();
             }
             Err(error) => unreachable!("a replica begins like any other: {error}"),
         }
@@ -453,5 +500,7 @@ pub(super) enum Given {
 
 /// Marks proposals and reads that no errand waits for.
 const OWN: u64 = 1 << 63;
+/// How often a replica that may have been removed asks whether it was.
+const ASK_AGAIN: core::time::Duration = core::time::Duration::from_secs(1);
 /// How long a leader sees to it that a node that lost its replica votes again.
 const RESTORE_FOR: core::time::Duration = core::time::Duration::from_secs(600);

@@ -27,6 +27,8 @@ pub(crate) struct Cluster {
     prng: Prng,
     /// Ordered pairs that cannot reach each other.
     cut: BTreeSet<(NodeId, NodeId)>,
+    /// Lanes, from one to another, on which every frame is lost.
+    pub(crate) deaf: BTreeSet<(NodeId, NodeId, Lane)>,
     /// When the last frame of a lane arrives: lanes are streams.
     lanes: BTreeMap<(NodeId, NodeId, Lane), Mono>,
     pub(crate) replies: BTreeMap<RequestId, (Mono, Result<Answer, Failure>)>,
@@ -78,6 +80,7 @@ impl Cluster {
             sequence: 0,
             prng: Prng::new(seed),
             cut: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             lanes: BTreeMap::new(),
             replies: BTreeMap::new(),
             requests: 0,
@@ -132,7 +135,8 @@ impl Cluster {
         self.drain(id);
         for peer in self.others(id) {
             if self.servers[&peer].running.is_some() && !self.is_cut(id, peer) && !self.silent {
-                self.input_later(peer, Input::PeerUp(id), Duration::from_millis(1));
+                // Later than the end of the start before is noticed.
+                self.input_later(peer, Input::PeerUp(id), Duration::from_millis(3));
             }
         }
     }
@@ -311,6 +315,9 @@ impl Cluster {
 
     fn send(&mut self, from: NodeId, to: NodeId, lane: Lane, bytes: Bytes) {
         *self.frames.entry((from, to)).or_default() += 1;
+        if self.deaf.contains(&(from, to, lane)) {
+            return;
+        }
         let arrival = self.now + self.delay();
         let last = self.lanes.entry((from, to, lane)).or_default();
         let arrival = arrival.max(*last + Duration::from_nanos(1));

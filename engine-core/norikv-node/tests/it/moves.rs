@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use norikv_node::{Admin, Answer, Call, Consistency, Failure, Replicas};
+use norikv_node::{Admin, Answer, Call, Consistency, Failure, Lane, Replicas};
 use norikv_types::{ErrorKind, GroupId, NodeId, Version};
 
 use crate::cluster::Cluster;
@@ -180,6 +180,85 @@ fn a_node_that_was_away_when_it_was_removed_learns_of_it() {
 }
 
 #[test]
+fn a_removed_node_that_knows_an_older_configuration_than_it_has_applied_learns_of_it() {
+    for seed in 0..10 {
+        let mut cluster = four(seed);
+        let (old, new) = (voters(&cluster), stranger(&cluster));
+        let leader = cluster.leader(HELLO).unwrap();
+        let gone = old.into_iter().find(|id| *id != leader).unwrap();
+        let admin = Admin::ChangeReplicas {
+            group: HELLO,
+            add: vec![new],
+            remove: vec![gone],
+        };
+        let request = cluster.begin(leader, Call::Admin(admin), Duration::from_secs(20));
+        // It gets the configuration with the learner, and never hears that it is committed.
+        cluster.run_until(Duration::from_secs(5), "learner", |cluster| {
+            let replica = cluster.status(gone).groups[2].replica.clone().unwrap();
+            replica.configuration.unwrap().learners().contains(&new)
+        });
+        cluster.partition(&[gone]);
+        assert!(cluster.finish(request).is_ok());
+        cluster.run_for(Duration::from_secs(2));
+        cluster.heal();
+        until_erased(&mut cluster, gone);
+        cluster.put(gone, "hello", "2");
+        same_everywhere(&mut cluster);
+    }
+}
+
+#[test]
+fn a_learner_that_was_removed_while_it_was_away_learns_of_it() {
+    for seed in 0..10 {
+        let mut cluster = four(seed);
+        let (at, new) = (cluster.leader(HELLO).unwrap(), stranger(&cluster));
+        let admin = |add: &[NodeId], remove: &[NodeId]| {
+            Call::Admin(Admin::ChangeReplicas {
+                group: HELLO,
+                add: add.to_vec(),
+                remove: remove.to_vec(),
+            })
+        };
+        let request = cluster.begin(
+            at,
+            admin(&[new], &[]),
+            Duration::from_millis(100 + 50 * seed),
+        );
+        cluster.run_until(Duration::from_secs(5), "learner", |cluster| {
+            holds(cluster, new)
+        });
+        // It does not vote yet, and may not even know that it learns.
+        cluster.partition(&[new]);
+        cluster.finish(request).ok();
+        cluster.run_for(Duration::from_secs(1));
+        let request = cluster.begin(at, admin(&[], &[new]), Duration::from_secs(20));
+        assert!(cluster.finish(request).is_ok());
+        cluster.run_for(Duration::from_secs(2));
+        assert!(holds(&cluster, new), "nobody could tell it");
+        cluster.heal();
+        until_erased(&mut cluster, new);
+        cluster.put(new, "hello", "2");
+        same_everywhere(&mut cluster);
+    }
+}
+
+#[test]
+fn a_node_without_a_replica_asks_another_one_than_one_that_was_dead_before_it_started() {
+    let mut cluster = four(1);
+    let asks = stranger(&cluster);
+    cluster.put(asks, "hello", "1");
+    // The first one that the plan names.
+    let dead = voters(&cluster)[0];
+    cluster.kill(asks);
+    cluster.kill(dead);
+    cluster.run_for(Duration::from_secs(5));
+    cluster.start(asks);
+    cluster.run_for(Duration::from_secs(5));
+    let read = cluster.get(asks, "hello", Consistency::Linearizable);
+    assert_eq!(read, Some("1".into()));
+}
+
+#[test]
 fn a_removal_that_a_crash_interrupts_is_completed_at_the_next_start() {
     for seed in 0..20 {
         let mut cluster = four(seed);
@@ -288,6 +367,44 @@ fn a_new_disk_cannot_elect_a_leader_that_lacks_what_was_acknowledged() {
         cluster.start(wiped);
         cluster.run_for(Duration::from_secs(10));
         assert_eq!(cluster.leader(HELLO), None, "two of three know too little");
+        cluster.start(leader);
+        assert_eq!(
+            cluster.get(wiped, "hello", Consistency::Linearizable),
+            Some("acknowledged".into())
+        );
+    }
+}
+
+#[test]
+fn nobody_is_invited_before_the_configuration_that_makes_it_a_learner_is_committed() {
+    for seed in 0..10 {
+        let mut cluster = Cluster::new(3, seed);
+        cluster.until_ready();
+        let leader = cluster.leader(HELLO).unwrap();
+        let other = NodeId(leader.0 % 3 + 1);
+        let wiped = NodeId(other.0 % 3 + 1);
+        // The other hears that the leader is there, and gets no entry.
+        cluster.deaf.insert((leader, other, Lane::Append));
+        cluster.put(leader, "hello", "acknowledged");
+        cluster.kill(wiped);
+        let server = cluster.servers.get_mut(&wiped).unwrap();
+        server.storage = MemoryStorage::new(server.config.groups);
+        server.log = MemoryLog::default();
+        server.config.founder = false;
+        cluster.start(wiped);
+        let end = cluster.now + Duration::from_secs(3);
+        while cluster.now < end && !holds(&cluster, wiped) {
+            cluster.step();
+        }
+        cluster.kill(leader);
+        cluster.run_for(Duration::from_secs(5));
+        // By its log the one with the new disk votes, and that one has no log to compare with.
+        assert_eq!(
+            cluster.leader(HELLO),
+            None,
+            "the other lacks what was acknowledged"
+        );
+        cluster.deaf.clear();
         cluster.start(leader);
         assert_eq!(
             cluster.get(wiped, "hello", Consistency::Linearizable),
