@@ -3,8 +3,10 @@
 //! **Invariant: a write is sent off anew only when the attempt before it certainly was not and will
 //! not be applied, or when repeating it is harmless because it carries an idempotency key.**
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +18,8 @@ use super::errand::{Client, Errand, ErrandId, Stage};
 use super::metrics::CallKind;
 use crate::wire::{Item, Reply, Work};
 use crate::{
-    Answer, Call, Command, Consistency, Failure, Lane, Operation, Output, Pressure, RequestId,
+    Answer, Call, Command, Consistency, Failure, Lane, MemberState, Operation, Output, Pressure,
+    RequestId,
 };
 
 /// How often an errand may be passed on: from a node without a replica to a replica, from there to
@@ -392,20 +395,30 @@ impl Node {
     }
 
     /// A node to ask for a group that has no replica here: the leader as last heard, else one
-    /// replica after another. Where any of them will do, one by this node's number first, so that
-    /// not all nodes ask the same one.
+    /// replica of the plan after another, and then the others, since replicas move. Those of which
+    /// nothing was heard since this node started come last: they may be down as long. Where any
+    /// replica will do, one by this node's number first, so that not all nodes ask the same one.
     fn pick_replica(&self, group: GroupId, attempts: u32, any: bool) -> Option<NodeId> {
-        let up = |node: &NodeId| !self.down.contains(node);
+        let up = |node: &NodeId| *node != self.config.id && !self.down.contains(node);
         let hint = if any { attempts == 1 } else { attempts < 2 };
         if hint && let Some(hint) = self.hints.get(&group).copied().filter(up) {
             return Some(hint);
         }
-        let replicas = self.router.replicas(group);
-        let first = u64::from(attempts) + if any { self.config.id.0 } else { 0 };
-        let first = usize::try_from(first % (replicas.len().max(1) as u64)).unwrap_or(0);
-        (0..replicas.len())
-            .filter_map(|offset| replicas.get((first + offset) % replicas.len()).copied())
-            .find(up)
+        let mut plan = self.router.replicas(group).to_vec();
+        let first = self.config.id.0.checked_rem(plan.len() as u64);
+        if let Some(first) = first.filter(|_| any) {
+            plan.rotate_left(usize::try_from(first).unwrap_or(0));
+        }
+        let others = self.config.nodes.iter().filter(|node| !plan.contains(node));
+        let reachable: Vec<NodeId> = plan.iter().chain(others).copied().filter(up).collect();
+        let members = self.membership.members().into_iter();
+        let alive = members.filter(|member| member.state == MemberState::Alive);
+        let alive: BTreeSet<NodeId> = alive.map(|member| member.node).collect();
+        let (heard, silent): (Vec<NodeId>, Vec<NodeId>) =
+            reachable.into_iter().partition(|node| alive.contains(node));
+        let asked = usize::try_from(attempts).unwrap_or(0);
+        let nth = asked.checked_rem(heard.len() + silent.len())?;
+        heard.into_iter().chain(silent).nth(nth)
     }
 
     pub(super) fn refuse_halted(&mut self, request: RequestId) {
