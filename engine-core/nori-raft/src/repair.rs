@@ -12,11 +12,14 @@
 //! whole again once its log agrees with a leader's or is committed as far as it ever reached, or
 //! holds an entry of a term after all that it may have acknowledged (leader completeness, §5.4.3).
 
+mod hole;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use norikv_types::{LogIndex, Mono, Mutant, NodeId, Term, Version, breaks};
 
+use self::hole::{Close, Hole};
 use crate::entries::Entries;
 use crate::entry::{Entry, Payload, Restored, Stretch};
 use crate::error::Misuse;
@@ -44,20 +47,6 @@ pub(crate) struct Repair {
     turn: usize,
 }
 
-/// A stretch of entries that cannot be read.
-#[derive(Debug)]
-struct Hole {
-    /// The first entry that is not durable again.
-    from: LogIndex,
-    up_to: LogIndex,
-    /// Both sides of it have one term, and so has it.
-    is_term_known: bool,
-    /// Up to here entries came back.
-    filled: LogIndex,
-    /// The write that stores them.
-    write: u64,
-}
-
 /// The end of a log that is gone.
 #[derive(Debug, Clone, Copy)]
 struct Lost {
@@ -75,22 +64,6 @@ enum Taken {
     Not,
     /// It cannot stand before what stands here.
     Conflicts,
-}
-
-impl Hole {
-    const fn new(from: LogIndex, up_to: LogIndex, is_term_known: bool) -> Self {
-        Self {
-            from,
-            up_to,
-            is_term_known,
-            filled: from.prev(),
-            write: 0,
-        }
-    }
-
-    fn is_filled(&self) -> bool {
-        self.filled >= self.up_to
-    }
 }
 
 impl Repair {
@@ -144,6 +117,10 @@ impl Repair {
     /// What to ask for, `last` being the log's end.
     fn wanted(&self, last: LogIndex) -> Option<Stretch> {
         match self.holes.iter().find(|hole| !hole.is_filled()) {
+            Some(hole) if hole.close == Close::Asked => Some(Stretch {
+                from: hole.up_to.next(),
+                up_to: hole.up_to.next(),
+            }),
             Some(hole) => Some(Stretch {
                 from: hole.filled.next(),
                 // With what closes an unknown stretch.
@@ -367,7 +344,7 @@ impl Raft {
     /// Entries of a peer's log, which this one asked for.
     pub(crate) fn receive_piece(&mut self, from: NodeId, term: Term, piece: &LogPiece) {
         let leads = term == self.term && self.leader == Some(from);
-        let mut took = false;
+        let mut took = self.hear_what_is_behind(piece, leads);
         let mut prev = piece.prev;
         for (at, entry) in piece.entries.iter().enumerate() {
             // What lies before it here may be void, and what is committed follows on something else.
@@ -385,6 +362,32 @@ impl Raft {
             repair.ask_at = self.now;
             repair.turn = repair.turn.saturating_sub(1);
         }
+    }
+
+    /// A piece that begins right behind a stretch says what the last entry of that was. Whether it
+    /// did.
+    fn hear_what_is_behind(&mut self, piece: &LogPiece, leads: bool) -> bool {
+        let Some(first) = piece.entries.first() else {
+            return false;
+        };
+        let is_here = self.log.contains(first.version());
+        let is_known = !self.is_unknown(first.index);
+        let Some(repair) = &mut self.repair else {
+            return false;
+        };
+        let hole = repair.holes.iter_mut().find(|hole| !hole.is_filled());
+        let Some(hole) = hole.filter(|hole| hole.close == Close::Asked) else {
+            return false;
+        };
+        if !is_known || first.index != hole.up_to.next() || piece.prev.index != hole.up_to {
+            return false;
+        }
+        match (is_here, leads) {
+            (true, _) => hole.close = Close::Term(piece.prev.term),
+            (false, true) => hole.close = Close::Differs(self.term),
+            (false, false) => return false,
+        }
+        true
     }
 
     /// Takes an entry that is lacking, if it is the next one and proven. `next` is what the sender's
@@ -426,7 +429,15 @@ impl Raft {
         let below = self.log.term(hole.filled);
         let behind = hole.up_to.next();
         let above = self.log.term(behind);
-        let proven = if hole.is_term_known {
+        let is_last = entry.index == hole.up_to;
+        let proven = if let (Close::Term(term), true) = (hole.close, is_last) {
+            match entry.term == term {
+                true => Taken::Yes,
+                false => Taken::Conflicts,
+            }
+        } else if leads && is_last && hole.close == Close::Differs(self.term) {
+            Taken::Conflicts
+        } else if hole.is_term_known {
             match self.log.term(entry.index) == Some(entry.term) {
                 true => Taken::Yes,
                 false => Taken::Conflicts,
@@ -443,7 +454,10 @@ impl Raft {
             match next.filter(|next| next.index == behind) {
                 Some(next) if Some(next.term) == above => Taken::Yes,
                 Some(_) => Taken::Conflicts,
-                None => Taken::Not,
+                None => {
+                    hole.close = Close::Asked;
+                    Taken::Not
+                }
             }
         };
         if proven != Taken::Yes && !breaks(Mutant::RepairTakesAnyTerm) {
@@ -497,6 +511,9 @@ impl Raft {
             repair.rewrites.retain(|entry| entry.index < from);
             repair.holes.retain(|hole| hole.from < from);
             if let Some(hole) = repair.holes.last_mut() {
+                if hole.up_to >= from.prev() {
+                    hole.close = Close::Unknown;
+                }
                 hole.up_to = hole.up_to.min(from.prev());
                 hole.filled = hole.filled.min(hole.up_to);
             }

@@ -464,3 +464,48 @@ fn a_later_write_that_completes_an_earlier_one_is_caught() {
     let _planted = Mutant::LaterWriteCompletesEarlier.plant();
     assert_eq!(durable_after_the_second_write(), LogIndex(3));
 }
+
+#[test]
+fn where_pieces_are_single_entries_what_stands_behind_a_stretch_says_what_its_last_entry_was() {
+    let mut bench = damaged(&[1, 1, 2], 0, 2, 2);
+    let asked = |bench: &mut Bench| {
+        let outputs = bench.time_out();
+        asks(&outputs).map(|(_, wanted)| wanted)
+    };
+    let answer = |bench: &mut Bench, prev, term| {
+        let outputs = bench.receive(2, 2, piece_after(prev, &[term], 0));
+        persisted(&outputs).map(|persist| versions(&persist.rewrites))
+    };
+    bench.receive(2, 2, append((0, 0), &[], 0, 1));
+    assert_eq!(asked(&mut bench), Some(stretch(2, 3)));
+    assert_eq!(answer(&mut bench, (1, 1), 1), None, "nothing proves it");
+    assert_eq!(asked(&mut bench), Some(stretch(3, 3)));
+    assert_eq!(answer(&mut bench, (1, 2), 2), None);
+    assert_eq!(asked(&mut bench), Some(stretch(2, 3)));
+    assert_eq!(
+        answer(&mut bench, (1, 1), 2),
+        None,
+        "it was of another term"
+    );
+    assert_eq!(answer(&mut bench, (1, 1), 1), Some(vec![(1, 2)]));
+    bench.all_durable();
+    assert!(!bench.raft.is_damaged());
+}
+
+#[test]
+fn where_the_leader_has_something_else_behind_a_stretch_its_entries_take_the_place() {
+    let mut bench = damaged(&[1, 1, 2], 0, 2, 2);
+    bench.receive(2, 3, append((0, 0), &[], 0, 1));
+    bench.all_durable();
+    bench.receive(2, 3, piece_after((1, 1), &[1], 0));
+    bench.receive(2, 3, piece_after((1, 2), &[3], 0));
+    let outputs = bench.receive(2, 3, append((1, 1), &[1], 0, 2));
+    let written = persisted(&outputs).map(|persist| versions(&persist.entries));
+    assert_eq!(written, Some(vec![(1, 2)]));
+    bench.all_durable();
+    let outputs = bench.receive(2, 3, append((1, 2), &[3], 0, 3));
+    let written = persisted(&outputs).map(|persist| versions(&persist.entries));
+    assert_eq!(written, Some(vec![(3, 3)]));
+    bench.all_durable();
+    assert!(!bench.raft.is_damaged());
+}
