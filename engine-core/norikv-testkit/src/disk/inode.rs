@@ -101,6 +101,7 @@ impl Inode {
             self.digest = xxh3_64_with_seed(buf, self.digest);
         }
         debug_assert_eq!(place, to);
+        self.remap(at..at + len);
         self.digest ^= at;
         self.move_end(at + len);
     }
@@ -149,6 +150,19 @@ impl Inode {
         self.bad
             .iter()
             .any(|bad| bad.start < range.end && range.start < bad.end)
+    }
+
+    /// What is written anew gets sound ground.
+    fn remap(&mut self, written: Range<u64>) {
+        if self.bad.is_empty() {
+            return;
+        }
+        for bad in core::mem::take(&mut self.bad) {
+            let before = bad.start..bad.end.min(written.start);
+            let behind = bad.start.max(written.end)..bad.end;
+            let left = [before, behind].into_iter();
+            self.bad.extend(left.filter(|part| part.start < part.end));
+        }
     }
 
     pub(super) fn flip_bit(&mut self, bit: u64) -> bool {

@@ -99,6 +99,23 @@ fn a_broken_sector_fails_every_read_that_touches_it_and_is_counted() {
 }
 
 #[test]
+fn what_is_written_over_a_broken_sector_can_be_read() {
+    let disk = disk(16, true);
+    let log = disk.create(LOG, Some(64)).unwrap();
+    log.append(0, &[&[b'o'; 40]]).unwrap();
+    log.sync().unwrap();
+    assert!(disk.break_sector(LOG, 35));
+    log.append(40, &[&[b'n'; 8]]).unwrap();
+    let read = |from: u64, len: usize| log.read_at(from, &mut vec![0; len]);
+    read(40, 8).unwrap();
+    assert_eq!(read(39, 1).unwrap_err().kind, IoErrorKind::Media);
+    drop(log);
+    let log = disk.recycle(LOG, ObjectId::log(2)).unwrap();
+    log.append(0, &[&[b'n'; 40]]).unwrap();
+    log.read_at(0, &mut [0; 40]).unwrap();
+}
+
+#[test]
 fn the_same_seed_damages_the_same_place_and_a_fork_on_its_own() {
     let damaged = |seed| {
         let disk = filled();
