@@ -69,6 +69,13 @@ pub enum Input {
         /// Consecutive entries from there on; none where they were released meanwhile.
         result: Result<raft::Entries, PortError>,
     },
+    /// Entries that the log holds cannot be read back any more.
+    LogDamaged {
+        /// Their group.
+        group: GroupId,
+        /// Which.
+        stretch: raft::Stretch,
+    },
     /// A [`Output::Read`] is done.
     ReadDone {
         /// Its name.

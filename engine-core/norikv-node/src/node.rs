@@ -47,7 +47,7 @@ use alloc::sync::Arc;
 
 use nori_observe::Meter;
 use nori_raft as raft;
-use norikv_types::{GroupId, Mono, NodeId, WallMs};
+use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term, WallMs};
 
 use self::errand::{ErrandId, Errands, FanId};
 use self::forwarding::Seen;
@@ -164,7 +164,12 @@ impl Node {
                 true => plan,
                 false => &[],
             };
-            if founders.is_empty() && restored.raft.fresh {
+            // Who was never asked has no replica, whatever damage may have taken: an invitation is
+            // stored before anything is promised.
+            let raft = &restored.raft;
+            let is_nothing = raft.last_index() == LogIndex(0) && raft.damaged.is_empty();
+            let never_asked = !restored.invited && is_nothing && raft.hard_state.term == Term(0);
+            if founders.is_empty() && (raft.fresh || never_asked) {
                 continue;
             }
             let group = Group::new(&config, &common, id, founders, restored.raft, now)?;
@@ -278,6 +283,9 @@ impl Node {
                     entries,
                 };
                 self.raft_input(group, input);
+            }
+            Input::LogDamaged { group, stretch } => {
+                self.raft_input(group, raft::Input::Damaged(stretch));
             }
             Input::ReadDone { read, result } => self.read_done(read, result),
             Input::Flushed { group, index } => self.flushed(group, index),

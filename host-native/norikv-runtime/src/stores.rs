@@ -108,14 +108,9 @@ impl Stores {
             segment_bytes,
             first_segment_bytes: defaults.first_segment_bytes.min(segment_bytes),
             owner: Some(owner),
-            // What one log lost its peers have; alone it must not be passed over.
-            mode: match config.node.replication {
-                0 | 1 => nori_wal::OpenMode::Strict,
-                _ => nori_wal::OpenMode::Salvage,
-            },
             ..defaults
         };
-        WalLog::open(store, Arc::new(OsEntropy), options)
+        WalLog::open_replica(store, Arc::new(OsEntropy), options, config.node.replication)
     }
 
     fn open_storage(

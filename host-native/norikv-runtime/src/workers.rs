@@ -255,7 +255,7 @@ fn run_jobs(
         }
         loop {
             match tasks.try_recv() {
-                Ok(task) => inbox.tell(worker.run(&task).into_iter().collect()),
+                Ok(task) => inbox.tell(worker.run(&task)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return,
             }
@@ -273,7 +273,7 @@ fn run_jobs(
         }
         select! {
             recv(tasks) -> task => match task {
-                Ok(task) => inbox.tell(worker.run(&task).into_iter().collect()),
+                Ok(task) => inbox.tell(worker.run(&task)),
                 Err(_ended) => return,
             },
             recv(woken) -> _woken => {}

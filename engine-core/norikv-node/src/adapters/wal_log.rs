@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 
 use nori_env::sync::Mutex;
 use nori_env::{BlockStore, Entropy, IoErrorKind};
-use nori_raft::{Entry, HardState};
+use nori_raft::{Entry, HardState, Stretch};
 use nori_wal::{Lsn, Wal};
 use norikv_types::{GroupId, LogIndex, Version};
 
@@ -60,6 +60,9 @@ struct State {
     stated_to: Lsn,
     /// Whether nothing was staged since.
     is_stated: bool,
+    /// The segment that could not be emptied since something in it cannot be read, and how many entries
+    /// counted in it then.
+    unreadable: Option<(u64, u64)>,
     /// Reused for encoding.
     scratch: Vec<u8>,
 }
@@ -129,6 +132,7 @@ impl WalLog {
             is_partial,
             stated_to: wal.end_lsn(),
             is_stated: true,
+            unreadable: None,
             scratch: Vec::new(),
         };
         Ok(Self {
@@ -138,6 +142,26 @@ impl WalLog {
             segment_bytes,
             batch_bytes,
         })
+    }
+
+    /// Opens the log of a node whose groups have `replication` replicas: what one log lost its peers
+    /// have, so damage is reported and what verifies behind it counts; alone it must not be passed
+    /// over.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); of several replicas `Corrupt` only where nothing of the log can be
+    /// read.
+    pub fn open_replica(
+        store: Arc<dyn BlockStore>,
+        entropy: Arc<dyn Entropy>,
+        options: nori_wal::Options,
+        replication: u32,
+    ) -> Result<Self, PortError> {
+        let mode = match replication {
+            0 | 1 => nori_wal::OpenMode::Strict,
+            _ => nori_wal::OpenMode::Salvage,
+        };
+        Self::open(store, entropy, nori_wal::Options { mode, ..options })
     }
 
     /// Proves the last commit; call it when nothing was appended for a while.
@@ -169,6 +193,18 @@ impl WalLog {
     /// As [`append`](ReplicatedLog::append).
     pub fn close(&self) -> Result<(), PortError> {
         self.wal.close().map_err(port_error)
+    }
+
+    /// Everything below is durable.
+    #[must_use]
+    pub fn durable_lsn(&self) -> Lsn {
+        self.wal.durable_lsn()
+    }
+
+    /// The segment that is being written.
+    #[must_use]
+    pub fn active(&self) -> Option<nori_wal::SegmentInfo> {
+        self.wal.segments().last().copied()
     }
 
     /// Bytes of log held.
@@ -372,7 +408,11 @@ impl ReplicatedLog for WalLog {
         self.fetch(group, from, up_to, bytes_max)
     }
 
-    fn release(&self, group: GroupId, up_to: LogIndex) -> Result<(), PortError> {
+    fn release(
+        &self,
+        group: GroupId,
+        up_to: LogIndex,
+    ) -> Result<Vec<(GroupId, Stretch)>, PortError> {
         let mut state = self.state.lock();
         state.restored.remove(&group);
         if let Some(held) = state.groups.get_mut(&group) {
@@ -380,9 +420,25 @@ impl ReplicatedLog for WalLog {
         }
         drop(state);
         self.free()?;
-        if self.held_bytes() > SEGMENTS_MAX * self.segment_bytes && self.empty_oldest()? {
+        if self.held_bytes() <= SEGMENTS_MAX * self.segment_bytes {
+            return Ok(Vec::new());
+        }
+        let emptied = self.empty_oldest()?;
+        if emptied.is_some() {
             self.free()?;
         }
+        Ok(emptied.unwrap_or_default())
+    }
+
+    fn begin_behind(&self, group: GroupId, at: Version) -> Result<(), PortError> {
+        let mut state = self.state.lock();
+        state.restored.remove(&group);
+        let _place = self.stage(&mut state, &[Record::Release { group, up_to: at }])?;
+        if let Some(held) = state.groups.get_mut(&group) {
+            held.begin_behind(at);
+        }
+        drop(state);
+        self.wal.commit().map_err(port_error)?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use norikv_types::{GroupId, LogIndex};
@@ -43,21 +44,26 @@ impl JobWorker {
     }
 
     /// Does what the node asked for.
-    pub fn run(&mut self, task: &JobTask) -> Option<Input> {
+    pub fn run(&mut self, task: &JobTask) -> Vec<Input> {
         match *task {
             JobTask::Flush => {
                 self.storage.flush();
-                None
+                Vec::new()
             }
-            JobTask::ReleaseLog { group, up_to } => {
-                let error = self.log.release(group, up_to).err()?;
-                self.failed = true;
-                Some(Input::LogFailed(error))
-            }
+            JobTask::ReleaseLog { group, up_to } => match self.log.release(group, up_to) {
+                Ok(damaged) => {
+                    let told = |(group, stretch)| Input::LogDamaged { group, stretch };
+                    damaged.into_iter().map(told).collect()
+                }
+                Err(error) => {
+                    self.failed = true;
+                    vec![Input::LogFailed(error)]
+                }
+            },
             JobTask::Clear { group, origin } => {
                 self.flushed.insert(group, LogIndex(0));
                 let result = self.storage.clear(group, origin);
-                Some(Input::Cleared { group, result })
+                vec![Input::Cleared { group, result }]
             }
         }
     }

@@ -73,7 +73,11 @@ fn forget(log: &dyn ReplicatedLog, group: GroupId) -> Result<(), PortError> {
 /// What the log holds of a group, if anything.
 fn kept(log: &dyn ReplicatedLog, group: GroupId) -> Result<Option<GroupLog>, PortError> {
     let kept = log.restore(group)?;
-    Ok(kept.filter(|kept| (kept.hard_state, kept.start) != nothing() || !kept.entries.is_empty()))
+    let is_empty = |kept: &GroupLog| {
+        let read = (kept.hard_state, kept.start) != nothing() || !kept.entries.is_empty();
+        !read && kept.damaged.is_empty() && !kept.is_doubtful
+    };
+    Ok(kept.filter(|kept| !is_empty(kept)))
 }
 
 fn restore_group(
@@ -105,7 +109,9 @@ fn restore_group(
             ),
         ));
     }
-    skip_applied(&mut kept, applied);
+    if skip_applied(&mut kept, applied) {
+        log.begin_behind(group, applied)?;
+    }
     if !contains(&kept, applied) {
         return reset(log, group, kept, applied, configuration);
     }
@@ -164,18 +170,19 @@ fn reset(
     })
 }
 
-/// What is lost of a log and applied is not needed: the log is taken to begin behind it.
-fn skip_applied(kept: &mut GroupLog, applied: Version) {
+/// What is lost of a log and applied is not needed: the log is taken to begin behind it. Whether
+/// that was so.
+fn skip_applied(kept: &mut GroupLog, applied: Version) -> bool {
     let lacks = (kept.damaged.first()).is_some_and(|stretch| stretch.from <= applied.index);
     let reached = kept.entries.last().map(|entry| entry.index);
     let reached = reached.max(kept.damaged.last().map(|stretch| stretch.up_to));
     if !lacks || reached < Some(applied.index) {
-        return;
+        return false;
     }
     let at = (kept.entries).binary_search_by_key(&applied.index, |entry| entry.index);
     let entry = at.ok().and_then(|at| kept.entries.get(at));
     if entry.is_some_and(|entry| entry.term != applied.term) {
-        return;
+        return false;
     }
     kept.start = applied;
     kept.entries.retain(|entry| entry.index > applied.index);
@@ -183,6 +190,7 @@ fn skip_applied(kept: &mut GroupLog, applied: Version) {
     if let Some(first) = kept.damaged.first_mut() {
         first.from = first.from.max(applied.index.next());
     }
+    true
 }
 
 fn contains(log: &GroupLog, version: Version) -> bool {

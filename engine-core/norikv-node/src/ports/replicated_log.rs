@@ -43,10 +43,23 @@ pub trait ReplicatedLog: Send + Sync + fmt::Debug {
     ) -> Result<Vec<Entry>, PortError>;
 
     /// Entries of `group` at or below `up_to` are not needed any more; frees space where it can.
+    /// What it came upon that is needed and cannot be read back any more is returned, once: written
+    /// again it keeps no space occupied.
     ///
     /// # Errors
     /// I/O; asking again is fine.
-    fn release(&self, group: GroupId, up_to: LogIndex) -> Result<(), PortError>;
+    fn release(
+        &self,
+        group: GroupId,
+        up_to: LogIndex,
+    ) -> Result<Vec<(GroupId, Stretch)>, PortError>;
+
+    /// The log of `group` begins behind `at`: what stands up to there is not needed, and may be
+    /// damaged. What stands behind it stays. Durable when this returns.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    fn begin_behind(&self, group: GroupId, at: Version) -> Result<(), PortError>;
 
     /// What opening the log had to leave out or doubt.
     fn report(&self) -> LogReport;

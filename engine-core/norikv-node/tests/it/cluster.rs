@@ -289,7 +289,7 @@ impl Cluster {
                     self.snapshot_tasks.push((id, task));
                 }
                 Task::Job(task) => {
-                    inputs.extend(running.job.run(&task).map(|input| (3, input)));
+                    inputs.extend(running.job.run(&task).into_iter().map(|input| (3, input)));
                     while running.job.step(1 << 20).0 == Maintenance::More {}
                 }
                 Task::Send { to, lane, frame } => self.send(id, to, lane, frame),

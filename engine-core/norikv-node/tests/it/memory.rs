@@ -216,13 +216,29 @@ impl ReplicatedLog for MemoryLog {
         Ok(fits.cloned().collect())
     }
 
-    fn release(&self, group: GroupId, up_to: LogIndex) -> Result<(), PortError> {
+    fn release(
+        &self,
+        group: GroupId,
+        up_to: LogIndex,
+    ) -> Result<Vec<(GroupId, Stretch)>, PortError> {
         let mut inner = self.inner.lock().unwrap();
         let log = inner.groups.get_mut(&group).unwrap();
         if let Some(last) = log.entries.iter().find(|entry| entry.index == up_to) {
             log.start = last.version();
         }
         log.entries.retain(|entry| entry.index > up_to);
+        Ok(Vec::new())
+    }
+
+    fn begin_behind(&self, group: GroupId, at: Version) -> Result<(), PortError> {
+        let mut inner = self.inner.lock().unwrap();
+        let log = inner.groups.get_mut(&group).unwrap();
+        log.start = at;
+        log.entries.retain(|entry| entry.index > at.index);
+        log.damaged.retain(|stretch| stretch.up_to > at.index);
+        if let Some(first) = log.damaged.first_mut() {
+            first.from = first.from.max(at.index.next());
+        }
         Ok(())
     }
 

@@ -57,7 +57,7 @@ impl WalLog {
     }
 
     /// Reads on from `next` within its span, as far as there is room.
-    fn fetch_span(
+    pub(super) fn fetch_span(
         &self,
         group: GroupId,
         (span, mut next, mut term): (Span, LogIndex, Term),
@@ -98,7 +98,7 @@ impl WalLog {
     }
 
     /// The span of an entry that the log holds, its index and its term.
-    fn find(&self, group: GroupId, index: LogIndex) -> Option<(Span, LogIndex, Term)> {
+    pub(super) fn find(&self, group: GroupId, index: LogIndex) -> Option<(Span, LogIndex, Term)> {
         let state = self.state.lock();
         let held = state.groups.get(&group)?;
         Some((held.span_of(index)?, index, held.term_of(index)?))

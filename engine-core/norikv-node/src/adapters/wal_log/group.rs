@@ -72,6 +72,7 @@ impl GroupState {
                 self.spans.clear();
                 self.terms.clear();
                 self.lost = None;
+                self.is_doubtful &= *at != Version::default();
                 self.start = *at;
                 self.stated_start = *at;
             }
@@ -152,6 +153,32 @@ impl GroupState {
             .iter()
             .rposition(|begin| begin.index <= up_to.next());
         self.terms.drain(..begun.unwrap_or(0));
+    }
+
+    /// The log begins behind `at`, whatever of it can be read up to there.
+    pub(super) fn begin_behind(&mut self, at: Version) {
+        if at.index <= self.start.index {
+            return;
+        }
+        let first = self.spans.iter().find(|span| span.high > at.index);
+        let first = first.map(|span| span.low.max(at.index.next()));
+        let term = first.and_then(|first| self.term_of(first));
+        self.start = at;
+        self.stated_start = at;
+        self.spans.retain(|span| span.high > at.index);
+        if let Some(first) = self.spans.first_mut()
+            && first.low <= at.index
+        {
+            first.shrink(at.index.next(), first.high);
+        }
+        self.terms.retain(|begin| begin.index > at.index);
+        // A term that began before, and is that of the first entry left.
+        if let (Some(index), Some(term)) = (first, term)
+            && self.terms.first().is_none_or(|begin| begin.index > index)
+        {
+            self.terms.insert(0, Version { term, index });
+        }
+        self.lost = self.lost.filter(|lost| lost.index > at.index);
     }
 
     /// The last entry; that of `start` when there is none above it.

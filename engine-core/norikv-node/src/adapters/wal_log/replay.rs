@@ -8,7 +8,9 @@
 //! anything. So behind them nothing is proven until a table says what all groups are. An entry from
 //! before them still counts if it was committed then, or if a later entry of its term is known, or
 //! the table's last one is: the leader of that term had it before it (log matching, Raft §5.3). All
-//! others up to the last index are damaged; a group without a table behind the damage is doubtful.
+//! others up to the last index are damaged; a group without a table behind the damage is doubtful. Of its
+//! hard state it is known what the records behind the damage imply: no entry is stored before its term is,
+//! and none is known to be committed before it is stored.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -16,7 +18,7 @@ use alloc::vec::Vec;
 
 use nori_raft::{Entry, HardState, Stretch};
 use nori_wal::{Lsn, Replayed, SegmentInfo};
-use norikv_types::{GroupId, LogIndex, Mutant, Version, breaks};
+use norikv_types::{GroupId, LogIndex, Mutant, Term, Version, breaks};
 
 use super::group::{GroupState, Place};
 use super::record::{Owned, Record};
@@ -169,6 +171,7 @@ impl Replay {
                 held.vouch(entry.version());
                 let _cut = held.entries.split_off(&entry.index);
                 held.last = entry.index;
+                held.reach(entry.term);
                 held.entries.insert(entry.index, (lsn, entry));
             }
             Owned::Rewrite { group, entry } => {
@@ -179,14 +182,21 @@ impl Replay {
                 }
                 if entry.index > held.start.index {
                     held.vouch(entry.version());
+                    held.reach(entry.term);
                     held.entries.insert(entry.index, (lsn, entry));
                 }
             }
             Owned::HardState { group, hard_state } => {
-                self.held(group).hard_state = hard_state;
+                let held = self.held(group);
+                held.hard_state = hard_state;
+                if held.is_doubtful {
+                    held.last = held.last.max(hard_state.commit_index);
+                }
             }
             Owned::Reset { group, at } => {
                 let held = self.held(group);
+                // Whoever forgets everything has nothing to doubt.
+                held.is_doubtful &= at != Version::default();
                 held.entries.clear();
                 held.suspect = None;
                 held.start = at;
@@ -246,6 +256,14 @@ impl Held {
             self.start = up_to;
             self.last = self.last.max(up_to.index);
             self.entries = self.entries.split_off(&up_to.index.next());
+        }
+    }
+
+    /// An entry of this term is stored.
+    fn reach(&mut self, term: Term) {
+        if self.is_doubtful && term > self.hard_state.term {
+            self.hard_state.term = term;
+            self.hard_state.voted_for = None;
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
-use nori_raft::{Configuration, Entry, Payload};
+use nori_raft::{Configuration, Entry, Payload, Stretch};
 use norikv_node::{
     Answer, Command, Decided, Export, GroupLog, LogRecord, LogReport, Operation, Origin, Outcome,
     PortErrorKind, Pressure, Query, ReplicatedLog, Staging,
@@ -80,7 +80,15 @@ impl ReplicatedLog for Forgetful {
         Ok(Vec::new())
     }
 
-    fn release(&self, _group: GroupId, _up_to: LogIndex) -> Result<(), PortError> {
+    fn release(
+        &self,
+        _group: GroupId,
+        _up_to: LogIndex,
+    ) -> Result<Vec<(GroupId, Stretch)>, PortError> {
+        Ok(Vec::new())
+    }
+
+    fn begin_behind(&self, _group: GroupId, _at: Version) -> Result<(), PortError> {
         Ok(())
     }
 

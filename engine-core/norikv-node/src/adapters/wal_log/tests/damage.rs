@@ -1,6 +1,6 @@
 //! A flipped bit in the log: what is handed out is right, and what is not is named.
 
-use nori_env::{BlockStore, ObjectKind};
+use nori_env::{BlockStore, ObjectId, ObjectKind};
 use nori_raft::Stretch;
 
 use super::*;
@@ -201,4 +201,160 @@ fn a_group_of_which_damage_may_have_taken_everything_stays_in_doubt() {
         salvaged(&disk, 3)
     };
     assert!(log.restore(unknown).unwrap().unwrap().is_doubtful);
+}
+
+/// A log of one group whose newest term is said in a place that rots, and what `after` appends.
+fn doubtful(after: impl Fn(&WalLog, GroupId, HardState)) -> GroupLog {
+    let (disk, group) = (SimDisk::new(DiskOptions::default()), GroupId(1));
+    let log = open(&disk, 1);
+    let said = |term, commit| HardState {
+        term: Term(term),
+        voted_for: Some(NodeId(1)),
+        commit_index: LogIndex(commit),
+    };
+    let write = |hard_state: HardState, index| {
+        log.append(&[LogRecord {
+            group,
+            hard_state: Some(&hard_state),
+            reset: None,
+            rewrites: &[],
+            entries: &[entry(hard_state.term.0, index, 400)],
+        }])
+        .unwrap();
+    };
+    (1..=4).for_each(|index| write(said(1, 0), index));
+    let from = log.wal.end_lsn();
+    write(said(2, 3), 5);
+    let active = log.wal.segments().last().copied().unwrap();
+    after(&log, group, said(2, 6));
+    log.wal.seal().unwrap();
+    drop(log);
+    let mut at = 0;
+    Wal::inspect(&disk, ObjectId::log(active.number), &mut |inspected| {
+        if let nori_wal::Inspected::Frame(frame) = inspected
+            && frame.lsn >= from
+            && at == 0
+        {
+            at = frame.offset + u64::from(frame.len) / 2;
+        }
+    })
+    .unwrap();
+    assert!(disk.flip_bit(ObjectId::log(active.number), 8 * at));
+    let read = salvaged(&disk, 2).restore(group).unwrap().unwrap();
+    assert!(read.is_doubtful);
+    read
+}
+
+#[test]
+fn a_group_in_doubt_is_in_no_earlier_term_than_its_entries() {
+    let read = doubtful(|log, group, _| append(log, group, &[entry(2, 6, 400)]));
+    assert_eq!(
+        (read.hard_state.term, read.hard_state.voted_for),
+        (Term(2), None)
+    );
+    assert_eq!(
+        read.entries.last().map(Entry::version),
+        Some(entry(2, 6, 0).version())
+    );
+}
+
+#[test]
+fn a_group_in_doubt_reached_as_far_as_it_knew_to_be_committed() {
+    let read = doubtful(|log, group, hard_state| {
+        log.append(&[LogRecord {
+            group,
+            hard_state: Some(&hard_state),
+            reset: None,
+            rewrites: &[],
+            entries: &[],
+        }])
+        .unwrap();
+    });
+    let reached = read.damaged.last().map(|stretch| stretch.up_to);
+    assert_eq!(reached, Some(read.hard_state.commit_index));
+    assert_eq!(reached, Some(LogIndex(6)));
+}
+
+#[test]
+fn whoever_forgets_everything_has_nothing_to_doubt() {
+    let disk = SimDisk::new(DiskOptions::default());
+    let log = open(&disk, 1);
+    let group = GroupId(1);
+    for index in 1..=20 {
+        append(&log, group, &[entry(1, index, 400)]);
+    }
+    drop(log);
+    let segment = disk.list().unwrap().into_iter().max().unwrap();
+    assert!(disk.flip_bit(segment, 8 * 3_000));
+    let log = salvaged(&disk, 2);
+    assert!(log.restore(group).unwrap().unwrap().is_doubtful);
+    log.append(&[LogRecord {
+        group,
+        hard_state: Some(&HardState::default()),
+        reset: Some(Version::default()),
+        rewrites: &[],
+        entries: &[],
+    }])
+    .unwrap();
+    append(&log, group, &[entry(3, 1, 10)]);
+    for seed in 3..5 {
+        let log = salvaged(&disk, seed);
+        let read = log.restore(group).unwrap().unwrap();
+        assert!(!read.is_doubtful && read.damaged.is_empty());
+        assert_eq!(read.entries, [entry(3, 1, 10)]);
+    }
+}
+
+#[test]
+fn a_segment_of_which_something_is_damaged_is_emptied_of_the_rest_and_says_what() {
+    let disk = SimDisk::new(DiskOptions::default());
+    let log = open(&disk, 1);
+    let (idle, busy) = (GroupId(1), GroupId(2));
+    for index in 1..=4 {
+        append(&log, idle, &[entry(1, index, 400)]);
+        append(&log, busy, &[entry(1, index, 4_000)]);
+    }
+    let segment = ObjectId::log(log.active().unwrap().number);
+    let mut write = 5..;
+    let mut until = |told: bool| {
+        loop {
+            let index = write.next().unwrap();
+            assert!(index < 1_000, "nothing happens");
+            append(&log, busy, &[entry(1, index, 8_000)]);
+            let damaged = log.release(busy, LogIndex(index)).unwrap();
+            let gone = !disk.list().unwrap().contains(&segment);
+            match told {
+                true if !damaged.is_empty() => return damaged,
+                false if gone => return damaged,
+                _ => assert!(damaged.is_empty(), "told again"),
+            }
+        }
+    };
+    assert!(disk.flip_bit(segment, 8 * 12_000));
+    let [(group, stretch)] = until(true)[..] else {
+        panic!("one stretch");
+    };
+    assert_eq!(group, idle);
+    let read = |from| log.read(idle, LogIndex(from), LogIndex(4), u64::MAX);
+    let first = stretch.from.0;
+    assert!(first > 1 && read(first).is_err());
+    assert_eq!(
+        read(1).unwrap().len() as u64,
+        first - 1,
+        "they were written again"
+    );
+    // Written again, it keeps nothing occupied.
+    let again: Vec<Entry> = (first..=stretch.up_to.0)
+        .map(|index| entry(1, index, 400))
+        .collect();
+    log.append(&[LogRecord {
+        group: idle,
+        hard_state: None,
+        reset: None,
+        rewrites: &again,
+        entries: &[],
+    }])
+    .unwrap();
+    assert_eq!(until(false), []);
+    assert_eq!(read(1).unwrap().len(), 4);
 }
