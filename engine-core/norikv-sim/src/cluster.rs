@@ -31,6 +31,7 @@ pub use config::{Clients, SimConfig, Sizes};
 pub use coverage::{Coverage, Phase};
 pub use host::Worker;
 pub use minimise::{Goal, Minimised, minimise};
+pub use nemesis::Salvaged;
 pub use plan::{Action, Deal, Disk, Entry, FaultKind, Wanted};
 pub use report::{Report, run, run_seed};
 pub use simulation::{Simulation, Step, StepKind};

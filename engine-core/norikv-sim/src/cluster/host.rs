@@ -10,9 +10,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use nori_env::{BlockStore, Clock, ObjectKind};
+use nori_env::Clock;
 use nori_observe::Meter;
-use nori_wal::Options as LogOptions;
+use nori_wal::{Lsn, Options as LogOptions};
 use norikv_node::adapters::{LsmStorage, PlacementRouter, WalLog};
 use norikv_node::driver::{
     ApplyTask, ApplyWorker, JobTask, JobWorker, LogTask, LogWorker, ReadTask, ReadWorker,
@@ -22,7 +22,7 @@ use norikv_node::{
     GroupLog, Input, Maintenance, Node, NodeConfig, PortError, ReplicatedLog, RequestId,
     Router as _, Storage,
 };
-use norikv_testkit::{DiskOptions, Scope, SimDisk, SimEntropy, VirtualClock};
+use norikv_testkit::{DiskOptions, SimDisk, SimEntropy, VirtualClock};
 use norikv_types::{GroupId, Mono, NodeId, Prng, WallMs};
 
 use crate::cluster::SimConfig;
@@ -72,6 +72,9 @@ pub(crate) struct Process {
     pub(crate) node: Node,
     pub(crate) storage: Arc<dyn Storage>,
     log: LogWorker,
+    pub(crate) wal: Arc<WalLog>,
+    /// The log up to here was synced, as something says that was written and synced after it.
+    proven: Lsn,
     apply: ApplyWorker,
     read: ReadWorker,
     snapshot: SnapshotWorker,
@@ -188,7 +191,7 @@ impl Host {
         node_config.seed = boot ^ self.id.0;
         let groups = Node::groups_of(&node_config).map_err(other)?;
         let placement = router.placement().clone();
-        let log: Arc<dyn ReplicatedLog> = Arc::new(WalLog::open(
+        let wal = Arc::new(WalLog::open_replica(
             Arc::new(self.log_disk.clone()),
             Arc::clone(&self.entropy) as _,
             LogOptions {
@@ -198,7 +201,9 @@ impl Host {
                     .unwrap_or(u32::MAX),
                 ..LogOptions::default()
             },
+            config.replication,
         )?);
+        let log = Arc::clone(&wal) as Arc<dyn ReplicatedLog>;
         let storage: Arc<dyn Storage> = Arc::new(LsmStorage::open(
             Arc::new(self.data_disk.clone()),
             Arc::clone(&self.clock) as _,
@@ -227,6 +232,8 @@ impl Host {
         self.process = Some(Process {
             node,
             log: LogWorker::new(Arc::clone(&log)),
+            wal,
+            proven: Lsn(0),
             apply: ApplyWorker::new(Arc::clone(&storage)),
             read: ReadWorker::new(Arc::clone(&storage), Arc::clone(&log)),
             snapshot: SnapshotWorker::new(Arc::clone(&storage)),
@@ -255,22 +262,6 @@ impl Host {
     /// Lets its wall clock jump.
     pub(crate) fn jump_wall(&self, by_ms: i64) {
         self.clock.jump_wall(by_ms);
-    }
-
-    /// What on a disk no crash can explain away: a table, or a segment of the log that is closed.
-    /// (The end of the active segment may look torn; that is a stated limit of the log.)
-    pub(crate) fn sealed(&self, disk: Disk, prng: &mut Prng) -> Option<Scope> {
-        if disk == Disk::Data {
-            return Some(Scope::Kind(ObjectKind::Table));
-        }
-        let mut segments = self.log_disk.list().ok()?;
-        segments.retain(|id| id.kind == ObjectKind::Log);
-        segments.sort_unstable_by_key(|id| id.number);
-        // The active segment is among the last: spares may be numbered behind it.
-        let spares_max = LogOptions::default().spares_max as usize;
-        segments.truncate(segments.len().saturating_sub(1 + spares_max));
-        let nth = usize::try_from(prng.below(segments.len().max(1) as u64)).ok()?;
-        segments.get(nth).copied().map(Scope::Object)
     }
 
     /// One of its disks.
@@ -356,7 +347,11 @@ impl Process {
         match worker {
             Worker::Log => {
                 let tasks = core::mem::take(&mut self.queues.log);
+                let before = self.wal.durable_lsn();
                 worked.inputs = self.log.run(&tasks);
+                if self.wal.durable_lsn() > before {
+                    self.proven = before;
+                }
             }
             Worker::Apply => {
                 if let Some(task) = self.queues.apply.pop_front() {
@@ -389,6 +384,12 @@ impl Process {
             },
         }
         worked
+    }
+
+    /// The active segment of the log, and up to where it is proven to have been synced.
+    pub(crate) fn proven(&self) -> Option<(u64, Lsn)> {
+        let active = self.wal.active()?;
+        (active.base < self.proven).then_some((active.number, self.proven))
     }
 
     /// What the process still wrote when the power went: nobody hears of it.

@@ -83,8 +83,9 @@ impl Invariants {
         leader::changes_one_thing(node, group, replica, persist)?;
         replica.issue(persist);
         let configurations = &mut replica.configurations;
+        configurations.came_back(&persist.rewrites);
         configurations.append(node, group, &persist.entries)?;
-        for entry in &persist.entries {
+        for entry in persist.rewrites.iter().chain(&persist.entries) {
             let before = replica.issued.term_at(entry.index.prev());
             memory.entries.check(node, group, entry, before)?;
         }
@@ -331,6 +332,18 @@ impl Invariants {
             .entry((node, group))
             .or_default()
             .restart(node, group, found, restored, founders)
+    }
+
+    /// Whether a replica lacks something of its log that it may have promised.
+    pub(crate) fn is_lacking(&self, node: NodeId, group: GroupId) -> bool {
+        let replica = self.replicas.get(&(node, group));
+        replica.is_some_and(Replica::is_lacking)
+    }
+
+    /// Whether a replica may have forgotten its vote.
+    pub(crate) fn is_doubtful(&self, node: NodeId, group: GroupId) -> bool {
+        let replica = self.replicas.get(&(node, group));
+        replica.is_some_and(Replica::is_doubtful)
     }
 
     /// The last entries of a node's log: index and term.

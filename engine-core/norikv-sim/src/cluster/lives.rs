@@ -6,7 +6,7 @@
 use alloc::string::ToString;
 use core::time::Duration;
 
-use norikv_node::{PortError, PortErrorKind, Router};
+use norikv_node::{PortError, PortErrorKind, ReplicatedLog as _, Router};
 
 use crate::cluster::nemesis::NemesisHappening;
 use crate::cluster::simulation::Happening;
@@ -57,12 +57,16 @@ impl Simulation {
                 self.hosts[host].halted = false;
                 self.hosts[host].disk_failing = false;
                 self.trace.started(self.now, id);
+                let process = self.hosts[host].process.as_ref();
+                let report = process.map(|process| process.wal.report());
+                self.salvaged(id, &report.unwrap_or_default());
                 for (group, log, restored) in found {
                     let founders = self.router.replicas(group);
                     let invariants = &mut self.invariants;
                     let checked =
                         invariants.restarted(id, group, log.as_ref(), &restored, founders);
                     self.check(checked);
+                    self.nemesis.salvaged.doubted += u64::from(restored.amnesia);
                 }
                 self.events
                     .push(self.now, || Happened::Started { node: id });

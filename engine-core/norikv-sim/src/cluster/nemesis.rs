@@ -6,6 +6,9 @@
 mod end;
 mod harm;
 mod links;
+mod salvage;
+
+pub use self::salvage::Salvaged;
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -13,7 +16,7 @@ use core::time::Duration;
 
 use nori_env::{IoErrorKind, IoOp};
 use norikv_testkit::{FailPoint, LinkFaults};
-use norikv_types::{Mono, NodeId, Prng};
+use norikv_types::{GroupId, Mono, NodeId, Prng};
 
 use crate::cluster::Simulation;
 use crate::cluster::coverage::Coverage;
@@ -34,6 +37,12 @@ pub(crate) struct Nemesis {
     storms: Vec<(Mono, LinkFaults)>,
     /// Nodes whose disks lost what no restart brings back.
     pub(crate) harmed: BTreeSet<NodeId>,
+    /// Nodes whose logs lost what their peers bring back.
+    rotten: BTreeSet<NodeId>,
+    /// Replicas that lack something of their log, as they say.
+    in_repair: BTreeSet<(NodeId, GroupId)>,
+    /// What came of damage in logs.
+    pub(crate) salvaged: Salvaged,
     /// Nodes that are left broken while the others must serve.
     pub(crate) left_broken: BTreeSet<NodeId>,
     /// Strikes that would have left too few good copies.
@@ -67,7 +76,7 @@ pub(crate) enum NemesisHappening {
 }
 
 impl Nemesis {
-    pub(crate) const fn new(prng: Prng) -> Self {
+    pub(crate) fn new(prng: Prng) -> Self {
         Self {
             prng,
             coverage: Coverage::new(),
@@ -75,6 +84,9 @@ impl Nemesis {
             flaps: Vec::new(),
             storms: Vec::new(),
             harmed: BTreeSet::new(),
+            rotten: BTreeSet::new(),
+            in_repair: BTreeSet::new(),
+            salvaged: Salvaged::default(),
             left_broken: BTreeSet::new(),
             held_back: 0,
             detected: 0,

@@ -121,6 +121,9 @@ impl Simulation {
             Task::Datagram { to, packet } => self.send(host, to, None, packet),
             Task::Reply { request, result } => self.reply(host, request, result),
             Task::Event(event) => {
+                if let Event::Raft { group, event } = &event {
+                    self.log_changed(id, *group, event);
+                }
                 if let Event::Halted(error) = &event {
                     self.halted(host, error);
                 }

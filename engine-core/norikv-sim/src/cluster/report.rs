@@ -7,7 +7,7 @@ use norikv_types::Mono;
 use serde::Serialize;
 
 use crate::cluster::client::ClientCounters;
-use crate::cluster::{Coverage, SimConfig, Simulation, Violation};
+use crate::cluster::{Coverage, Salvaged, SimConfig, Simulation, Violation};
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,6 +30,8 @@ pub struct Report {
     pub held_back: u64,
     /// Nodes that found that their disks had lost something for good.
     pub detected: u64,
+    /// What came of damage in logs.
+    pub salvaged: Salvaged,
     /// How many milliseconds after everything needed was healed the last group had a leader that
     /// commits; the longest time where a run is healed twice, `None` where nothing was.
     pub leader_after_ms: Option<u64>,
@@ -85,6 +87,7 @@ impl Simulation {
             coverage: self.nemesis.coverage.clone(),
             held_back: self.nemesis.held_back,
             detected: self.nemesis.detected,
+            salvaged: self.nemesis.salvaged,
             leader_after_ms: self.convergence.after_ms.iter().copied().max(),
             slept: self.slept,
             woke: self.woke,

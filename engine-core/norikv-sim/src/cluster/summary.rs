@@ -9,7 +9,7 @@ use core::fmt;
 use norikv_testkit::{DiskCounters, NetworkCounters};
 
 use crate::Tally;
-use crate::cluster::{ClientCounters, Coverage, FaultKind, Phase, Report};
+use crate::cluster::{ClientCounters, Coverage, FaultKind, Phase, Report, Salvaged};
 
 /// What came of a swarm.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Summary {
     pub held_back: u64,
     /// Nodes that found lasting harm.
     pub detected: u64,
+    /// What came of damage in logs.
+    pub salvaged: Salvaged,
     /// How many milliseconds after the healing the last group of a run had a leader.
     pub leader_after_ms: Tally<u64>,
     /// How often replicas fell asleep.
@@ -63,6 +65,7 @@ impl Summary {
         self.coverage.add(&report.coverage);
         self.held_back += report.held_back;
         self.detected += report.detected;
+        self.salvaged.add(&report.salvaged);
         if let Some(after_ms) = report.leader_after_ms {
             self.leader_after_ms.count(after_ms);
         }
@@ -110,6 +113,10 @@ impl Summary {
             ),
             ("strikes held back", self.held_back),
             ("lasting harm found by its node", self.detected),
+            ("starts over a damaged log", self.salvaged.starts),
+            ("damaged entries found", self.salvaged.found),
+            ("replicas that were repaired", self.salvaged.repaired),
+            ("replicas whose vote was in doubt", self.salvaged.doubted),
         ];
         counts.extend(self.network.faults());
         let told = self.disks.faults();

@@ -110,6 +110,12 @@ impl Simulation {
                 let Some(replica) = group.replica else {
                     continue;
                 };
+                if self.invariants.is_doubtful(host.id, group.group) {
+                    continue;
+                }
+                if self.is_lacking(host.id, group.group) {
+                    return Some(format!("{} lacks entries of {}", host.id, group.group));
+                }
                 if replica.role == Role::Leader {
                     led.insert(group.group, host.id);
                 }
@@ -157,6 +163,9 @@ impl Simulation {
             };
             host.read_clock(self.now);
             for group in held(&process.node) {
+                if self.invariants.is_doubtful(host.id, group) {
+                    continue;
+                }
                 let query = Query::Scan {
                     group,
                     prefix: bytes::Bytes::new(),

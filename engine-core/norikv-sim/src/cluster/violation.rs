@@ -98,6 +98,15 @@ pub enum Violation {
         /// What it said.
         what: &'static str,
     },
+    /// Who lacks something of its log does not say what only its log may say (Alagappan et al.,
+    /// *Protocol-Aware Recovery*, FAST '18).
+    #[error("{node} votes, campaigns or acknowledges in {group} though it lacks what it promised")]
+    LacksWhatItPromised {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+    },
     /// A node or the host did what no correct one does, as the node sees it.
     #[error("{node} on {group}: misuse by {from}: {detail}")]
     Misuse {

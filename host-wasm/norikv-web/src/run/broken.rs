@@ -54,6 +54,7 @@ fn concerned(violation: &Violation) -> (Option<GroupId>, Vec<NodeId>) {
         | Violation::OutcomesDiffer { node, group, .. }
         | Violation::LeaderIncomplete { node, group, .. }
         | Violation::DurableLost { node, group, .. }
+        | Violation::LacksWhatItPromised { node, group }
         | Violation::SaidTooEarly { node, group, .. }
         | Violation::VotedTwice { node, group, .. }
         | Violation::CommittedOldTerm { node, group, .. }

@@ -73,6 +73,15 @@ impl Configurations {
         Ok(())
     }
 
+    /// Takes in what stands between others, or behind what is lost.
+    pub(super) fn came_back(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            if let Payload::Configuration(own) = &entry.payload {
+                self.known.insert(entry.index, (**own).clone());
+            }
+        }
+    }
+
     /// Checks what a leader appends of its own, before it is taken in; `committed` is what it has
     /// committed, `commits` whether an entry of its term is among that.
     pub(super) fn check_leader(

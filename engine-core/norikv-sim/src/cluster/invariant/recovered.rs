@@ -1,5 +1,6 @@
 //! What a node finds after a crash is what was called durable, and then some prefix of what was
-//! still being written, in order: a write of many entries may have reached the disk in part.
+//! still being written, in order: a write of many entries may have reached the disk in part. What
+//! damage took is named, to the replica too: nothing is cut silently.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -22,6 +23,10 @@ pub(crate) struct Replica {
     /// The last snapshot that is durable in the storage; the log may hear of it later.
     installed: LogIndex,
     writing: VecDeque<Write>,
+    /// The log reached that far when its end was lost, and no later term was known then.
+    lost_to: Option<Version>,
+    /// It may have forgotten what it promised.
+    doubtful: bool,
     /// The term in which it leads.
     pub(super) leads: Option<Term>,
     /// It has committed something since it leads.
@@ -37,6 +42,7 @@ struct Write {
     write: WriteId,
     hard_state: Option<HardState>,
     reset: Option<Version>,
+    rewrites: Vec<Version>,
     entries: Vec<Version>,
 }
 
@@ -54,6 +60,9 @@ impl Replica {
             write: persist.write,
             hard_state: persist.hard_state,
             reset: persist.reset.map(|snapshot| snapshot.version()),
+            rewrites: (persist.rewrites.iter())
+                .map(|entry| entry.version())
+                .collect(),
             entries: persist
                 .entries
                 .iter()
@@ -70,10 +79,34 @@ impl Replica {
                 own.take_effect(&mut self.durable, &mut self.durable_hard_state);
             }
         }
+        self.regain();
     }
 
     pub(super) fn installed(&mut self, at: Version) {
         self.installed = self.installed.max(at.index);
+        self.regain();
+    }
+
+    /// A log that agrees with a leader's as far as it ever reached, or into a later term, lacks
+    /// nothing of what it held (leader completeness, Raft §5.4.3).
+    fn regain(&mut self) {
+        let last = self.durable.last();
+        let reached = last.index.max(self.installed);
+        self.lost_to = (self.lost_to).filter(|lost| reached < lost.index && last.term <= lost.term);
+    }
+
+    /// Whether it lacks something of what it may have promised.
+    pub(super) fn is_lacking(&self) -> bool {
+        self.doubtful || self.lost_to.is_some() || self.first_lost().is_some()
+    }
+
+    /// Whether it may have forgotten its vote: only a new life helps.
+    pub(super) const fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
+    fn first_lost(&self) -> Option<LogIndex> {
+        self.durable.first_lost_behind(self.installed)
     }
 
     /// Whether the entry survives a crash here, in the log or in what was made of it.
@@ -92,7 +125,8 @@ impl Replica {
     pub(super) fn is_durable_up_to(&self, index: LogIndex) -> bool {
         index <= self.durable.base().index.max(self.installed)
             || (index <= self.durable_index()
-                && self.durable.term_at(index) == self.issued.term_at(index))
+                && self.durable.term_at(index) == self.issued.term_at(index)
+                && self.first_lost().is_none_or(|lost| index < lost))
     }
 
     pub(super) fn release(&mut self, up_to: LogIndex) {
@@ -111,28 +145,32 @@ impl Replica {
         founders: &[NodeId],
     ) -> Result<(), Violation> {
         let had = self.durable.last();
-        let (log, hard_state) = found.map_or_else(Default::default, |found| {
-            let terms = found.entries.iter().map(|entry| entry.term);
-            (TermLog::new(found.start, terms), found.hard_state)
-        });
-        let mut possible = self.is(&log, &hard_state);
+        let nothing = GroupLog {
+            hard_state: HardState::default(),
+            start: Version::default(),
+            entries: Vec::new(),
+            damaged: Vec::new(),
+            is_doubtful: false,
+        };
+        let found = found.unwrap_or(&nothing);
+        let mut possible = self.explains(found);
         while let Some(write) = self.writing.pop_front() {
             write.begin(&mut self.durable, &mut self.durable_hard_state);
             for entry in &write.entries {
                 self.durable.append([*entry]);
-                possible |= self.is(&log, &hard_state);
+                possible |= self.explains(found);
             }
-            possible |= write.entries.is_empty() && self.is(&log, &hard_state);
+            possible |= write.entries.is_empty() && self.explains(found);
         }
-        if !possible {
+        let has = (found.entries.last()).map_or(found.start, |entry| entry.version());
+        if !possible || !is_told(found, restored) {
             return Err(Violation::DurableLost {
                 node,
                 group,
                 had,
-                has: log.last(),
+                has,
             });
         }
-        let terms = restored.entries.iter().map(|entry| entry.term);
         // A snapshot that was reported installed is there again.
         if restored.applied < self.installed {
             return Err(Violation::DurableLost {
@@ -142,13 +180,20 @@ impl Replica {
                     index: self.installed,
                     ..had
                 },
-                has: log.last(),
+                has,
             });
         }
         self.installed = restored.applied;
         self.leads = None;
         self.commits = false;
-        self.durable = TermLog::new(restored.snapshot.version(), terms);
+        let entries = restored.entries.iter().map(|entry| entry.version());
+        self.durable = TermLog::new(restored.snapshot.version(), entries, &self.durable);
+        let lost = (restored.damaged.last()).filter(|lost| lost.from > restored.last_index());
+        self.lost_to = lost.map(|lost| Version {
+            term: restored.hard_state.term,
+            index: lost.up_to,
+        });
+        self.doubtful = restored.amnesia;
         self.durable_hard_state = restored.hard_state;
         self.issued = self.durable.clone();
         self.issued_hard_state = self.durable_hard_state;
@@ -158,16 +203,60 @@ impl Replica {
         self.configurations = Configurations::new(restored.applied, base);
         let after = |entry: &&Entry| entry.index > restored.applied;
         let entries: Vec<Entry> = restored.entries.iter().filter(after).cloned().collect();
+        if !restored.damaged.is_empty() {
+            self.configurations.came_back(&entries);
+            return Ok(());
+        }
         self.configurations.append(node, group, &entries)
     }
 
-    fn is(&self, log: &TermLog, hard_state: &HardState) -> bool {
+    /// Whether `found` is what was durable, but for what it says is damaged.
+    fn explains(&self, found: &GroupLog) -> bool {
         let own = &self.durable_hard_state;
-        own.term == hard_state.term
-            && own.voted_for == hard_state.voted_for
-            && self.durable.last() == log.last()
-            && self.durable.agrees(log)
+        let kept = own.term == found.hard_state.term && own.voted_for == found.hard_state.voted_for;
+        let older = found.is_doubtful && found.hard_state.term <= own.term;
+        if !kept && !older {
+            return false;
+        }
+        let (base, last) = (self.durable.base().index, self.durable.last().index);
+        let mut next = found.start.index.next();
+        let here = core::iter::once(found.start);
+        for entry in here.chain(found.entries.iter().map(|entry| entry.version())) {
+            let known = self.durable.term_at(entry.index);
+            let lost = self.durable.lost_term(entry.index);
+            let is_above = entry.index > base || entry.index == last;
+            if is_above && known.or(lost) != Some(entry.term) {
+                return false;
+            }
+            let named = (next.0..entry.index.0).all(|index| is_damaged(found, LogIndex(index)));
+            if !named {
+                return false;
+            }
+            next = entry.index.next();
+        }
+        found.is_doubtful || (next.0..=last.0).all(|index| is_damaged(found, LogIndex(index)))
     }
+}
+
+fn is_damaged(found: &GroupLog, index: LogIndex) -> bool {
+    let mut damaged = found.damaged.iter();
+    damaged.any(|stretch| (stretch.from..=stretch.up_to).contains(&index))
+}
+
+/// Whether the replica hears of everything that is damaged, and that it did not apply.
+fn is_told(found: &GroupLog, restored: &Restored) -> bool {
+    let above = |index: LogIndex| index > restored.applied && index > restored.snapshot.index;
+    let is_reset = restored.entries.is_empty() && restored.damaged.is_empty();
+    let told = |index: LogIndex| {
+        let mut damaged = restored.damaged.iter();
+        is_reset || damaged.any(|stretch| (stretch.from..=stretch.up_to).contains(&index))
+    };
+    let mut lost = found
+        .damaged
+        .iter()
+        .flat_map(|stretch| stretch.from.0..=stretch.up_to.0);
+    (restored.amnesia || !found.is_doubtful)
+        && lost.all(|index| !above(LogIndex(index)) || told(LogIndex(index)))
 }
 
 impl Write {
@@ -183,6 +272,9 @@ impl Write {
         }
         if let Some(base) = self.reset {
             log.reset(base);
+        }
+        for entry in &self.rewrites {
+            log.rewrite(*entry);
         }
     }
 }

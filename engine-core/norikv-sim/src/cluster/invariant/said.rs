@@ -1,5 +1,6 @@
 //! Nothing is said before it is durable: the term of every message, a vote, one's own candidacy, and
-//! the entries that an acknowledgement covers (Raft figure 2).
+//! the entries that an acknowledgement covers (Raft figure 2). Who lacks something of its log neither
+//! votes nor campaigns, and who may have forgotten its vote acknowledges nothing.
 
 use nori_raft::{AppendOutcome, AppendReply, Body, HardState, Message};
 use norikv_types::{GroupId, NodeId};
@@ -20,6 +21,15 @@ pub(super) fn check(
     let voted = |candidate| term > message.term || voted_for == Some(candidate);
     let what = match &message.body {
         _ if term < message.term => "its term",
+        Body::Vote { .. } | Body::TransferVote { .. } | Body::VoteReply { granted: true }
+            if replica.is_lacking() =>
+        {
+            return Err(Violation::LacksWhatItPromised { node, group });
+        }
+        Body::AppendReply(AppendReply {
+            outcome: AppendOutcome::Accepted { .. },
+            ..
+        }) if replica.is_doubtful() => return Err(Violation::LacksWhatItPromised { node, group }),
         Body::Vote { .. } if !voted(node) => "its candidacy",
         Body::VoteReply { granted: true } if !voted(to) => "its vote",
         Body::AppendReply(AppendReply {

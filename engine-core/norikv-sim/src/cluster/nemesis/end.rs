@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use norikv_types::{GroupId, Mono, NodeId};
 
+use super::Nemesis;
 use crate::cluster::Simulation;
 
 impl Simulation {
@@ -16,7 +17,9 @@ impl Simulation {
         if self.config.heal_majority_first {
             let mut ids: Vec<NodeId> = self.hosts.iter().map(|host| host.id).collect();
             self.nemesis.prng.shuffle(&mut ids);
-            ids.sort_by_key(|id| !self.nemesis.harmed.contains(id));
+            self.look_for_mended();
+            let Nemesis { harmed, rotten, .. } = &self.nemesis;
+            ids.sort_by_key(|id| !harmed.contains(id) && !rotten.contains(id));
             ids.truncate(self.config.spare_replicas());
             self.nemesis.left_broken = ids.into_iter().collect();
         }

@@ -1,8 +1,8 @@
 //! Harm that no restart mends, and the nodes that find it.
 //!
 //! **Invariant: enough good copies of everything acknowledged are left**, votes and ends of logs
-//! included: what would leave too few is held back. A harmed node that says so stays down, since
-//! without learners it could only come back with amnesia.
+//! included: what would leave too few is held back. A node whose storage is harmed stays down when it says so,
+//! since it could only come back with amnesia; what a log lost its peers bring back.
 
 use alloc::string::ToString;
 
@@ -11,29 +11,35 @@ use norikv_node::{PortError, PortErrorKind};
 use norikv_testkit::{Lie, Scope};
 use norikv_types::NodeId;
 
-use crate::cluster::plan::Action;
+use crate::cluster::plan::{Action, Disk};
 use crate::cluster::{Simulation, Violation};
 
 impl Simulation {
     /// Whether enough good copies of everything are left if `node` loses its own.
-    pub(super) fn may_harm(&self, node: NodeId) -> bool {
-        let harmed = &self.nemesis.harmed;
-        let after = harmed.len() + usize::from(!harmed.contains(&node));
-        after <= self.config.spare_replicas()
+    pub(super) fn may_harm(&mut self, node: NodeId) -> bool {
+        self.look_for_mended();
+        let mut harmed = self.nemesis.harmed.clone();
+        harmed.extend(&self.nemesis.rotten);
+        harmed.insert(node);
+        harmed.len() <= self.config.spare_replicas()
     }
 
     /// Damages what a disk holds. A node that meets it has to say so.
     pub(super) fn damage(&mut self, host: usize, action: &Action) -> bool {
         let prng = &mut self.nemesis.prng;
         let machine = &self.hosts[host];
+        let tables = Scope::Kind(ObjectKind::Table);
         let hit = match action {
-            Action::BitRot { disk, .. } => machine
-                .sealed(*disk, prng)
-                .and_then(|scope| machine.disk(*disk).rot(prng, scope))
-                .is_some(),
-            Action::LatentSector { disk, .. } => machine
-                .sealed(*disk, prng)
-                .and_then(|scope| machine.disk(*disk).break_random_sector(prng, scope))
+            Action::BitRot {
+                disk: Disk::Log, ..
+            }
+            | Action::LatentSector {
+                disk: Disk::Log, ..
+            } => return self.damage_log(host, action),
+            Action::BitRot { .. } => machine.data_disk.rot(prng, tables).is_some(),
+            Action::LatentSector { .. } => machine
+                .data_disk
+                .break_random_sector(prng, tables)
                 .is_some(),
             Action::Misdirect { writes, .. } => {
                 let lie = Lie::misdirected_write(prng.next_u64())
@@ -71,10 +77,15 @@ impl Simulation {
         let machine = &mut self.hosts[host];
         let found_no_room = error.kind == PortErrorKind::NoSpace && self.now <= machine.full_until;
         let id = machine.id;
+        let in_log_only = machine.data_disk.damage().is_empty();
         machine.halted = true;
         if found_harm {
             self.nemesis.detected += 1;
-            machine.retired = true;
+            machine.retired = !in_log_only;
+            if in_log_only {
+                let after_ms = 20 + self.nemesis.prng.below(1_000);
+                self.restart_after(host, after_ms);
+            }
         } else if !machine.disk_failing && !found_no_room {
             self.break_off(Violation::Halted {
                 node: id,

@@ -30,6 +30,7 @@ names! {
     LeaderIncomplete: "leader-incomplete",
     DurableLost: "durable-lost",
     SaidTooEarly: "said-too-early",
+    LacksWhatItPromised: "lacks-what-it-promised",
     Misuse: "misuse",
     AcknowledgedTooEarly: "acknowledged-too-early",
     AppliedTwice: "applied-twice",
