@@ -56,6 +56,9 @@ pub(crate) struct Tuning {
     /// Bytes of flushed log that a group keeps for followers that are behind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keep_log_bytes: Option<u64>,
+    /// Snapshots that are sent at once, and received at once; the others wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot_streams: Option<u32>,
     /// How often a leader says that it is there, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) heartbeat_ms: Option<u64>,

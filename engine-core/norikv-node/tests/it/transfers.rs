@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use norikv_node::driver::SnapshotTask;
 use norikv_node::{Event, SessionId};
-use norikv_types::{GroupId, NodeId};
+use norikv_types::{GroupId, NodeId, Prng};
 
 use crate::cluster::Cluster;
 
@@ -350,4 +350,62 @@ fn a_sender_is_never_ahead_of_what_its_receiver_keeps_by_more_than_the_credit() 
         assert!(most >= 1 && most <= window, "{most} of {window}");
         until_alike(&mut cluster);
     }
+}
+
+/// Chunks of a transfer begin with their first one, follow one another, and show the same.
+fn assert_unmixed(cluster: &Cluster) {
+    for (session, chunks) in staged(cluster) {
+        for (number, chunk) in (0_u32..).zip(&chunks) {
+            assert_eq!(chunk[12..16], number.to_le_bytes(), "{session:?}");
+            assert_eq!(chunk[16..32], chunks[0][16..32], "{session:?} at {number}");
+        }
+    }
+}
+
+#[test]
+fn whatever_breaks_on_the_way_the_replicas_become_alike_and_no_chunks_are_mixed() {
+    let (mut went_on, mut began_anew) = (0, 0);
+    for seed in 0..60 {
+        let mut cluster = returning(seed, 4, 1 + (seed % 3) as u32);
+        cluster.duplicate_ppm = 50_000;
+        let mut prng = Prng::new(seed ^ 0x5a47);
+        for _ in 0..12 {
+            let id = NodeId(1 + prng.below(3));
+            let other = NodeId(1 + id.0 % 3);
+            match prng.below(8) {
+                0 if cluster.is_running(id) => {
+                    assert_unmixed(&cluster);
+                    cluster.kill(id);
+                    if id == BACK {
+                        cluster.snapshot_tasks.clear();
+                    }
+                }
+                1 if !cluster.is_running(id) => cluster.start(id),
+                2 => cluster.partition_pair(id, other),
+                3 | 4 => cluster.disconnect(id, other),
+                5 if cluster.is_running(id) => cluster.flush(id),
+                _ => cluster.connect(id, other),
+            }
+            let time = prng.duration(Duration::from_millis(1), Duration::from_millis(60));
+            cluster.run_for(time);
+            if prng.below(6) == 0 {
+                cluster.run_for(Duration::from_millis(1_500));
+            }
+        }
+        cluster.heal();
+        for id in [1, 2, 3].map(NodeId) {
+            if !cluster.is_running(id) {
+                cluster.start(id);
+            }
+        }
+        for (a, b) in [(1, 2), (2, 3), (3, 1)] {
+            cluster.connect(NodeId(a), NodeId(b));
+        }
+        until_alike(&mut cluster);
+        assert_unmixed(&cluster);
+        went_on += resumed(&cluster).len();
+        began_anew += staged(&cluster).len().saturating_sub(4);
+    }
+    println!("{went_on} went on, {began_anew} began anew");
+    assert!(went_on > 5 && began_anew > 5);
 }

@@ -112,6 +112,9 @@ fn runtime_config(file: &NodeFile, folder: &Path) -> Result<RuntimeConfig> {
     if let Some(bytes) = tuning.keep_log_bytes {
         node.keep_log_bytes = bytes;
     }
+    if let Some(streams) = tuning.snapshot_streams {
+        node.snapshot.streams_max = streams;
+    }
     if let Some(heartbeat) = tuning.heartbeat_ms {
         node.raft.heartbeat_interval = Duration::from_millis(heartbeat);
     }

@@ -40,8 +40,8 @@ pub(super) struct Inbound {
     up_to: u32,
     /// How many there are, once the last one came.
     count: Option<u32>,
-    /// The next chunk was asked for again.
-    again: bool,
+    /// How often the next chunk was asked for again.
+    again: u32,
     asked: Mono,
     /// When the last chunk came or was kept, or there last was a place.
     stepped: Mono,
@@ -70,7 +70,8 @@ impl Inbound {
         let forget = self.stepped + options.keep_for;
         match self.phase {
             Phase::Coming if is_streaming => {
-                let again = self.asked + options.resend_after;
+                // What is slow must not be made slower.
+                let again = self.asked + options.resend_after * (1 << self.again.min(BACK_OFF_MAX));
                 Some(forget.min(again).min(self.looked + options.stall_after))
             }
             Phase::Coming if self.next == 0 => None,
@@ -97,7 +98,7 @@ impl Inbound {
         self.other = None;
         self.export = None;
         (self.next, self.kept, self.up_to, self.count) = (0, 0, 0, None);
-        self.again = false;
+        self.again = 0;
         (self.stepped, self.looked) = (now, now);
         self.phase = Phase::Coming;
     }
@@ -141,7 +142,7 @@ impl Node {
                     kept: 0,
                     up_to: 0,
                     count: None,
-                    again: false,
+                    again: 0,
                     asked: self.now,
                     stepped: self.now,
                     looked: self.now,
@@ -190,7 +191,7 @@ impl Node {
             return;
         };
         inbound.asked = self.now;
-        inbound.again |= again;
+        inbound.again += u32::from(again);
         inbound.up_to = inbound.kept + self.config.snapshot.window.max(1);
         let item = Item::Fetch(SnapshotFetch {
             group,
@@ -247,7 +248,7 @@ impl Node {
         inbound.next += 1;
         inbound.count = chunk.last.then_some(inbound.next);
         (inbound.asked, inbound.stepped, inbound.looked) = (self.now, self.now, self.now);
-        let resumed = core::mem::take(&mut inbound.again) && chunk.seq > 0;
+        let resumed = core::mem::take(&mut inbound.again) > 0 && chunk.seq > 0;
         self.outbox.push_back(Output::Stage {
             session: inbound.session,
             group,
@@ -486,3 +487,6 @@ impl Node {
         Some((*group, inbound))
     }
 }
+
+/// How often the time until the next chunk is asked for again doubles.
+const BACK_OFF_MAX: u32 = 4;

@@ -143,7 +143,9 @@ impl Node {
         if fetch.next > outbound.kept {
             outbound.looked = self.now;
         }
-        if fetch.next > outbound.read_to() {
+        outbound.at_least = outbound.at_least.max(fetch.at_least);
+        let useless = (outbound.at()).is_some_and(|at| at.index < outbound.at_least);
+        if useless || fetch.next > outbound.read_to() {
             return self.fail_export(session);
         }
         while outbound.kept < fetch.next && outbound.chunks.pop_front().is_some() {
