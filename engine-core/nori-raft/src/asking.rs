@@ -67,7 +67,7 @@ impl Asking {
     fn add(&mut self, read: ReadId, lease: bool) {
         self.waiting.push_back(Waiting {
             read,
-            number: self.asked + 1,
+            number: self.asked + u64::from(!breaks(Mutant::FollowerJoinsQuestion)),
             lease,
         });
     }

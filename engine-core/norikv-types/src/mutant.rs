@@ -176,6 +176,9 @@ mutants! {
     /// Dissertation §6.4: a follower asks the leader, since its own commit index may be behind.
     FollowerDoesNotAsk: "nori-raft", Cluster,
         "serves reads at a follower by its own commit index, without asking the leader";
+    /// What the leader answered before the read came proves nothing about what came between.
+    FollowerJoinsQuestion: "nori-raft", Cluster,
+        "serves a read at a follower by a question that was asked before the read came";
     /// Raft §5.3: a majority of all, the leader once among them. A relative of the unsorted
     /// progress table.
     LeaderCountsTwice: "nori-raft", Cluster, "counts itself twice when it looks for a majority";
