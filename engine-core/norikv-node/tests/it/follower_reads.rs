@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use norikv_node::{Call, Consistency, Expect, Input};
+use norikv_node::{Admin, Call, Consistency, Expect, Input};
 use norikv_types::{Applied, ErrorKind, GroupId, NodeId, Remedy, WallMs};
 
 use crate::cluster::{Cluster, put};
@@ -156,4 +156,45 @@ fn a_value_that_has_ended_by_the_followers_clock_is_not_read_there() {
     assert!(cluster.get(at, "hello", Consistency::Follower).is_some());
     cluster.run_for(Duration::from_millis(600));
     assert_eq!(cluster.get(at, "hello", Consistency::Follower), None);
+}
+
+#[test]
+fn a_node_whose_replica_has_gone_asks_others_and_never_itself() {
+    for seed in 0..3 {
+        let mut cluster = Cluster::new(4, seed);
+        cluster.until_ready();
+        for group in (0..8).map(GroupId) {
+            let held = |id: &NodeId| {
+                let status = cluster.status(*id);
+                status.groups[group.0 as usize].replica.is_some()
+            };
+            let (old, new): (Vec<_>, Vec<_>) = (1..=4).map(NodeId).partition(held);
+            let gone = old[seed as usize];
+            let change = Call::Admin(Admin::ChangeReplicas {
+                group,
+                add: new,
+                remove: vec![gone],
+            });
+            cluster.call(NodeId(1), change).unwrap();
+            cluster.run_until(Duration::from_secs(5), "end of the replica", |cluster| {
+                let status = cluster.status(gone);
+                status.groups[group.0 as usize].replica.is_none()
+            });
+        }
+        cluster.until_ready();
+        for n in 0..40 {
+            let key = format!("key-{n}");
+            cluster.put(NodeId(1 + n % 4), &key, "v");
+            for at in (1..=4).map(NodeId) {
+                let started = cluster.now;
+                let read = cluster.get(at, &key, Consistency::Follower);
+                assert_eq!(read, Some("v".into()), "{key} at {at}");
+                let waited = cluster.now.since(started);
+                assert!(
+                    waited < Duration::from_millis(100),
+                    "{key} at {at}: {waited:?}"
+                );
+            }
+        }
+    }
 }

@@ -92,8 +92,13 @@ fn a_replica_is_added_and_another_removed_and_nothing_is_lost() {
         cluster.until_ready();
         // From every node, the one without a replica included.
         for id in (1..=4).map(NodeId) {
-            let read = cluster.get(id, "hello", Consistency::Linearizable);
-            assert_eq!(read, Some("between".into()));
+            for consistency in [Consistency::Follower, Consistency::Linearizable] {
+                let started = cluster.now;
+                let read = cluster.get(id, "hello", consistency);
+                assert_eq!(read, Some("between".into()));
+                let waited = cluster.now.since(started);
+                assert!(waited < Duration::from_millis(200), "{id}: {waited:?}");
+            }
             cluster.put(id, "hello", "between");
         }
         same_everywhere(&mut cluster);

@@ -18,7 +18,11 @@ use crate::measure::{Figure, Gate, Tally, Times};
 use crate::values::{is_value_of, write_value};
 
 /// The reads that are measured.
-pub(super) const CONSISTENCIES: [Consistency; 2] = [Consistency::Linearizable, Consistency::Lease];
+pub(super) const CONSISTENCIES: [Consistency; 3] = [
+    Consistency::Linearizable,
+    Consistency::Follower,
+    Consistency::Lease,
+];
 
 /// Clients of one cluster.
 pub(super) struct Workload<'a> {
