@@ -177,7 +177,7 @@ mutants! {
     FollowerDoesNotAsk: "nori-raft", Cluster,
         "serves reads at a follower by its own commit index, without asking the leader";
     /// What the leader answered before the read came proves nothing about what came between.
-    FollowerJoinsQuestion: "nori-raft", Cluster,
+    FollowerJoinsQuestion: "nori-raft", Unit,
         "serves a read at a follower by a question that was asked before the read came";
     /// Raft §5.3: a majority of all, the leader once among them. A relative of the unsorted
     /// progress table.

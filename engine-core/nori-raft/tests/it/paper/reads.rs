@@ -253,6 +253,21 @@ fn a_follower_asks_once_for_all_reads_and_serves_them_at_the_leaders_index() {
     assert_eq!(asked(&outputs), []);
 }
 
+/// A read comes while a question is under way; how many are served by its answer?
+fn served_by_the_question_before() -> usize {
+    let mut bench = follower();
+    let question = asked(&bench.read(1, HERE))[0];
+    bench.read(2, HERE);
+    ready(&bench.receive(2, 1, answer(question, 7))).len()
+}
+
+#[test]
+fn a_read_that_joins_a_question_under_way_is_caught() {
+    assert_eq!(served_by_the_question_before(), 1);
+    let _planted = Mutant::FollowerJoinsQuestion.plant();
+    assert_eq!(served_by_the_question_before(), 2);
+}
+
 #[test]
 fn a_question_without_an_answer_is_asked_again_for_all_that_wait() {
     let mut bench = follower();
