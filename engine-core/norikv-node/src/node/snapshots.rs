@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | leader | `offers` | tells a follower that it needs a snapshot, and from whom to fetch it |
 //! | receiver | `inbound` | fetches: asks for as many chunks as it has room for, from the first that it lacks on |
+//! | | `installing` | has Raft and the storage take what is here in full |
 //! | source | `outbound` | exports, and sends what it is asked for |
 //!
 //! The receiver drives. What it asks for is its credit, which grows as its storage keeps chunks, so
@@ -19,6 +20,7 @@
 //! still lets the next one go first.
 
 mod inbound;
+mod installing;
 mod line;
 mod offers;
 mod outbound;

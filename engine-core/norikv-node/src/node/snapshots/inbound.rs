@@ -10,7 +10,6 @@ use nori_raft as raft;
 use norikv_types::{GroupId, LogIndex, Mono, NodeId, Term, Version};
 
 use crate::node::Node;
-use crate::node::replicas::Given;
 use crate::wire::{
     Item, NoExport, SnapshotChunk, SnapshotFetch, SnapshotOffer, SnapshotProgress, SnapshotState,
     Stream,
@@ -21,13 +20,13 @@ use crate::{Event, Lane, Output, PortError, SessionId, SnapshotOptions};
 #[derive(Debug)]
 pub(super) struct Inbound {
     /// Names this attempt, and what is staged of it.
-    session: SessionId,
+    pub(super) session: SessionId,
     /// Who made the newest offer, and in which term.
-    leader: NodeId,
-    term: Term,
+    pub(super) leader: NodeId,
+    pub(super) term: Term,
     at_least: LogIndex,
     /// Who sends.
-    source: NodeId,
+    pub(super) source: NodeId,
     /// Whom the newest offer names instead: fetched from once the source stands still.
     other: Option<NodeId>,
     /// The export that comes in, and what it shows.
@@ -47,12 +46,12 @@ pub(super) struct Inbound {
     stepped: Mono,
     /// As `stepped`, or when it was let stand still because nobody waited.
     looked: Mono,
-    phase: Phase,
+    pub(super) phase: Phase,
 }
 
 /// How far a transfer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Chunks come in, or it waits for its turn.
     Coming,
     /// All of them are kept; Raft hears of it with the next offer that fits.
@@ -80,18 +79,18 @@ impl Inbound {
         }
     }
 
-    fn at(&self) -> Version {
+    pub(super) fn at(&self) -> Version {
         self.export.map(|(_, at)| at).unwrap_or_default()
     }
 
-    fn meta(&self) -> raft::SnapshotMeta {
+    pub(super) fn meta(&self) -> raft::SnapshotMeta {
         raft::SnapshotMeta {
             index: self.at().index,
             term: self.at().term,
         }
     }
 
-    /// Chunks of `export` follow, or of any.
+    /// Begins from nothing, with any export of `source`.
     fn attempt(&mut self, session: SessionId, source: NodeId, now: Mono) {
         self.session = session;
         self.source = source;
@@ -292,27 +291,7 @@ impl Node {
         self.tell_raft(group);
     }
 
-    /// Offers Raft what is here in full, in the name of a leader that it may take it from.
-    fn tell_raft(&mut self, group: GroupId) {
-        let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
-            return;
-        };
-        let term = self.groups.get(&group).map(|replica| replica.term);
-        let fits = term.is_some_and(|term| inbound.term >= term);
-        if inbound.phase != Phase::Complete || !fits || inbound.at().term > inbound.term {
-            return;
-        }
-        inbound.phase = Phase::Offered;
-        let input = raft::Input::SnapshotReceived {
-            from: inbound.leader,
-            term: inbound.term,
-            snapshot: inbound.meta(),
-        };
-        self.raft_input(group, input);
-        self.tell_leader(group, SnapshotState::Received);
-    }
-
-    fn tell_leader(&mut self, group: GroupId, state: SnapshotState) {
+    pub(super) fn tell_leader(&mut self, group: GroupId, state: SnapshotState) {
         if let Some(inbound) = self.snapshots.inbound.get(&group) {
             let item = Item::Progress(SnapshotProgress {
                 group,
@@ -339,89 +318,6 @@ impl Node {
             // Another export of its own.
             (None, Some(_)) => self.start_anew(refusal.group, from),
             (None, None) => self.fail_inbound(refusal.group),
-        }
-    }
-
-    /// Raft wants what it was offered.
-    pub(in crate::node) fn install_snapshot(
-        &mut self,
-        group: GroupId,
-        snapshot: raft::SnapshotMeta,
-    ) {
-        let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
-            unreachable!("Raft installs only what it was offered");
-        };
-        assert!(
-            inbound.phase == Phase::Offered && inbound.meta() == snapshot,
-            "Raft installs what it was offered last"
-        );
-        inbound.phase = Phase::Wanted;
-        self.install_if_drained(group);
-    }
-
-    /// Installs what is wanted once no apply of the group is under way.
-    pub(in crate::node) fn install_if_drained(&mut self, group: GroupId) {
-        let Some(replica) = self.groups.get(&group) else {
-            return;
-        };
-        let Some(inbound) = self.snapshots.inbound.get_mut(&group) else {
-            return;
-        };
-        if inbound.phase == Phase::Wanted && replica.belonging().applying == 0 {
-            inbound.phase = Phase::Installing;
-            self.outbox.push_back(Output::Install {
-                session: inbound.session,
-                group,
-                at: inbound.at(),
-            });
-        }
-    }
-
-    pub(in crate::node) fn installed(
-        &mut self,
-        session: SessionId,
-        result: Result<Option<raft::Configuration>, PortError>,
-    ) {
-        let Some((group, _)) = self.inbound_of(session) else {
-            return;
-        };
-        let Some(inbound) = self.snapshots.inbound.remove(&group) else {
-            return;
-        };
-        let configuration = match result {
-            Ok(configuration) => configuration,
-            // The replica can neither go on without it nor ask for another one.
-            Err(error) => return self.halt(error),
-        };
-        if self.drained(group, Given::Install) {
-            return;
-        }
-        let at = inbound.at();
-        if let Some(replica) = self.groups.get_mut(&group) {
-            replica.retention.flush(at.index);
-            let own = self.config.id;
-            let members = configuration.as_ref();
-            replica.installed(at.index, members.map(|members| members.contains(own)));
-        }
-        self.count_unflushed(group);
-        self.event(Event::SnapshotInstalled {
-            group,
-            from: inbound.source,
-            version: at,
-        });
-        self.skipped_to(group, at);
-        let input = raft::Input::SnapshotInstalled {
-            snapshot: inbound.meta(),
-            configuration,
-        };
-        self.raft_input(group, input);
-    }
-
-    /// Raft has said all it had to say: an offer that it did not take is of no use.
-    pub(in crate::node) fn drop_refused_snapshot(&mut self, group: GroupId) {
-        let inbound = self.snapshots.inbound.get(&group);
-        if inbound.is_some_and(|inbound| inbound.phase == Phase::Offered) {
-            self.drop_inbound(group);
         }
     }
 
@@ -456,23 +352,13 @@ impl Node {
         self.admit_inbound();
     }
 
-    /// The replica is removed. Whether its storage is being replaced all the same.
-    pub(in crate::node) fn abandon_inbound(&mut self, group: GroupId) -> bool {
-        let inbound = self.snapshots.inbound.get(&group);
-        if inbound.is_some_and(|inbound| inbound.phase == Phase::Installing) {
-            return true;
-        }
-        self.drop_inbound(group);
-        false
-    }
-
     /// Gives up and tells the leader, which thinks of another source.
     fn fail_inbound(&mut self, group: GroupId) {
         self.tell_leader(group, SnapshotState::Failed);
         self.drop_inbound(group);
     }
 
-    fn drop_inbound(&mut self, group: GroupId) {
+    pub(super) fn drop_inbound(&mut self, group: GroupId) {
         if let Some(inbound) = self.snapshots.inbound.remove(&group) {
             let session = inbound.session;
             self.outbox.push_back(Output::Abandon { session });
@@ -481,7 +367,7 @@ impl Node {
         }
     }
 
-    fn inbound_of(&mut self, session: SessionId) -> Option<(GroupId, &mut Inbound)> {
+    pub(super) fn inbound_of(&mut self, session: SessionId) -> Option<(GroupId, &mut Inbound)> {
         let mut all = self.snapshots.inbound.iter_mut();
         let (group, inbound) = all.find(|(_, inbound)| inbound.session == session)?;
         Some((*group, inbound))
