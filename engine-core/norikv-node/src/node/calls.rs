@@ -90,13 +90,13 @@ impl Node {
                 consistency,
                 cursor,
             } => {
-                let work = Work::Scan {
-                    prefix,
-                    after,
+                let part = |limit| Work::Scan {
+                    prefix: prefix.clone(),
+                    after: after.clone(),
                     limit,
                     consistency,
                 };
-                self.fan_out(request, deadline, &work, cursor);
+                self.fan_out(request, deadline, limit, cursor, part);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! One page out of every group's.
 //!
-//! **Invariant: a page never skips a key.** A group gives about its share of the page. Where a group's part ends early, the page ends with the
-//! smallest such end, since that group may have keys right behind it. **And its cursor never skips a
-//! change**: behind it lies all that the page does not show.
+//! **Invariant: a page never skips a key.** A group gives about its share of the page. Where a group's
+//! part ends early, the page ends with the smallest such end, since that group may have keys right
+//! behind it. **And its cursor never skips a change**: behind it lies all that the page does not show.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -29,19 +29,18 @@ pub(crate) struct Fan {
 }
 
 impl Node {
+    /// Asks every group for a part of so many items.
     pub(super) fn fan_out(
         &mut self,
         request: RequestId,
         deadline: Mono,
-        work: &Work,
+        limit: u32,
         cursor: Vec<(GroupId, LogIndex)>,
+        part: impl Fn(u32) -> Work,
     ) {
-        let Work::Scan { limit, .. } = work else {
-            return;
-        };
         self.fans_next += 1;
         let fan = FanId(self.fans_next);
-        let limit = (*limit).min(self.config.limits.scan_items_max);
+        let limit = limit.min(self.config.limits.scan_items_max);
         let groups = self.router.groups();
         self.fans.insert(
             fan,
@@ -55,10 +54,7 @@ impl Node {
             },
         );
         for group in (0..groups).map(GroupId) {
-            let mut work = work.clone();
-            if let Work::Scan { limit: own, .. } = &mut work {
-                *own = share(limit, groups);
-            }
+            let work = part(share(limit, groups));
             self.errand(group, work, Client::Fan(fan), deadline);
         }
     }
