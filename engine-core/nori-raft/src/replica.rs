@@ -204,6 +204,16 @@ impl Replica {
         }
     }
 
+    /// See [`Raft::is_damaged`].
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        match &self.state {
+            State::Out(raft) => raft.is_damaged(),
+            // One that lacks something does not sleep.
+            State::Away(_) => false,
+        }
+    }
+
     /// See [`Raft::is_quiescent`].
     #[must_use]
     pub const fn is_quiescent(&self) -> bool {

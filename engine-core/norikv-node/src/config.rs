@@ -44,6 +44,8 @@ pub struct NodeConfig {
     pub unflushed_bytes_max: u64,
     /// Snapshot transfer.
     pub snapshot: SnapshotOptions,
+    /// How the log is read again for damage.
+    pub scrub: ScrubOptions,
     /// Seeds every random choice of the node.
     pub seed: u64,
 }
@@ -119,6 +121,15 @@ pub struct SnapshotOptions {
     pub keep_for: Duration,
 }
 
+/// How the log is read again for damage. The defaults read 512 MiB in half an hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubOptions {
+    /// After this long the next piece is read; `None`: the log is not read again.
+    pub interval: Option<Duration>,
+    /// Bytes of a piece. One is of one group.
+    pub bytes: u64,
+}
+
 impl NodeConfig {
     /// The same with this many groups. The log that is kept for followers that are behind is shared
     /// out among them, so that it is as much for any number.
@@ -153,7 +164,17 @@ impl NodeConfig {
             keep_log_entries: 16_384,
             unflushed_bytes_max: 256 << 20,
             snapshot: SnapshotOptions::default(),
+            scrub: ScrubOptions::default(),
             seed: id.0,
+        }
+    }
+}
+
+impl Default for ScrubOptions {
+    fn default() -> Self {
+        Self {
+            interval: Some(Duration::from_secs(1)),
+            bytes: 256 << 10,
         }
     }
 }

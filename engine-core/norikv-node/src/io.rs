@@ -76,6 +76,16 @@ pub enum Input {
         /// Which.
         stretch: raft::Stretch,
     },
+    /// A [`Output::ScrubLog`] is done.
+    Scrubbed {
+        /// Its group.
+        group: GroupId,
+        /// The first entry that was to be read.
+        from: LogIndex,
+        /// The last one that was; none where they were released meanwhile. An error tells of the
+        /// first one.
+        result: Result<Option<LogIndex>, PortError>,
+    },
     /// A [`Output::Read`] is done.
     ReadDone {
         /// Its name.
@@ -174,6 +184,18 @@ pub enum Output {
         /// The last one wanted.
         up_to: LogIndex,
         /// Bytes of entries after which to stop; one entry is always wanted.
+        bytes_max: u64,
+    },
+    /// Read durable entries of the log to see whether they can be read, then say
+    /// [`Input::Scrubbed`].
+    ScrubLog {
+        /// The group.
+        group: GroupId,
+        /// The first one; for the answer.
+        from: LogIndex,
+        /// The last one.
+        up_to: LogIndex,
+        /// Bytes of entries after which to stop; one entry is always read.
         bytes_max: u64,
     },
     /// Look this up in what is applied now, then say [`Input::ReadDone`].

@@ -30,7 +30,7 @@ pub use call::{
     WatchPage,
 };
 pub use command::{Command, CommandError, Decided, Operation, Outcome};
-pub use config::{Limits, NodeConfig, RaftOptions, SnapshotOptions, SwimOptions};
+pub use config::{Limits, NodeConfig, RaftOptions, ScrubOptions, SnapshotOptions, SwimOptions};
 pub use error::Error;
 pub use event::{Event, FrameRefusal};
 pub use io::{Chunk, Input, Lane, Output, ReadToken, RequestId, SessionId};

@@ -37,6 +37,7 @@ mod replicas;
 mod report;
 mod retention;
 mod scans;
+mod scrub;
 mod snapshots;
 mod ticks;
 mod watches;
@@ -56,6 +57,7 @@ use self::liveness::Liveness;
 use self::metrics::NodeMetrics;
 use self::replicas::{Given, Replicas};
 use self::scans::Fan;
+use self::scrub::Scrub;
 use self::snapshots::Snapshots;
 use self::watches::Watches;
 use crate::adapters::{PlacementRouter, SwimMembership};
@@ -103,6 +105,7 @@ pub struct Node {
     seen: Seen,
     snapshots: Snapshots,
     liveness: Liveness,
+    scrub: Scrub,
     /// Bytes of log not yet flushed, over all groups.
     unflushed_bytes: u64,
     replicas: Replicas,
@@ -192,6 +195,7 @@ impl Node {
             seen: Seen::default(),
             snapshots: Snapshots::default(),
             liveness: Liveness::new(&config.raft, now),
+            scrub: Scrub::new(&config.scrub, now),
             unflushed_bytes: 0,
             replicas: Replicas::default(),
             common,
@@ -287,6 +291,11 @@ impl Node {
             Input::LogDamaged { group, stretch } => {
                 self.raft_input(group, raft::Input::Damaged(stretch));
             }
+            Input::Scrubbed {
+                group,
+                from,
+                result,
+            } => self.scrubbed(group, from, result),
             Input::ReadDone { read, result } => self.read_done(read, result),
             Input::Flushed { group, index } => self.flushed(group, index),
             Input::Exported { session, result } => self.exported(session, result),
@@ -329,6 +338,7 @@ impl Node {
             self.watches.poll_timeout(),
             self.snapshots.poll_timeout(&self.config.snapshot),
             self.replicas.poll_timeout(),
+            self.scrub.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -349,6 +359,7 @@ impl Node {
         self.expire_watches();
         self.tick_snapshots();
         self.ask_whether_member();
+        self.scrub();
     }
 
     /// Lets every Raft say what it has to say, then closes the frames.

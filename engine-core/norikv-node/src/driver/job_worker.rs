@@ -60,6 +60,20 @@ impl JobWorker {
                     vec![Input::LogFailed(error)]
                 }
             },
+            JobTask::ScrubLog {
+                group,
+                from,
+                up_to,
+                bytes_max,
+            } => {
+                let read = self.log.read(group, from, up_to, bytes_max);
+                let result = read.map(|entries| entries.last().map(|entry| entry.index));
+                vec![Input::Scrubbed {
+                    group,
+                    from,
+                    result,
+                }]
+            }
             JobTask::Clear { group, origin } => {
                 self.flushed.insert(group, LogIndex(0));
                 let result = self.storage.clear(group, origin);

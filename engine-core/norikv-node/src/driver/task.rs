@@ -143,6 +143,17 @@ pub enum JobTask {
         /// The last entry not needed.
         up_to: LogIndex,
     },
+    /// See whether entries can be read back.
+    ScrubLog {
+        /// The group.
+        group: GroupId,
+        /// The first one.
+        from: LogIndex,
+        /// The last one.
+        up_to: LogIndex,
+        /// Bytes after which to stop.
+        bytes_max: u64,
+    },
     /// Make a group empty.
     Clear {
         /// The group.
@@ -192,6 +203,17 @@ pub fn route(output: Output) -> Task {
         }
         Output::Abandon { session } => Task::Snapshot(SnapshotTask::Abandon { session }),
         Output::ReleaseLog { group, up_to } => Task::Job(JobTask::ReleaseLog { group, up_to }),
+        Output::ScrubLog {
+            group,
+            from,
+            up_to,
+            bytes_max,
+        } => Task::Job(JobTask::ScrubLog {
+            group,
+            from,
+            up_to,
+            bytes_max,
+        }),
         Output::Clear { group, origin } => Task::Job(JobTask::Clear { group, origin }),
         Output::Flush => Task::Job(JobTask::Flush),
         Output::Send { to, lane, frame } => Task::Send { to, lane, frame },

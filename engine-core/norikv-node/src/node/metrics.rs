@@ -44,6 +44,7 @@ pub(crate) struct NodeMetrics {
     frames_refused: BTreeMap<&'static str, Counter>,
     misuse: Counter,
     log_damaged: Counter,
+    pub(crate) scrub_rounds: Counter,
     log_repaired: Counter,
     members: BTreeMap<MemberState, Gauge>,
 }
@@ -106,6 +107,10 @@ impl NodeMetrics {
             snapshots_installed: counter("norikv_snapshots_installed", "Snapshots installed.")?,
             frames_refused,
             log_damaged: counter("norikv_log_damaged", "Log entries found unreadable.")?,
+            scrub_rounds: counter(
+                "norikv_log_scrubs",
+                "Times that the whole log was read again for damage.",
+            )?,
             log_repaired: counter(
                 "norikv_log_repaired",
                 "Replicas whose log has everything again that it had lost.",

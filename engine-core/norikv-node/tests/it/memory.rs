@@ -170,12 +170,19 @@ impl ReplicatedLog for MemoryLog {
                     Some(held) if held.index == entry.index => *held = entry.clone(),
                     _ => log.entries.insert(place, entry.clone()),
                 }
-                for stretch in &mut log.damaged {
-                    if stretch.from == entry.index {
-                        stretch.from = entry.index.next();
-                    }
-                }
-                log.damaged.retain(|stretch| stretch.from <= stretch.up_to);
+                let around = |stretch: Stretch| {
+                    let below = Stretch {
+                        up_to: stretch.up_to.min(entry.index.prev()),
+                        ..stretch
+                    };
+                    let above = Stretch {
+                        from: stretch.from.max(entry.index.next()),
+                        ..stretch
+                    };
+                    [below, above]
+                };
+                let parts = log.damaged.drain(..).flat_map(around);
+                log.damaged = parts.filter(|part| part.from <= part.up_to).collect();
             }
             if let Some(first) = record.entries.first() {
                 log.entries.retain(|entry| entry.index < first.index);
@@ -206,8 +213,19 @@ impl ReplicatedLog for MemoryLog {
         if from <= log.start.index {
             return Ok(Vec::new());
         }
+        let lost = |stretch: &Stretch| (stretch.from..=stretch.up_to).contains(&from);
+        if log.damaged.iter().any(lost) {
+            let detail = "an entry does not verify";
+            return Err(PortError::new(PortErrorKind::Corrupt, detail));
+        }
         let wanted = log.entries.iter();
         let wanted = wanted.filter(|entry| (from..=up_to).contains(&entry.index));
+        let mut next = from;
+        let wanted = wanted.take_while(move |entry| {
+            let follows = entry.index == next;
+            next = next.next();
+            follows
+        });
         let mut bytes = 0;
         let fits = wanted.take_while(|entry| {
             bytes += entry.size();
