@@ -179,6 +179,7 @@ impl Host {
         node_config.keep_log_bytes = config.storage.keep_log_bytes;
         node_config.keep_log_entries = config.storage.keep_log_entries;
         node_config.unflushed_bytes_max = config.storage.unflushed_bytes_max;
+        node_config.scrub.interval = Some(SCRUB_INTERVAL);
         node_config.raft.quiesce_after = match config.quiesce_after_ms {
             0 => None,
             after_ms => Some(Duration::from_millis(after_ms)),
@@ -443,3 +444,5 @@ pub(crate) const CLUSTER: u64 = 0x5157;
 /// 2026-01-01.
 const WALL_AT_START: u64 = 1_767_225_600_000;
 const JOB_BYTES: u64 = 64 << 10;
+/// Short, so that a run sees several rounds.
+const SCRUB_INTERVAL: Duration = Duration::from_millis(100);

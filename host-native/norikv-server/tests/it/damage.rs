@@ -29,46 +29,76 @@ fn counter(node: &Node, name: &str) -> Option<u64> {
     value.parse().ok()
 }
 
+/// Forty records, in a log that fell idle behind them, so that what follows proves what was written.
+fn fill(node: &Node) {
+    for number in 0..40 {
+        put(node, &format!("key-{number}"), &value(number));
+    }
+    let seals = counter(node, "norikv_log_seals_total").unwrap();
+    put(node, "last", "before it is sealed");
+    wait_for("the log to be sealed", || {
+        (counter(node, "norikv_log_seals_total")? > seals).then_some(())
+    });
+}
+
+fn value(number: u32) -> String {
+    format!("the value number {number}.")
+}
+
+fn put(node: &Node, key: &str, value: &str) {
+    wait_for("a write", || {
+        let reply = http::put(&node.http, &format!("/kv/{key}"), value.as_bytes())?;
+        (reply.status == 200).then_some(())
+    });
+}
+
+/// Changes a byte of the record of key 20 in a node's log.
+fn corrupt(node: &Node) {
+    let log = node.folder.join("store/log");
+    let (path, at) = find(&log, value(20).as_bytes()).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(b"X", at).unwrap();
+}
+
+fn expect_repair(node: &Node) {
+    wait_for("the log to be repaired", || {
+        (counter(node, "norikv_log_repaired_total")? > 0).then_some(())
+    });
+    assert!(counter(node, "norikv_log_damaged_total").unwrap() > 0);
+    wait_for("the node to be back", || node.ready().then_some(()));
+    for number in 0..40 {
+        let read = http::get(&node.http, &format!("/kv/key-{number}")).unwrap();
+        assert_eq!(
+            (read.status, &read.body[..]),
+            (200, value(number).as_bytes())
+        );
+    }
+}
+
 #[test]
 fn a_corrupted_byte_in_one_log_is_found_and_repaired_from_peers_while_the_cluster_serves() {
     let cluster = Cluster::start();
     let victim = cluster.nodes[1].clone();
-    let put = |node: &Node, key: &str, value: &str| {
-        wait_for("a write", || {
-            let reply = http::put(&node.http, &format!("/kv/{key}"), value.as_bytes())?;
-            (reply.status == 200).then_some(())
-        });
-    };
-    for number in 0..40 {
-        put(
-            &victim,
-            &format!("key-{number}"),
-            &format!("the value number {number}."),
-        );
-    }
-    // The log falls idle, so that what follows proves what was written.
-    let seals = counter(&victim, "norikv_log_seals_total").unwrap();
-    put(&victim, "last", "before it is sealed");
-    wait_for("the log to be sealed", || {
-        (counter(&victim, "norikv_log_seals_total")? > seals).then_some(())
-    });
+    fill(&victim);
     victim.kill();
-    let log = victim.folder.join("store/log");
-    let (path, at) = find(&log, b"the value number 20.").unwrap();
-    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    file.write_all_at(b"X", at).unwrap();
-    drop(file);
+    corrupt(&victim);
     // The others serve meanwhile.
     put(&cluster.nodes[0], "meanwhile", "served");
     let _back = victim.start_again();
-    wait_for("the log to be repaired", || {
-        (counter(&victim, "norikv_log_repaired_total")? > 0).then_some(())
-    });
-    assert!(counter(&victim, "norikv_log_damaged_total").unwrap() > 0);
+    expect_repair(&victim);
+}
+
+#[test]
+fn a_byte_that_rots_under_a_node_that_runs_is_found_and_repaired() {
+    let cluster = Cluster::start();
+    let victim = &cluster.nodes[2];
+    fill(victim);
+    corrupt(victim);
+    expect_repair(victim);
+    // It is there for a restart, too.
+    victim.kill();
+    let back = victim.start_again();
     wait_for("the node to be back", || victim.ready().then_some(()));
-    for number in 0..40 {
-        let read = http::get(&victim.http, &format!("/kv/key-{number}")).unwrap();
-        let value = format!("the value number {number}.");
-        assert_eq!((read.status, &read.body[..]), (200, value.as_bytes()));
-    }
+    assert_eq!(counter(victim, "norikv_log_damaged_total"), Some(0));
+    drop(back);
 }
