@@ -38,6 +38,9 @@ const FAULTS: Record<FaultKind, string> = {
   latent_sector: "a sector of a disk cannot be read any more",
   misdirect: "a write will land elsewhere on its disk",
   wipe: "a disk is replaced by an empty one",
+  replace: "a node comes back with empty disks",
+  transfer: "the operator has another node lead a group",
+  change_replicas: "the operator moves replicas of a group",
 };
 
 export function narrate({ at, what }: EventView): Told | null {

@@ -174,7 +174,10 @@ export type FaultKind =
   | "bit_rot"
   | "latent_sector"
   | "misdirect"
-  | "wipe";
+  | "wipe"
+  | "replace"
+  | "transfer"
+  | "change_replicas";
 
 /** One key is present. */
 export interface NodeEvent {

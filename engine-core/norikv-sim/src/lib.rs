@@ -21,9 +21,9 @@ mod trace;
 
 pub use cluster::{
     Action, ClientCounters, Clients, Coverage, Deal, Disk, DiskView, Entry, EventView, FaultKind,
-    Goal, Happened, LogCell, LogColumn, MessageView, Minimised, NodeView, Phase, Report, Salvaged,
-    SimConfig, Simulation, Sizes, Step, StepKind, Summary, View, Violation, Wanted, Worker,
-    minimise, run, run_seed,
+    Goal, Happened, LogCell, LogColumn, MessageView, Minimised, NodeView, OperatorCounters, Phase,
+    Report, Salvaged, SimConfig, Simulation, Sizes, Step, StepKind, Summary, View, Violation,
+    Wanted, Worker, minimise, run, run_seed,
 };
 pub use recording::{Record, RecordKind, Recording, RecordingError, Records};
 pub use scenario::{Scenario, ScenarioError, World};

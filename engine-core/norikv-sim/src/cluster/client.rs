@@ -17,6 +17,7 @@ use norikv_testkit::{OperationId, ValueId};
 use norikv_types::{GroupId, Mono, Prng, Version};
 
 use crate::cluster::draw::draw_operation;
+use crate::cluster::operator;
 use crate::cluster::plan::{Action, Wanted};
 use crate::cluster::simulation::Happening;
 use crate::cluster::watcher::Watcher;
@@ -124,6 +125,8 @@ struct Active {
 pub(crate) enum Caller {
     Client(usize),
     Watcher(usize),
+    /// The operator, about a group; whether it moves replicas.
+    Operator(GroupId, bool),
     /// The visitor of the page.
     Visitor,
 }
@@ -533,9 +536,10 @@ impl Simulation {
         call: Call,
         writes: Option<GroupId>,
     ) -> RequestId {
-        let patience = Duration::from_millis(match call.is_write() {
-            true => self.config.clients.patience_ms,
-            false => self.config.clients.read_patience_ms,
+        let patience = Duration::from_millis(match &call {
+            Call::Admin(_) => operator::PATIENCE_MS,
+            _ if call.is_write() => self.config.clients.patience_ms,
+            _ => self.config.clients.read_patience_ms,
         });
         let request = self.clients.request(Asked {
             caller,

@@ -15,11 +15,16 @@ use crate::cluster::workload::TAGS;
 use crate::cluster::{Clients, SimConfig, Sizes};
 
 impl SimConfig {
-    /// Three nodes, mostly eight groups, clients that ask about a hundred times a second, and whatever
+    /// Three nodes or a few more, mostly eight groups, clients that ask about a hundred times a second, and whatever
     /// faults the seed draws.
     #[must_use]
     pub fn standard(seed: u64) -> Self {
-        Self::drawn(seed, 3, UNTIL_MS)
+        let nodes = match Prng::new(seed ^ SIZE).below(8) {
+            0 | 1 => 4,
+            2 => 5,
+            _ => 3,
+        };
+        Self::drawn(seed, nodes, UNTIL_MS)
     }
 
     /// The same for another number of nodes and another length, in virtual milliseconds of faults.
@@ -43,6 +48,11 @@ impl SimConfig {
         config.drift_ppm_max = rare(prng, 4_500);
         config.heal_majority_first = draw(prng, 2) == 0;
         config.plan = Deck::draw(prng, nodes, config.clients).deal(prng, until_ms);
+        let operator = &mut Prng::new(seed ^ OPERATOR);
+        if operator.below(2) == 0 {
+            let deck = Deck::operators(operator, &config);
+            config.plan.extend(deck.deal(operator, until_ms));
+        }
         draw_operations(prng, &mut config, idle);
         config.plan.sort_by_key(|entry| entry.at_ms);
         config
@@ -198,6 +208,7 @@ pub(crate) fn draw_operation(prng: &mut Prng, client: u32, keys: u32) -> Action 
 /// The faults of one run: kinds with weights, how often and for how long.
 struct Deck {
     nodes: u32,
+    groups: u32,
     clients: Clients,
     weights: Vec<(FaultKind, u32)>,
     pause_max_ms: u32,
@@ -208,6 +219,7 @@ impl Deck {
     fn draw(prng: &mut Prng, nodes: u32, clients: Clients) -> Self {
         let weights = FaultKind::ALL
             .into_iter()
+            .filter(|kind| !kind.is_operators())
             .map(|kind| match kind {
                 // It takes the leases out of a run.
                 FaultKind::JumpClock if draw(prng, 4) > 0 => (kind, 0),
@@ -216,8 +228,25 @@ impl Deck {
             .collect();
         Self {
             nodes,
+            groups: 1,
             clients,
             weights,
+            pause_max_ms: 200 + draw(prng, 2_500),
+            for_max_ms: 200 + draw(prng, 3_500),
+        }
+    }
+
+    /// What an operator does, and what takes one to mend.
+    fn operators(prng: &mut Prng, config: &SimConfig) -> Self {
+        let kinds = FaultKind::ALL.into_iter();
+        let own = kinds.filter(|kind| kind.is_operators());
+        Self {
+            nodes: config.nodes,
+            groups: config.groups,
+            clients: config.clients,
+            weights: own
+                .map(|kind| (kind, rare(prng, weight_max(kind))))
+                .collect(),
             pause_max_ms: 200 + draw(prng, 2_500),
             for_max_ms: 200 + draw(prng, 3_500),
         }
@@ -363,6 +392,23 @@ impl Deck {
                 writes: draw(prng, 10),
             },
             FaultKind::Wipe => Action::Wipe { node },
+            FaultKind::Replace => Action::Replace { node, for_ms },
+            FaultKind::Transfer => Action::Transfer {
+                group: draw(prng, self.groups),
+                to: node,
+            },
+            FaultKind::ChangeReplicas => {
+                let (add, remove) = match draw(prng, 8) {
+                    0 => (alloc::vec![node], Vec::new()),
+                    1 => (Vec::new(), alloc::vec![other]),
+                    _ => (alloc::vec![node], alloc::vec![other]),
+                };
+                Action::ChangeReplicas {
+                    group: draw(prng, self.groups),
+                    add,
+                    remove,
+                }
+            }
         }
     }
 
@@ -409,9 +455,11 @@ fn draw_tail(prng: &mut Prng) -> Duration {
 /// How likely a kind is at most, beside the others. What ends a node for good is rarest.
 const fn weight_max(kind: FaultKind) -> u32 {
     match kind {
-        FaultKind::Kill | FaultKind::PowerCut | FaultKind::CrashAtWrite | FaultKind::Partition => {
-            10
-        }
+        FaultKind::Kill
+        | FaultKind::PowerCut
+        | FaultKind::CrashAtWrite
+        | FaultKind::Partition
+        | FaultKind::ChangeReplicas => 10,
         FaultKind::Cut
         | FaultKind::Pause
         | FaultKind::SlowCpu
@@ -426,7 +474,9 @@ const fn weight_max(kind: FaultKind) -> u32 {
         | FaultKind::SyncFailure
         | FaultKind::DiskFull
         | FaultKind::JumpWall
-        | FaultKind::JumpClock => 4,
+        | FaultKind::JumpClock
+        | FaultKind::Transfer
+        | FaultKind::Replace => 4,
         FaultKind::BitRot | FaultKind::LatentSector | FaultKind::Misdirect | FaultKind::Wipe => 2,
     }
 }
@@ -447,3 +497,5 @@ fn draw(prng: &mut Prng, bound: u32) -> u32 {
 const UNTIL_MS: u64 = 16_000;
 const SWARM: u64 = 0x5157_4152_4d00_0001;
 const SHAPE: u64 = 0x5157_4152_4d00_0002;
+const SIZE: u64 = 0x5157_4152_4d00_0003;
+const OPERATOR: u64 = 0x5157_4152_4d00_0004;

@@ -58,6 +58,8 @@ pub(crate) struct Host {
     pub(crate) cpu_slow_until: Mono,
     /// Never starts again: its disks lost what the others must not take it to have.
     pub(crate) retired: bool,
+    /// Its disks are those with which the cluster was made.
+    pub(crate) founder: bool,
     /// A disk was told to fail: a halt of the node is no surprise.
     pub(crate) disk_failing: bool,
     /// When the node wants to hear of the time, in the world's time.
@@ -123,8 +125,18 @@ pub(crate) struct Worked {
     pub(crate) applied: Option<ApplyTask>,
 }
 
-/// What a log held at a start, before the node took it in hand.
-pub(crate) type Found = Vec<(GroupId, Option<GroupLog>, nori_raft::Restored)>;
+/// What was there of a group at a start.
+pub(crate) struct Found {
+    pub(crate) group: GroupId,
+    /// What the log held, before the node took it in hand.
+    pub(crate) log: Option<GroupLog>,
+    /// Whether the node has a replica.
+    pub(crate) exists: bool,
+    /// With whom the replica begins, if it is of the first ones.
+    pub(crate) founders: Vec<NodeId>,
+    /// What its Raft goes on from.
+    pub(crate) restored: nori_raft::Restored,
+}
 
 impl Host {
     pub(crate) fn new(id: NodeId, config: &SimConfig, prng: &mut Prng) -> Self {
@@ -155,6 +167,7 @@ impl Host {
             input_cost: Duration::ZERO,
             cpu_slow_until: Mono::ZERO,
             retired: false,
+            founder: true,
             disk_failing: false,
             deadline: None,
             connected: BTreeMap::new(),
@@ -168,13 +181,14 @@ impl Host {
         config: &SimConfig,
         router: &PlacementRouter,
         boot: u64,
-    ) -> Result<Found, PortError> {
+    ) -> Result<Vec<Found>, PortError> {
         let local = self.read_clock(now);
         let nodes: Vec<NodeId> = (1..=u64::from(config.nodes)).map(NodeId).collect();
         let mut node_config = NodeConfig::new(self.id, nodes, CLUSTER);
         node_config.groups = config.groups;
         node_config.replication = config.replication;
         node_config.boot = boot;
+        node_config.founder = self.founder;
         node_config.address = Bytes::from(format!("node-{}", self.id.0));
         node_config.keep_log_bytes = config.storage.keep_log_bytes;
         node_config.keep_log_entries = config.storage.keep_log_entries;
@@ -226,8 +240,19 @@ impl Host {
         let restored = restore(&*log, &*storage, groups.iter().copied())?;
         let found = found
             .into_iter()
-            .filter(|(group, log)| log.is_some() || router.replicas(*group).contains(&self.id))
-            .map(|(group, log)| (group, log, restored[&group].raft.clone()))
+            .map(|(group, log)| {
+                let stored = &restored[&group];
+                let plan = router.replicas(group);
+                let founds = self.founder && !stored.invited && plan.contains(&self.id);
+                let founders = if founds { plan.to_vec() } else { Vec::new() };
+                Found {
+                    group,
+                    log,
+                    exists: founds || !stored.raft.fresh,
+                    founders,
+                    restored: stored.raft.clone(),
+                }
+            })
             .collect();
         let node = Node::new(node_config, restored, &Meter::new(), local).map_err(other)?;
         self.process = Some(Process {

@@ -18,6 +18,7 @@ pub(crate) mod lease;
 mod log_matching;
 mod once;
 mod recovered;
+mod removed;
 mod said;
 mod scanned;
 mod term_log;
@@ -28,7 +29,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use nori_raft as raft;
-use norikv_node::{Decided, GroupLog, SessionId, WatchPage};
+use norikv_node::{Decided, SessionId, WatchPage};
 use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
 
 use self::applied::AppliedHistory;
@@ -39,10 +40,12 @@ pub(crate) use self::lease::Lease;
 use self::log_matching::Entries;
 use self::once::Names;
 use self::recovered::Replica;
+use self::removed::Settled;
 pub(crate) use self::scanned::Scanned;
 use self::voted::Votes;
 use self::watched::Changes;
 use crate::cluster::Violation;
+use crate::cluster::host::Found;
 
 /// Everything that the checks remember.
 #[derive(Debug, Default)]
@@ -64,6 +67,7 @@ struct GroupMemory {
     votes: Votes,
     contents: Contents,
     changes: Changes,
+    settled: Settled,
 }
 
 impl Invariants {
@@ -76,7 +80,8 @@ impl Invariants {
     ) -> Result<(), Violation> {
         let memory = self.groups.entry(group).or_default();
         let replica = self.replicas.entry((node, group)).or_default();
-        if let Some(hard_state) = &persist.hard_state {
+        let erases = !replica.is_present() && removed::is_nothing(persist);
+        if let Some(hard_state) = persist.hard_state.as_ref().filter(|_| !erases) {
             hard_state::check(node, group, replica.issued_hard_state(), hard_state)?;
         }
         leader::only_appends(node, group, replica, persist)?;
@@ -108,8 +113,9 @@ impl Invariants {
         group: GroupId,
         message: &raft::Message,
     ) -> Result<(), Violation> {
-        if let Some(replica) = self.replicas.get(&(node, group)) {
-            said::check(node, to, group, replica, message)?;
+        match self.replicas.get(&(node, group)) {
+            Some(replica) => said::check(node, to, group, replica, message)?,
+            None => return Err(said::without_a_replica(node, group)),
         }
         let memory = self.groups.entry(group).or_default();
         memory.votes.check(node, to, group, message)
@@ -171,7 +177,10 @@ impl Invariants {
             let replica = self.replicas.get(&(voter, group));
             replica.is_some_and(|replica| replica.holds(committed))
         };
-        if configuration::decides(&configuration, holds) {
+        // Who was removed meanwhile may have been the one that decided it; then others know of it.
+        let memory = self.groups.get(&group);
+        let known = memory.is_some_and(|memory| memory.applied.is_applied(committed));
+        if known || configuration::decides(&configuration, holds) {
             return Ok(());
         }
         Err(Violation::CommittedByFew {
@@ -181,10 +190,13 @@ impl Invariants {
         })
     }
 
-    /// Whether one of the nodes that are `up` leads and commits, and none of them knows of a later
+    /// Whether one of the members that are `up` leads and commits, and none of them knows of a later
     /// term.
     pub(crate) fn is_led(&self, group: GroupId, up: impl Iterator<Item = NodeId>) -> bool {
-        let replicas = up.filter_map(|node| self.replicas.get(&(node, group)));
+        let newest = self.configuration(group);
+        let members = up.filter(|node| newest.is_none_or(|newest| newest.contains(*node)));
+        let replicas = members.filter_map(|node| self.replicas.get(&(node, group)));
+        let replicas = replicas.filter(|replica| replica.is_present());
         let leads = |replica: &Replica| replica.leads.filter(|_| replica.commits);
         let (led, known) = replicas.fold((None, Term(0)), |(led, known), replica| {
             let term = replica.issued_hard_state().term;
@@ -252,7 +264,9 @@ impl Invariants {
         entries: &[raft::Entry],
     ) -> Result<(), Violation> {
         let memory = self.groups.entry(group).or_default();
-        memory.applied.check(node, group, entries)
+        memory.applied.check(node, group, entries)?;
+        memory.settled.apply(entries);
+        Ok(())
     }
 
     /// A node's applier decided entries.
@@ -276,8 +290,12 @@ impl Invariants {
 
     /// A client was told that its write is done.
     pub(crate) fn acknowledged(&self, group: GroupId, version: Version) -> Result<(), Violation> {
-        let of_group = self.replicas.iter().filter(|((_, own), _)| *own == group);
-        let in_force = of_group.filter_map(|(_, replica)| replica.configurations.current());
+        let (at, settled) = self.settled(group).unzip();
+        let of_group = self.replicas.iter().filter(|((_, own), replica)| {
+            *own == group && replica.is_present() && Some(replica.configurations.index()) > at
+        });
+        let later = of_group.filter_map(|(_, replica)| replica.configurations.current());
+        let in_force = later.chain(settled);
         let holds = |node| {
             let replica = self.replicas.get(&(node, group));
             replica.is_some_and(|replica| replica.holds(version))
@@ -319,25 +337,21 @@ impl Invariants {
     }
 
     /// A node was started over what its disk gave back.
-    pub(crate) fn restarted(
-        &mut self,
-        node: NodeId,
-        group: GroupId,
-        found: Option<&GroupLog>,
-        restored: &raft::Restored,
-        founders: &[NodeId],
-    ) -> Result<(), Violation> {
+    pub(crate) fn restarted(&mut self, node: NodeId, found: &Found) -> Result<(), Violation> {
+        let group = found.group;
         self.outdated.remove(&(node, group));
+        let memory = self.groups.entry(group).or_default();
+        memory.settled.founded(&found.founders);
         self.replicas
             .entry((node, group))
             .or_default()
-            .restart(node, group, found, restored, founders)
+            .restart(node, found)
     }
 
     /// Whether a replica lacks something of its log that it may have promised.
     pub(crate) fn is_lacking(&self, node: NodeId, group: GroupId) -> bool {
         let replica = self.replicas.get(&(node, group));
-        replica.is_some_and(Replica::is_lacking)
+        replica.is_some_and(|own| own.is_present() && own.is_lacking())
     }
 
     /// Whether a replica may have forgotten its vote.
@@ -360,3 +374,6 @@ impl Invariants {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;

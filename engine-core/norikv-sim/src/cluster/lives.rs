@@ -6,7 +6,7 @@
 use alloc::string::ToString;
 use core::time::Duration;
 
-use norikv_node::{PortError, PortErrorKind, ReplicatedLog as _, Router};
+use norikv_node::{PortError, PortErrorKind, ReplicatedLog as _};
 
 use crate::cluster::nemesis::NemesisHappening;
 use crate::cluster::simulation::Happening;
@@ -60,13 +60,10 @@ impl Simulation {
                 let process = self.hosts[host].process.as_ref();
                 let report = process.map(|process| process.wal.report());
                 self.salvaged(id, &report.unwrap_or_default());
-                for (group, log, restored) in found {
-                    let founders = self.router.replicas(group);
-                    let invariants = &mut self.invariants;
-                    let checked =
-                        invariants.restarted(id, group, log.as_ref(), &restored, founders);
+                for found in found {
+                    let checked = self.invariants.restarted(id, &found);
                     self.check(checked);
-                    self.nemesis.salvaged.doubted += u64::from(restored.amnesia);
+                    self.nemesis.salvaged.doubted += u64::from(found.restored.amnesia);
                 }
                 self.events
                     .push(self.now, || Happened::Started { node: id });

@@ -38,9 +38,9 @@ pub(crate) struct Nemesis {
     /// Nodes whose disks lost what no restart brings back.
     pub(crate) harmed: BTreeSet<NodeId>,
     /// Nodes whose logs lost what their peers bring back.
-    rotten: BTreeSet<NodeId>,
+    pub(crate) rotten: BTreeSet<NodeId>,
     /// Replicas that lack something of their log, as they say.
-    in_repair: BTreeSet<(NodeId, GroupId)>,
+    pub(crate) in_repair: BTreeSet<(NodeId, GroupId)>,
     /// What came of damage in logs.
     pub(crate) salvaged: Salvaged,
     /// Nodes that are left broken while the others must serve.
@@ -71,6 +71,8 @@ pub(crate) enum NemesisHappening {
     Restart {
         host: usize,
     },
+    /// The operator looks after its groups.
+    Operator,
     /// The last fault is over.
     End,
 }
@@ -105,6 +107,9 @@ impl Simulation {
         if end > 0 {
             self.nemesis_at(Duration::from_millis(end), NemesisHappening::End);
         }
+        if self.operator.works {
+            self.nemesis_after(0, NemesisHappening::Operator);
+        }
     }
 
     pub(crate) fn nemesis(&mut self, happening: NemesisHappening) {
@@ -128,6 +133,7 @@ impl Simulation {
             }
             NemesisHappening::Room { host } => self.room_again(host),
             NemesisHappening::Restart { host } => self.start_again(host),
+            NemesisHappening::Operator => self.operator_looks(),
             NemesisHappening::End => self.end_faults(),
         }
     }
@@ -238,6 +244,10 @@ impl Simulation {
                 return self.damage(host, action);
             }
             Action::Wipe { .. } => return self.wipe(host),
+            Action::Replace { for_ms, .. } => self.replace(host, *for_ms),
+            Action::Transfer { .. } | Action::ChangeReplicas { .. } => {
+                return self.operate(action);
+            }
             _ => return self.strike_links(action),
         }
         true
@@ -271,7 +281,7 @@ impl Simulation {
         ids.filter(|id| *id != node).collect()
     }
 
-    fn nemesis_after(&mut self, for_ms: u64, happening: NemesisHappening) {
+    pub(crate) fn nemesis_after(&mut self, for_ms: u64, happening: NemesisHappening) {
         let at = self.now + ms(for_ms);
         self.schedule.push(at, Happening::Nemesis(happening));
     }
@@ -287,7 +297,7 @@ impl FaultKind {
     const fn is_lasting(self) -> bool {
         matches!(
             self,
-            Self::BitRot | Self::LatentSector | Self::Misdirect | Self::Wipe
+            Self::BitRot | Self::LatentSector | Self::Misdirect | Self::Wipe | Self::Replace
         )
     }
 }

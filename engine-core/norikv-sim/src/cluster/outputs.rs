@@ -92,6 +92,15 @@ impl Simulation {
                 self.snapshots_resumed += 1;
                 Ok(())
             }
+            Output::Event(Event::ReplicaRemoved { group }) => {
+                self.operator.counters.removed += 1;
+                self.nemesis.in_repair.remove(&(node, *group));
+                self.invariants.removed(node, *group)
+            }
+            Output::Event(Event::ReplicaBegun { group }) => {
+                self.operator.counters.begun += 1;
+                self.invariants.begun(node, *group)
+            }
             Output::Event(Event::Misuse {
                 group,
                 from,

@@ -155,6 +155,17 @@ pub enum Action {
     Misdirect { node: u32, writes: u32 },
     /// A disk is replaced by an empty one. The node stays down: it cannot know what it voted.
     Wipe { node: u32 },
+    /// The disks of a node are replaced by empty ones, and it comes back as one that holds only what
+    /// it is invited to.
+    Replace { node: u32, for_ms: u64 },
+    /// The operator has another node lead a group.
+    Transfer { group: u32, to: u32 },
+    /// The operator has nodes hold a replica of a group that votes, and others hold none.
+    ChangeReplicas {
+        group: u32,
+        add: Vec<u32>,
+        remove: Vec<u32>,
+    },
 }
 
 /// Which disk of a node.
@@ -223,6 +234,9 @@ pub enum FaultKind {
     LatentSector,
     Misdirect,
     Wipe,
+    Replace,
+    Transfer,
+    ChangeReplicas,
 }
 
 impl Action {
@@ -254,6 +268,9 @@ impl Action {
             Self::LatentSector { .. } => FaultKind::LatentSector,
             Self::Misdirect { .. } => FaultKind::Misdirect,
             Self::Wipe { .. } => FaultKind::Wipe,
+            Self::Replace { .. } => FaultKind::Replace,
+            Self::Transfer { .. } => FaultKind::Transfer,
+            Self::ChangeReplicas { .. } => FaultKind::ChangeReplicas,
             _ => return None,
         })
     }
@@ -319,7 +336,8 @@ impl Action {
             | Self::Storm { for_ms, .. }
             | Self::SlowDisk { for_ms, .. }
             | Self::SyncFailure { for_ms, .. }
-            | Self::DiskFull { for_ms, .. } => *for_ms,
+            | Self::DiskFull { for_ms, .. }
+            | Self::Replace { for_ms, .. } => *for_ms,
             _ => 0,
         }
     }
@@ -329,6 +347,7 @@ impl Action {
         let mut nodes: Vec<u32> = self.node().into_iter().collect();
         match self {
             Self::Partition { nodes: own, .. } => nodes.extend(own),
+            Self::ChangeReplicas { add, remove, .. } => nodes.extend(add.iter().chain(remove)),
             Self::Mesh { links, .. } => {
                 nodes.extend(links.iter().flat_map(|(one, other)| [*one, *other]));
             }
@@ -357,7 +376,9 @@ impl Action {
             | Self::BitRot { node, .. }
             | Self::LatentSector { node, .. }
             | Self::Misdirect { node, .. }
-            | Self::Wipe { node, .. } => Some(*node),
+            | Self::Wipe { node, .. }
+            | Self::Replace { node, .. }
+            | Self::Transfer { to: node, .. } => Some(*node),
             Self::Cut { from, .. } | Self::Clog { from, .. } | Self::Flap { from, .. } => {
                 Some(*from)
             }
@@ -368,7 +389,7 @@ impl Action {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::Kill,
         Self::PowerCut,
         Self::CrashAtWrite,
@@ -392,7 +413,18 @@ impl FaultKind {
         Self::LatentSector,
         Self::Misdirect,
         Self::Wipe,
+        Self::Replace,
+        Self::Transfer,
+        Self::ChangeReplicas,
     ];
+}
+
+impl FaultKind {
+    /// Whether an operator does it, or it takes one to mend.
+    #[must_use]
+    pub const fn is_operators(self) -> bool {
+        matches!(self, Self::Replace | Self::Transfer | Self::ChangeReplicas)
+    }
 }
 
 impl Wanted {

@@ -7,7 +7,7 @@ use norikv_types::Mono;
 use serde::Serialize;
 
 use crate::cluster::client::ClientCounters;
-use crate::cluster::{Coverage, Salvaged, SimConfig, Simulation, Violation};
+use crate::cluster::{Coverage, OperatorCounters, Salvaged, SimConfig, Simulation, Violation};
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,6 +43,8 @@ pub struct Report {
     pub snapshots_installed: u64,
     /// How often one went on where it had stood still on its way.
     pub snapshots_resumed: u64,
+    /// What the operator got done.
+    pub operator: OperatorCounters,
     /// What the network did.
     pub network: NetworkCounters,
     /// What the disks of all nodes did and suffered.
@@ -93,6 +95,7 @@ impl Simulation {
             woke: self.woke,
             snapshots_installed: self.snapshots_installed,
             snapshots_resumed: self.snapshots_resumed,
+            operator: self.operator.counters,
             network: self.network.counters(),
             disks,
             undecided_key: self.undecided_key,

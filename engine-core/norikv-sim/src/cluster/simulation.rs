@@ -17,6 +17,7 @@ use crate::cluster::client::{ClientHappening, ClientSide};
 use crate::cluster::host::{Host, Worker};
 use crate::cluster::invariant::{Convergence, Invariants, content};
 use crate::cluster::nemesis::{Nemesis, NemesisHappening};
+use crate::cluster::operator::Operator;
 use crate::cluster::packet::Packet;
 use crate::cluster::view::EventLog;
 use crate::cluster::workload::Tags;
@@ -54,6 +55,7 @@ pub struct Simulation {
     pub(crate) trace: Trace,
     pub(crate) clients: ClientSide,
     pub(crate) nemesis: Nemesis,
+    pub(crate) operator: Operator,
     pub(crate) events: EventLog,
     pub(crate) violation: Option<Violation>,
     /// A key at which the checker met its limit.
@@ -152,6 +154,7 @@ impl Simulation {
             trace: Trace::new(&config),
             clients: ClientSide::new(&config, prng.fork()),
             nemesis: Nemesis::new(prng.fork()),
+            operator: Operator::new(&config),
             events: EventLog::new(config.watched),
             violation: None,
             undecided_key: None,
@@ -311,8 +314,13 @@ impl Simulation {
             return;
         };
         self.trace.input(self.now, id, &input);
-        if let Input::Durable { group, write } = &input {
-            self.invariants.durable(id, *group, *write);
+        match &input {
+            Input::Durable { group, write } => self.invariants.durable(id, *group, *write),
+            Input::Cleared {
+                group,
+                result: Ok(()),
+            } => self.invariants.cleared(id, *group),
+            _ => {}
         }
         if let Input::Installed {
             session,

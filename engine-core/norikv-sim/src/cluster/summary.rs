@@ -9,7 +9,9 @@ use core::fmt;
 use norikv_testkit::{DiskCounters, NetworkCounters};
 
 use crate::Tally;
-use crate::cluster::{ClientCounters, Coverage, FaultKind, Phase, Report, Salvaged};
+use crate::cluster::{
+    ClientCounters, Coverage, FaultKind, OperatorCounters, Phase, Report, Salvaged,
+};
 
 /// What came of a swarm.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub struct Summary {
     pub snapshots_installed: u64,
     /// How often one went on where it had stood still on its way.
     pub snapshots_resumed: u64,
+    /// What operators got done.
+    pub operator: OperatorCounters,
     /// What networks did.
     pub network: NetworkCounters,
     /// What disks did and suffered.
@@ -73,6 +77,7 @@ impl Summary {
         self.woke += report.woke;
         self.snapshots_installed += report.snapshots_installed;
         self.snapshots_resumed += report.snapshots_resumed;
+        self.operator.add(&report.operator);
         self.network += report.network;
         self.disks += report.disks;
     }
@@ -111,6 +116,11 @@ impl Summary {
                 "snapshots that went on where they stood",
                 self.snapshots_resumed,
             ),
+            ("leaders transferred", self.operator.transferred),
+            ("replica sets changed", self.operator.changed),
+            ("replicas removed", self.operator.removed),
+            ("replicas begun empty", self.operator.begun),
+            ("lost disks whose node votes again", self.operator.rejoined),
             ("strikes held back", self.held_back),
             ("lasting harm found by its node", self.detected),
             ("starts over a damaged log", self.salvaged.starts),

@@ -132,6 +132,16 @@ impl Simulation {
                 }
             }
         }
+        if self.operator.works && self.nemesis.left_broken.is_empty() {
+            if let Some(host) = self.hosts.iter().find(|host| host.retired) {
+                return Some(format!("{} waits for new disks", host.id));
+            }
+            let groups = (0..self.config.groups).map(GroupId);
+            let why = |group| self.unwhole(group).or_else(|| self.lingers(group));
+            if let Some(why) = groups.into_iter().find_map(why) {
+                return Some(why);
+            }
+        }
         // A follower names its leader for a while after that one is gone.
         let orphan = followed
             .iter()

@@ -209,6 +209,24 @@ pub enum Violation {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A replica is destroyed only when a committed configuration is without it.
+    #[error(
+        "{node} gave up its replica of {group}, though no committed configuration is without it"
+    )]
+    RemovedMember {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+    },
+    /// A replica begins empty only where none is, and what was there before is erased.
+    #[error("{node} began a replica of {group} over what an earlier one left")]
+    BegunOverPast {
+        /// The node.
+        node: NodeId,
+        /// The group.
+        group: GroupId,
+    },
     /// A leader has the votes of a majority of its configuration (Raft §5.2, §6).
     #[error("{node} leads {group} in term {term} without the votes of a majority")]
     ElectedByFew {

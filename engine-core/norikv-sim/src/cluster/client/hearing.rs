@@ -20,6 +20,10 @@ impl Simulation {
             self.watcher_hears(nth, request, heard);
             return;
         }
+        if let Caller::Operator(group, moves) = asked.caller {
+            self.operator_hears(group, moves, &heard);
+            return;
+        }
         let Caller::Client(client) = asked.caller else {
             let node = self.hosts[asked.host].id;
             self.events.push(self.now, || Happened::Visitor {

@@ -49,6 +49,12 @@ impl AppliedHistory {
         Ok(())
     }
 
+    /// Whether somebody applied this entry.
+    pub(super) fn is_applied(&self, version: Version) -> bool {
+        let known = nth(version.index).and_then(|nth| self.entries.get(nth));
+        known.is_some_and(|(term, _)| *term == version.term)
+    }
+
     /// Checks what a node decided; returns the first index that nobody had decided before.
     pub(super) fn check_outcomes(
         &mut self,

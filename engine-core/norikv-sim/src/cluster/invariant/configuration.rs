@@ -40,7 +40,7 @@ impl Configurations {
     }
 
     /// Where the one in force stands.
-    fn index(&self) -> LogIndex {
+    pub(super) fn index(&self) -> LogIndex {
         let last = self.known.last_key_value();
         last.map_or(LogIndex(0), |(index, _)| *index)
     }

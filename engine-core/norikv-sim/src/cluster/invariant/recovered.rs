@@ -7,15 +7,33 @@ use alloc::vec::Vec;
 
 use nori_raft::{Configuration, Entry, HardState, Persist, Restored, WriteId};
 use norikv_node::GroupLog;
-use norikv_types::{GroupId, LogIndex, NodeId, Term, Version};
+use norikv_types::{LogIndex, NodeId, Term, Version};
 
 use super::configuration::Configurations;
 use super::term_log::TermLog;
 use crate::cluster::Violation;
+use crate::cluster::host::Found;
+
+/// Whether there is a replica.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// There is none: it never was, or what it held is erased.
+    #[default]
+    None,
+    /// It promises what is durable here.
+    Present,
+    /// It is removed, and what it holds is being erased.
+    Erasing,
+    /// Its disks are lost. What it had acknowledged before, it had acknowledged rightly.
+    Lost,
+}
 
 /// One replica's log as it was given out and as it is known to be durable.
 #[derive(Debug, Default)]
 pub(crate) struct Replica {
+    pub(super) standing: Standing,
+    /// The newest configuration that was committed when it began; 0: it is of the first ones.
+    pub(super) begun_behind: LogIndex,
     pub(super) issued: TermLog,
     issued_hard_state: HardState,
     pub(super) durable: TermLog,
@@ -47,6 +65,37 @@ struct Write {
 }
 
 impl Replica {
+    /// One without a past; `begun_behind` is the newest configuration that is committed.
+    pub(super) fn empty(begun_behind: LogIndex) -> Self {
+        Self {
+            standing: Standing::Present,
+            begun_behind,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is a replica that promises something.
+    pub(super) const fn is_present(&self) -> bool {
+        matches!(self.standing, Standing::Present)
+    }
+
+    /// Whether something that it said may still go out.
+    pub(super) const fn may_speak(&self) -> bool {
+        matches!(self.standing, Standing::Present | Standing::Erasing)
+    }
+
+    /// Whether nothing is left of what it held.
+    pub(super) fn is_erased(&self) -> bool {
+        self.durable.last() == Version::default()
+            && self.durable_hard_state == HardState::default()
+            && self.installed == LogIndex(0)
+    }
+
+    /// The storage holds nothing of it any more.
+    pub(super) const fn cleared(&mut self) {
+        self.installed = LogIndex(0);
+    }
+
     pub(super) const fn issued_hard_state(&self) -> &HardState {
         &self.issued_hard_state
     }
@@ -134,16 +183,16 @@ impl Replica {
         self.durable.release(up_to);
     }
 
-    /// Compares with what the log gave back (`found`) and goes on from what the node starts with;
-    /// `founders` are in force until the log has a configuration.
-    pub(super) fn restart(
-        &mut self,
-        node: NodeId,
-        group: GroupId,
-        found: Option<&GroupLog>,
-        restored: &Restored,
-        founders: &[NodeId],
-    ) -> Result<(), Violation> {
+    /// Compares with what was found and goes on from what the node starts with; the founders are in
+    /// force until the log has a configuration.
+    pub(super) fn restart(&mut self, node: NodeId, found: &Found) -> Result<(), Violation> {
+        let Found {
+            group, restored, ..
+        } = found;
+        let group = *group;
+        if self.standing == Standing::Lost && !found.exists {
+            return Ok(());
+        }
         let had = self.durable.last();
         let nothing = GroupLog {
             hard_state: HardState::default(),
@@ -152,18 +201,18 @@ impl Replica {
             damaged: Vec::new(),
             is_doubtful: false,
         };
-        let found = found.unwrap_or(&nothing);
-        let mut possible = self.explains(found);
+        let log = found.log.as_ref().unwrap_or(&nothing);
+        let mut possible = self.explains(log);
         while let Some(write) = self.writing.pop_front() {
             write.begin(&mut self.durable, &mut self.durable_hard_state);
             for entry in &write.entries {
                 self.durable.append([*entry]);
-                possible |= self.explains(found);
+                possible |= self.explains(log);
             }
-            possible |= write.entries.is_empty() && self.explains(found);
+            possible |= write.entries.is_empty() && self.explains(log);
         }
-        let has = (found.entries.last()).map_or(found.start, |entry| entry.version());
-        if !possible || !is_told(found, restored) {
+        let has = (log.entries.last()).map_or(log.start, |entry| entry.version());
+        if !possible || !is_told(log, restored) {
             return Err(Violation::DurableLost {
                 node,
                 group,
@@ -172,7 +221,8 @@ impl Replica {
             });
         }
         // A snapshot that was reported installed is there again.
-        if restored.applied < self.installed {
+        let erasing = self.standing == Standing::Erasing;
+        if restored.applied < self.installed && !erasing {
             return Err(Violation::DurableLost {
                 node,
                 group,
@@ -183,6 +233,11 @@ impl Replica {
                 has,
             });
         }
+        if !found.exists {
+            *self = Self::default();
+            return Ok(());
+        }
+        self.standing = Standing::Present;
         self.installed = restored.applied;
         self.leads = None;
         self.commits = false;
@@ -198,7 +253,7 @@ impl Replica {
         self.issued = self.durable.clone();
         self.issued_hard_state = self.durable_hard_state;
         self.committed = LogIndex(0);
-        let first = || Configuration::new(founders.iter().copied()).ok();
+        let first = || Configuration::new(found.founders.iter().copied()).ok();
         let base = restored.configuration.clone().or_else(first);
         self.configurations = Configurations::new(restored.applied, base);
         let after = |entry: &&Entry| entry.index > restored.applied;

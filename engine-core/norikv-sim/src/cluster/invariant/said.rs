@@ -8,6 +8,15 @@ use norikv_types::{GroupId, NodeId};
 use super::recovered::Replica;
 use crate::cluster::Violation;
 
+/// A message of a replica that was removed, or never was.
+pub(super) const fn without_a_replica(node: NodeId, group: GroupId) -> Violation {
+    Violation::SaidTooEarly {
+        node,
+        group,
+        what: "something without a replica",
+    }
+}
+
 pub(super) fn check(
     node: NodeId,
     to: NodeId,
@@ -15,6 +24,9 @@ pub(super) fn check(
     replica: &Replica,
     message: &Message,
 ) -> Result<(), Violation> {
+    if !replica.may_speak() {
+        return Err(without_a_replica(node, group));
+    }
     let HardState {
         term, voted_for, ..
     } = *replica.durable_hard_state();

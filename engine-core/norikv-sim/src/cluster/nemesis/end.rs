@@ -8,7 +8,6 @@ use core::time::Duration;
 
 use norikv_types::{GroupId, Mono, NodeId};
 
-use super::Nemesis;
 use crate::cluster::Simulation;
 
 impl Simulation {
@@ -18,8 +17,8 @@ impl Simulation {
             let mut ids: Vec<NodeId> = self.hosts.iter().map(|host| host.id).collect();
             self.nemesis.prng.shuffle(&mut ids);
             self.look_for_mended();
-            let Nemesis { harmed, rotten, .. } = &self.nemesis;
-            ids.sort_by_key(|id| !harmed.contains(id) && !rotten.contains(id));
+            let lost = self.without();
+            ids.sort_by_key(|id| !lost.contains(id));
             ids.truncate(self.config.spare_replicas());
             self.nemesis.left_broken = ids.into_iter().collect();
         }

@@ -4,6 +4,7 @@
 //! included: what would leave too few is held back. A node whose storage is harmed stays down when it says so,
 //! since it could only come back with amnesia; what a log lost its peers bring back.
 
+use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 
 use nori_env::ObjectKind;
@@ -18,10 +19,17 @@ impl Simulation {
     /// Whether enough good copies of everything are left if `node` loses its own.
     pub(super) fn may_harm(&mut self, node: NodeId) -> bool {
         self.look_for_mended();
-        let mut harmed = self.nemesis.harmed.clone();
-        harmed.extend(&self.nemesis.rotten);
-        harmed.insert(node);
-        harmed.len() <= self.config.spare_replicas()
+        let mut without = self.without();
+        without.insert(node);
+        without.len() <= self.config.spare_replicas()
+    }
+
+    /// The nodes whose copies do not count: their disks lost something that is not known to be back.
+    pub(super) fn without(&self) -> BTreeSet<NodeId> {
+        let mut without: BTreeSet<NodeId> = self.nemesis.harmed.clone();
+        without.extend(&self.nemesis.rotten);
+        without.extend(&self.operator.incomplete);
+        without
     }
 
     /// Damages what a disk holds. A node that meets it has to say so.

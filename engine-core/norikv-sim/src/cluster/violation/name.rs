@@ -40,6 +40,8 @@ names! {
     LeaseOverlaps: "lease-overlaps",
     VotedTwice: "voted-twice",
     UnsafeChange: "unsafe-change",
+    RemovedMember: "removed-member",
+    BegunOverPast: "begun-over-past",
     ElectedByFew: "elected-by-few",
     CommittedByFew: "committed-by-few",
     NoLeader: "no-leader",
