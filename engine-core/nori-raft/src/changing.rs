@@ -21,17 +21,29 @@ impl Reign {
     fn follow(&mut self, configuration: &Configuration, own: NodeId, now: Mono, told_by: Mono) {
         let members = configuration.members();
         // A witness that is removed would get commands, did it get anything.
+        let before = self.peers.len();
         self.peers
             .retain(|peer| !peer.witness || members.contains(&peer.id));
+        self.has_forgotten |= self.peers.len() < before;
         for peer in &mut self.peers {
-            peer.leaves_at = match members.contains(&peer.id) {
-                true => None,
-                false => peer.leaves_at.or(Some(told_by)),
-            };
+            match (members.contains(&peer.id), peer.leaves_at) {
+                (true, None) => {}
+                // It may have erased what it held.
+                (true, Some(_)) => {
+                    *peer = Peer::new(peer.id, self.first_index, now);
+                    peer.since_round = self.reads.round() + 1;
+                }
+                (false, leaves_at) => peer.leaves_at = leaves_at.or(Some(told_by)),
+            }
         }
         for id in members {
             if id != own && self.peer(id).is_none() {
-                self.peers.push(Peer::new(id, self.first_index, now));
+                let mut peer = Peer::new(id, self.first_index, now);
+                // Who was a member in this reign already may have answered as that.
+                if self.has_forgotten {
+                    peer.since_round = self.reads.round() + 1;
+                }
+                self.peers.push(peer);
             }
         }
         self.peers.sort_unstable_by_key(|peer| peer.id);
@@ -42,8 +54,10 @@ impl Reign {
 
     /// Removed members had time to learn of it.
     pub(crate) fn forget_removed(&mut self, now: Mono) {
+        let before = self.peers.len();
         self.peers
             .retain(|peer| peer.leaves_at.is_none_or(|at| now < at));
+        self.has_forgotten |= self.peers.len() < before;
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Reign {
     pub(crate) first_index: LogIndex,
     /// The other members, by id, and for a while those that were removed.
     pub(crate) peers: Vec<Peer>,
+    /// Somebody who was a member in this reign may be none of `peers` any more.
+    pub(crate) has_forgotten: bool,
     pub(crate) reads: Reads,
     pub(crate) lease: Lease,
     pub(crate) transfer: Option<LeadershipTransfer>,
@@ -57,6 +59,7 @@ impl Reign {
             peers: peers
                 .map(|id| Peer::matched(id, last, round, now))
                 .collect(),
+            has_forgotten: true,
             reads: Reads::resumed(round),
             lease: Lease::new(config.lease_duration()),
             transfer: None,
@@ -123,6 +126,7 @@ impl Raft {
         let mut reign = Reign {
             first_index,
             peers: Vec::new(),
+            has_forgotten: false,
             reads: Reads::default(),
             lease: Lease::new(self.config.lease_duration()),
             transfer: None,
@@ -416,6 +420,9 @@ impl Raft {
         let Some(peer) = reign.peer_mut(from) else {
             return;
         };
+        if reply.round < peer.since_round {
+            return;
+        }
         let (state, matched) = (peer.state(), peer.match_index);
         let answered = peer.acked_round;
         match reply.outcome {
@@ -455,13 +462,19 @@ impl Raft {
     /// A peer has lost its log: what it held is not counted any more, and is sent again.
     pub(crate) fn peer_forgot(&mut self, id: NodeId) {
         let (next_index, now) = (self.log.last_index().next(), self.now);
-        if let Standing::Leader(reign) = &mut self.standing
-            && let Some(peer) = reign.peer_mut(id)
-            && peer.match_index > LogIndex(0)
-        {
+        let Standing::Leader(reign) = &mut self.standing else {
+            return;
+        };
+        let since_round = reign.reads.round() + 1;
+        let Some(peer) = reign.peer_mut(id) else {
+            return;
+        };
+        // Whether anything of it counts, or would if it came late.
+        if peer.since_round == 0 || peer.acked_round >= peer.since_round {
             let leaves_at = peer.leaves_at;
             *peer = Peer::new(id, next_index, now);
             peer.leaves_at = leaves_at;
+            peer.since_round = since_round;
         }
     }
 

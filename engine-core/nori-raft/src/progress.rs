@@ -26,6 +26,9 @@ pub(crate) struct Peer {
     received_index: LogIndex,
     /// What it last said to be installing.
     installing: Option<LogIndex>,
+    /// Answers to rounds before this one are not its own: a replica there gave them that was lost or
+    /// removed since.
+    pub(crate) since_round: u64,
     /// Newest round it answered.
     pub(crate) acked_round: u64,
     /// When it last answered, or when the reign began.
@@ -112,6 +115,7 @@ impl Peer {
             match_index: LogIndex(0),
             received_index: LogIndex(0),
             installing: None,
+            since_round: 0,
             acked_round: 0,
             last_contact: now,
             progress: Progress::Probe {

@@ -376,6 +376,47 @@ fn a_removed_server_is_sent_its_removal_and_then_forgotten() {
     assert_eq!(bench.raft.status().peers.len(), 1);
 }
 
+fn match_index(bench: &Bench, peer: u64) -> u64 {
+    let peers = bench.raft.status().peers;
+    let peer = peers.iter().find(|own| own.id == NodeId(peer));
+    peer.unwrap().match_index.0
+}
+
+/// An acknowledgement that was on its way when the disk behind it was lost says what is not there.
+#[test]
+fn what_a_lost_replica_had_acknowledged_does_not_count_when_it_comes_late() {
+    let mut bench = settled(3);
+    bench.propose(1);
+    bench.all_durable();
+    bench.input(Input::PeerForgot(NodeId(3)));
+    bench.receive(3, 1, accepted(1, 2, 2));
+    assert_eq!((bench.commit_index(), match_index(&bench, 3)), (1, 0));
+    beat(&mut bench, &[3]);
+    assert_eq!((bench.commit_index(), match_index(&bench, 3)), (2, 2));
+}
+
+/// §4.4: a removed server may erase what it holds, and comes back as a new one.
+#[test]
+fn a_removed_server_that_is_added_again_counts_from_nothing() {
+    for told in [false, true] {
+        let mut bench = settled(3);
+        change(&mut bench, auto([Change::Remove(NodeId(3))]));
+        bench.all_durable();
+        bench.receive(2, 1, accepted(1, 2, 2));
+        bench.receive(3, 1, accepted(1, 2, 2));
+        let until = bench.now + 3 * bench.config.election_timeout_max;
+        while told && bench.now < until {
+            beat(&mut bench, &[2]);
+        }
+        change(&mut bench, auto([Change::AddLearner(NodeId(3))]));
+        assert_eq!(match_index(&bench, 3), 0);
+        bench.receive(3, 1, accepted(1, 2, 2));
+        assert_eq!(match_index(&bench, 3), 0, "of the one that was removed");
+        beat(&mut bench, &[3]);
+        assert_eq!(match_index(&bench, 3), 3);
+    }
+}
+
 /// Raft §6: "Log entries are replicated to all servers in both configurations"; "Agreement (for
 /// elections and entry commitment) requires separate majorities from both the old and new
 /// configurations."
