@@ -108,6 +108,7 @@ impl Durability {
     }
 
     /// Entries at and above `from` are new; whatever was stored there before is void.
+    #[inline]
     pub(crate) fn stage_entries(&mut self, from: LogIndex) {
         self.staged_from = Some(self.staged_from.map_or(from, |first| first.min(from)));
         self.cut(from.prev());
@@ -134,6 +135,7 @@ impl Durability {
     }
 
     /// Takes what is staged as the next write; `last` is the log's last index. `None`: nothing is.
+    #[inline]
     pub(crate) fn issue(&mut self, term: Term, last: LogIndex) -> Option<Staged> {
         if !self.is_staged() {
             return None;
@@ -178,6 +180,7 @@ impl Durability {
     }
 
     /// A write was reported durable. True if more is durable now than before.
+    #[inline]
     pub(crate) fn complete(&mut self, write: WriteId) -> bool {
         if let Some(at) = self.position(write) {
             self.pending[at].done = true;
@@ -200,6 +203,7 @@ impl Durability {
 
     /// Holds `message` until the write `needs` and all before it are durable, after everything
     /// held already. Gives it back if it may go at once.
+    #[inline]
     pub(crate) fn hold(&mut self, needs: u64, to: NodeId, message: Message) -> Option<Message> {
         if needs <= self.completed {
             return Some(message);
@@ -218,6 +222,7 @@ impl Durability {
     }
 
     /// The next held message that may go; of acknowledgements in a row only the last.
+    #[inline]
     pub(crate) fn release(&mut self) -> Option<(NodeId, Message)> {
         loop {
             if self.held.front()?.needs > self.completed {

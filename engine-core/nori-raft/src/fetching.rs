@@ -35,7 +35,10 @@ impl Raft {
             });
             return;
         }
-        let entries = self.log.share(from, to);
+        let entries = match to <= self.held_by_all() {
+            true => self.log.release(from, to),
+            false => self.log.share(from, to),
+        };
         self.handed_out_index = to;
         self.outputs.push_back(Output::Apply { entries });
     }

@@ -276,6 +276,13 @@ impl Log {
         self.recent.share(from, to)
     }
 
+    /// The entries `from..=to`, all in memory, for the last one who needs them: they leave it, and all
+    /// before them.
+    pub(crate) fn release(&mut self, from: LogIndex, to: LogIndex) -> Entries {
+        self.assert_recent(from, to);
+        self.recent.release(from, to)
+    }
+
     /// As many of the entries `from..=to`, all in memory, as `bytes_max` allows, one at least, and
     /// what they count against limits.
     pub(crate) fn share_some(

@@ -490,8 +490,23 @@ impl Raft {
         self.replicate();
         self.settle_repair();
         self.hand_out();
+        self.log
+            .evict(self.held_by_all().min(self.handed_out_index), 0);
         let settled = self.commit_index.min(self.durability.stored_index());
         self.log.evict(settled, self.config.recent_bytes_max);
+    }
+
+    /// What is committed and stored up to here stands in the log of every peer, if they are this
+    /// replica's to care for.
+    pub(crate) fn held_by_all(&self) -> LogIndex {
+        let settled = self.commit_index.min(self.durability.stored_index());
+        match &self.standing {
+            Standing::Leader(reign) => {
+                let held = reign.peers.iter().map(|peer| peer.match_index);
+                held.fold(settled, LogIndex::min)
+            }
+            Standing::Follower | Standing::PreCandidate(_) | Standing::Candidate(_) => settled,
+        }
     }
 
     fn persist(&mut self) {

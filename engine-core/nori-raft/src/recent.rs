@@ -179,6 +179,19 @@ impl Recent {
         }
     }
 
+    /// The entries `from..=to`, which are here and settled. Their batches are let go, and all before
+    /// them.
+    pub(crate) fn release(&mut self, from: LogIndex, to: LogIndex) -> Entries {
+        let whole = |batch: &mut Batch| batch.first == from && batch.last == to && !batch.own;
+        if let Some(batch) = self.batches.pop_front_if(whole) {
+            self.bytes -= batch.bytes;
+            return batch.entries;
+        }
+        let entries = self.share(from, to);
+        self.evict(to, 0);
+        entries
+    }
+
     /// As many of the entries `from..=to`, which are here, as `bytes_max` allows, one at least, and
     /// what they count against limits.
     pub(crate) fn share_some(

@@ -79,6 +79,26 @@ fn batches_leave_as_wholes_once_they_are_settled() {
 }
 
 #[test]
+fn what_is_released_is_here_no_more() {
+    let mut recent = recent(&[2]);
+    let arrived: Entries = alloc::vec![entry(3, 9), entry(4, 9)].into();
+    recent.extend(arrived.clone());
+    let part = recent.release(LogIndex(1), LogIndex(1));
+    assert_eq!(
+        (indexes(&part), recent.first()),
+        (alloc::vec![1], Some(LogIndex(1)))
+    );
+    let own = recent.release(LogIndex(2), LogIndex(2));
+    assert_eq!(
+        (indexes(&own), recent.first()),
+        (alloc::vec![2], Some(LogIndex(3)))
+    );
+    let others = recent.release(LogIndex(3), LogIndex(4));
+    assert_eq!((others.as_ptr(), recent.first()), (arrived.as_ptr(), None));
+    assert_eq!(recent.bytes, 0);
+}
+
+#[test]
 fn what_was_shared_outlives_a_cut() {
     let mut recent = recent(&[3]);
     let held = recent.share(LogIndex(1), LogIndex(3));

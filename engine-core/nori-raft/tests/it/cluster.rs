@@ -423,6 +423,8 @@ impl Cluster {
                 if self.lives(node, boot) {
                     let done = !self.prng.chance_ppm(100_000);
                     let target = self.node(node);
+                    // What a later reign applied is not for a transfer of this one.
+                    let done = done && target.raft.as_ref().unwrap().term() == term;
                     let snapshot = target.applied;
                     let snapshot = done.then_some(snapshot);
                     self.input(node, Input::SnapshotExported { to, snapshot })?;

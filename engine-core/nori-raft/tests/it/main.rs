@@ -8,6 +8,7 @@ mod checker;
 mod cluster;
 mod conformance;
 mod disk;
+mod memory;
 mod mutants;
 mod paper;
 mod quiescence;
