@@ -446,13 +446,15 @@ impl Raft {
         }
         peer.answered(reply.round, self.now);
         let changed = (peer.state() != state).then(|| peer.state());
-        let (advanced, confirms) = (peer.match_index > matched, peer.acked_round > answered);
+        let (match_index, confirms) = (peer.match_index, peer.acked_round > answered);
         if let Some(state) = changed {
             self.event(Event::PeerStateChanged { peer: from, state });
         }
-        if advanced {
+        if match_index > matched {
             self.go_on_with_transfer();
-            self.advance_commit();
+            if match_index > self.commit_index {
+                self.advance_commit();
+            }
         }
         if confirms {
             self.confirm_rounds();
