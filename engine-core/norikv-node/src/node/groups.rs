@@ -36,18 +36,17 @@ impl Group {
         let stored = restored.configuration.as_ref();
         let member = stored.is_some_and(|members| members.contains(config.id));
         let configuration_index = stored.map_or(LogIndex(0), |_| restored.applied);
-        let stands = |entry: &raft::Entry| match &entry.payload {
-            raft::Payload::Configuration(_) => Some(entry.index),
-            _ => None,
-        };
-        let in_force_index = restored.entries.iter().rev().find_map(stands);
-        let in_log = |entry: &raft::Entry| match &entry.payload {
-            raft::Payload::Configuration(members) if members.contains(config.id) => {
-                Some(entry.index)
+        let configuration = |entry: &raft::Entry| match &entry.payload {
+            raft::Payload::Configuration(members) => {
+                Some((entry.index, members.contains(config.id)))
             }
             _ => None,
         };
-        let member_since = restored.entries.iter().rev().find_map(in_log);
+        let mut configurations = restored.entries.iter().rev().filter_map(configuration);
+        let newest = configurations.next();
+        let in_force_index = newest.map(|(index, _)| index);
+        let mut newest_first = newest.into_iter().chain(configurations);
+        let member_since = newest_first.find_map(|(index, member)| member.then_some(index));
         let belonging = Belonging {
             persisting: 0,
             applying: 0,
