@@ -220,6 +220,14 @@ impl Iter<'_> {
                 self.walk = Some((Arc::clone(segment), walker));
                 Ok(true)
             }
+            // What stood here was lost to damage before the log was opened.
+            Some(behind) if self.next >= held.start.0 => Err(Error::Corrupt(CorruptRange {
+                object: ObjectId::log(behind.number),
+                start: 0,
+                end: 0,
+                lsns: LsnRange::new(self.next, behind.base),
+                damage: Damage::Missing,
+            })),
             _ => Err(Error::NoRecord {
                 lsn: Lsn(self.next),
                 held,

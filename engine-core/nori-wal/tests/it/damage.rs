@@ -464,3 +464,31 @@ fn a_unit_that_the_device_cannot_read_is_corruption_with_a_place() {
 
 /// Of a segment, without power-safe overwrite more.
 const HEAD_BYTES: usize = 96;
+
+#[test]
+fn whoever_reads_on_where_a_segment_is_gone_hears_of_damage() {
+    let (image, ..) = log(true, End::Sealed);
+    let salvage = Options {
+        mode: OpenMode::Salvage,
+        ..options()
+    };
+    let mut met = 0;
+    for gone in image.keys() {
+        let mut rest = image.clone();
+        rest.remove(gone);
+        let store = Arc::new(load(&rest, true));
+        let Ok((wal, ..)) = open(store, &Seeded::new(43), &salvage) else {
+            continue;
+        };
+        let mut records = wal.iter_from(wal.first_lsn()).unwrap();
+        match records.find_map(Result::err) {
+            Some(Error::Corrupt(range)) => {
+                assert_eq!(range.damage, Damage::Missing);
+                met += 1;
+            }
+            Some(error) => panic!("without {gone}: {error}"),
+            None => {}
+        }
+    }
+    assert!(met > 0, "no segment was missed");
+}
