@@ -201,10 +201,10 @@ impl WalLog {
         self.wal.durable_lsn()
     }
 
-    /// The segment that is being written.
+    /// The segments, oldest first; the last one is being written.
     #[must_use]
-    pub fn active(&self) -> Option<nori_wal::SegmentInfo> {
-        self.wal.segments().last().copied()
+    pub fn segments(&self) -> Vec<nori_wal::SegmentInfo> {
+        self.wal.segments()
     }
 
     /// Bytes of log held.

@@ -40,6 +40,8 @@ pub(crate) struct Host {
     /// How far its clock has jumped ahead.
     ahead: Duration,
     pub(crate) process: Option<Process>,
+    /// Segments of the log that the last process had closed.
+    pub(crate) closed: Vec<u64>,
     /// Counts the processes so far.
     pub(crate) life: u64,
     /// The process stands still until then.
@@ -157,6 +159,7 @@ impl Host {
             drift_ppm: drift - i64::try_from(span).unwrap_or(0),
             ahead: Duration::ZERO,
             process: None,
+            closed: Vec::new(),
             life: 0,
             paused_until: Mono::ZERO,
             disk_slowness: 1,
@@ -328,6 +331,9 @@ impl Host {
     /// whatever the workers were writing.
     pub(crate) fn stop(&mut self, power_cut: bool, prng: &mut Prng) {
         let process = self.process.take();
+        if let Some(process) = &process {
+            self.closed = process.closed_segments();
+        }
         if power_cut {
             if let Some(mut process) = process {
                 self.log_disk.power_off_after(prng.below(4));
@@ -414,8 +420,15 @@ impl Process {
 
     /// The active segment of the log, and up to where it is proven to have been synced.
     pub(crate) fn proven(&self) -> Option<(u64, Lsn)> {
-        let active = self.wal.active()?;
+        let active = self.wal.segments().pop()?;
         (active.base < self.proven).then_some((active.number, self.proven))
+    }
+
+    /// Segments of the log that are not written any more, and that the next one vouches for.
+    pub(crate) fn closed_segments(&self) -> Vec<u64> {
+        let mut segments = self.wal.segments();
+        segments.pop();
+        segments.iter().map(|segment| segment.number).collect()
     }
 
     /// What the process still wrote when the power went: nobody hears of it.

@@ -8,7 +8,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use nori_env::{BlockStore, ObjectId, ObjectKind};
+use nori_env::{BlockStore, ObjectId};
 use nori_raft as raft;
 use nori_wal::{Inspected, Wal};
 use norikv_node::LogReport;
@@ -123,16 +123,16 @@ impl Host {
         damage.iter().any(|damage| objects.contains(&damage.object))
     }
 
-    /// A segment of the log that is closed, whoever is writing.
+    /// A segment of the log that is closed.
     fn closed_segment(&self, prng: &mut Prng) -> Option<Scope> {
-        let mut segments = self.log_disk.list().ok()?;
-        segments.retain(|id| id.kind == ObjectKind::Log);
-        segments.sort_unstable_by_key(|id| id.number);
-        // The active segment is among the last: spares may be numbered behind it.
-        let spares_max = nori_wal::Options::default().spares_max as usize;
-        segments.truncate(segments.len().saturating_sub(1 + spares_max));
-        let nth = usize::try_from(prng.below(segments.len().max(1) as u64)).ok()?;
-        segments.get(nth).copied().map(Scope::Object)
+        let closed = match &self.process {
+            Some(process) => process.closed_segments(),
+            None => self.closed.clone(),
+        };
+        let nth = usize::try_from(prng.below(closed.len().max(1) as u64)).ok()?;
+        closed
+            .get(nth)
+            .map(|number| Scope::Object(ObjectId::log(*number)))
     }
 
     /// A byte of the active segment of which a later group says that it was synced; with `sector`

@@ -314,7 +314,7 @@ fn a_segment_of_which_something_is_damaged_is_emptied_of_the_rest_and_says_what(
         append(&log, idle, &[entry(1, index, 400)]);
         append(&log, busy, &[entry(1, index, 4_000)]);
     }
-    let segment = ObjectId::log(log.active().unwrap().number);
+    let segment = ObjectId::log(log.segments().last().unwrap().number);
     let mut write = 5..;
     let mut until = |told: bool| {
         loop {
