@@ -2,7 +2,8 @@
 //!
 //! `mutants [NAME…] [--max SEEDS | --seed SEED] [--jobs N] [--write FILE] [--limits]`. A seed counts as a catch
 //! only if the same seed passes without the mutant. Exits with 1 when one survives, and with
-//! `--limits` also when the median or the worst is too high.
+//! `--limits` also when the median or the worst is too high. One that only tests of its crate show is
+//! hunted, in the cluster, if it is named.
 
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 #![expect(
@@ -62,8 +63,10 @@ fn main() -> ExitCode {
     let chosen: Vec<Mutant> = Mutant::ALL
         .iter()
         .copied()
-        .filter(|mutant| mutant.world() != World::Unit)
-        .filter(|mutant| arguments.names.is_empty() || arguments.wants(*mutant))
+        .filter(|mutant| match arguments.names.as_slice() {
+            [] => mutant.world() != World::Unit,
+            _ => arguments.wants(*mutant),
+        })
         .collect();
     // A panic is a catch, and its message goes into the table.
     panic::set_hook(Box::new(|_| {}));
@@ -141,7 +144,7 @@ fn hunt(mutant: Mutant, seeds: RangeInclusive<u64>) -> Hunt {
 /// The promise that a standard run of `world` breaks.
 fn broken_by(world: World, seed: u64) -> Option<Broken> {
     let run = AssertUnwindSafe(|| match world {
-        World::Cluster => run(SimConfig::standard(seed))
+        World::Cluster | World::Unit => run(SimConfig::standard(seed))
             .violation
             .as_ref()
             .map(Broken::new),
@@ -289,11 +292,16 @@ impl Arguments {
         Some(arguments)
     }
 
-    /// Whether a name is that of the mutant, of its crate or of its world.
+    /// Whether a name is that of the mutant, or of its crate or world where runs are known to show it.
     fn wants(&self, mutant: Mutant) -> bool {
         let world = format!("{:?}", mutant.world());
         let known = [mutant.name(), mutant.home(), &world].map(str::to_lowercase);
-        self.names.iter().any(|name| known.contains(name))
+        let known = match mutant.world() {
+            World::Unit => known.get(..1),
+            _ => known.get(..),
+        };
+        let mut names = self.names.iter();
+        names.any(|name| known.is_some_and(|known| known.contains(name)))
     }
 }
 

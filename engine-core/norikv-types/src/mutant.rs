@@ -221,13 +221,13 @@ mutants! {
     /// Raft figure 13, step 6: "retain log entries following it". Upstream's compaction dropped them.
     SnapshotDropsTail: "nori-raft", Unit, "drops the entries behind a snapshot with those below";
     /// Alagappan et al., FAST '18: what was acknowledged may be committed.
-    VotesWhileDamaged: "nori-raft", Unit, "votes though it lost entries that it acknowledged";
+    VotesWhileDamaged: "nori-raft", Cluster, "votes though it lost entries that it acknowledged";
     /// The same: an acknowledgement speaks of everything before it.
     AcksWhatItLost: "nori-raft", Unit, "acknowledges entries behind one that it lost";
     /// What peers have there may be of another leader, and void.
     RepairTakesAnyTerm: "nori-raft", Unit, "repairs its log with entries of any term";
     /// What stands behind a lost entry was acknowledged, too.
-    RepairCuts: "nori-raft", Unit, "stores what it repaired as if it cut what follows";
+    RepairCuts: "nori-raft", Cluster, "stores what it repaired as if it cut what follows";
     /// The log may have been replaced while it was read.
     FetchedOfAnyTerm: "nori-raft", Unit, "uses entries that it read back whatever their term";
     /// A log's writes may finish in any order.
