@@ -46,8 +46,9 @@ fn what_a_peer_lacks_is_sent_from_memory() {
 fn what_every_peer_holds_leaves_memory() {
     let mut bench = leader(3);
     bench.input(Input::PeerForgot(NodeId(3)));
-    bench.receive(3, 1, rejected(1, 3, (0, 0)));
-    let outputs = bench.receive(3, 1, accepted(1, 0, 0));
+    bench.time_out();
+    bench.receive(3, 1, rejected(2, 3, (0, 0)));
+    let outputs = bench.receive(3, 1, accepted(2, 0, 0));
     assert_eq!(asked(&outputs), Some((Reader::Peer(NodeId(3)), 1, 3)));
 }
 
