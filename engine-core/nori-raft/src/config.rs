@@ -45,7 +45,7 @@ pub struct Config {
     /// A leader to whom nobody turned for so long puts its group to sleep; `None`: never. Its host
     /// must then watch the leaders' nodes and say [`Input::Wake`](crate::Input::Wake).
     pub quiesce_after: Option<Duration>,
-    /// Entry bytes that are kept in memory for peers that are a little behind, at most. What is not
+    /// Entry bytes that a leader keeps in memory for peers that lack them, at most. What is not
     /// durable or not committed comes on top.
     pub recent_bytes_max: u64,
     /// Seed of the randomness (election timeouts). Replicas should differ in it.
