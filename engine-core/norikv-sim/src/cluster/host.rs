@@ -241,7 +241,7 @@ impl Host {
             found.push((*group, log.restore(*group)?));
         }
         let restored = restore(&*log, &*storage, groups.iter().copied())?;
-        let found = found
+        let mut found: Vec<Found> = found
             .into_iter()
             .map(|(group, log)| {
                 let stored = &restored[&group];
@@ -251,13 +251,17 @@ impl Host {
                 Found {
                     group,
                     log,
-                    exists: founds || !stored.raft.fresh,
+                    exists: false,
                     founders,
                     restored: stored.raft.clone(),
                 }
             })
             .collect();
         let node = Node::new(node_config, restored, &Meter::new(), local).map_err(other)?;
+        for (found, group) in found.iter_mut().zip(node.status().groups) {
+            assert_eq!(found.group, group.group, "a node tells of every group");
+            found.exists = group.replica.is_some();
+        }
         self.process = Some(Process {
             node,
             log: LogWorker::new(Arc::clone(&log)),
