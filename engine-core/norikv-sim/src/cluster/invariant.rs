@@ -357,7 +357,7 @@ impl Invariants {
     /// Whether a replica may have forgotten its vote.
     pub(crate) fn is_doubtful(&self, node: NodeId, group: GroupId) -> bool {
         let replica = self.replicas.get(&(node, group));
-        replica.is_some_and(Replica::is_doubtful)
+        replica.is_some_and(|own| own.is_present() && own.is_doubtful())
     }
 
     /// The last entries of a node's log: index and term.

@@ -158,12 +158,19 @@ impl Simulation {
         self.nemesis_after(LOOK_MS, NemesisHappening::Operator);
     }
 
-    /// A node that found harm on its disks, or lost them, gets others after a while.
+    /// Whether a node found harm on its disks that nothing mends, lost them, or may have forgotten a
+    /// vote.
+    pub(crate) fn needs_disks(&self, host: usize) -> bool {
+        let machine = &self.hosts[host];
+        let mut groups = (0..self.config.groups).map(GroupId);
+        machine.retired || groups.any(|group| self.invariants.is_doubtful(machine.id, group))
+    }
+
+    /// Such a node gets others after a while. It counts as lost already.
     fn replace_retired(&mut self) {
         for host in 0..self.hosts.len() {
-            let machine = &self.hosts[host];
-            let waits = machine.retired && !self.nemesis.left_broken.contains(&machine.id);
-            if waits && self.operator.prng.below(8) == 0 {
+            let left = self.nemesis.left_broken.contains(&self.hosts[host].id);
+            if !left && self.needs_disks(host) && self.operator.prng.below(8) == 0 {
                 self.replace(host, LOOK_MS);
             }
         }

@@ -133,8 +133,8 @@ impl Simulation {
             }
         }
         if self.operator.works && self.nemesis.left_broken.is_empty() {
-            if let Some(host) = self.hosts.iter().find(|host| host.retired) {
-                return Some(format!("{} waits for new disks", host.id));
+            if let Some(host) = (0..self.hosts.len()).find(|host| self.needs_disks(*host)) {
+                return Some(format!("{} waits for new disks", self.hosts[host].id));
             }
             let groups = (0..self.config.groups).map(GroupId);
             let why = |group| self.unwhole(group).or_else(|| self.lingers(group));
