@@ -170,10 +170,12 @@ impl Group {
         }
     }
 
-    /// Whether nobody leads this replica and it does not campaign.
+    /// Whether nobody leads this replica and it does not campaign: it has no vote, or lacks something of
+    /// what it promised.
     pub(super) fn is_stray(&self, own: NodeId) -> bool {
         let votes = |members: &raft::Configuration| members.is_voter(own);
-        self.leader.is_none() && !self.raft.configuration().is_some_and(votes)
+        let campaigns = self.raft.configuration().is_some_and(votes) && !self.raft.is_damaged();
+        self.leader.is_none() && !campaigns
     }
 
     /// Whether the configuration in force is applied, and so committed.
@@ -308,7 +310,7 @@ impl Node {
         self.replicas.ask_at.get_or_insert(at);
     }
 
-    /// A replica that does not vote and that nobody leads may have been removed while it was away:
+    /// A replica that does not campaign and that nobody leads may have been removed while it was away:
     /// it does not campaign, so that nobody would tell it. It asks.
     pub(super) fn ask_whether_member(&mut self) {
         if self.replicas.ask_at.is_none_or(|at| self.now < at) {
