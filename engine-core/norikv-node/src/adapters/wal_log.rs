@@ -272,41 +272,45 @@ impl WalLog {
             entries,
         } = *record;
         state.restored.remove(&group);
-        let mut batch = Vec::new();
-        batch.extend(hard_state.map(|hard_state| Record::HardState {
+        let hard_state = hard_state.map(|hard_state| Record::HardState {
             group,
             hard_state: *hard_state,
-        }));
-        batch.extend(reset.map(|at| Record::Reset { group, at }));
-        batch.extend(
-            rewrites
-                .iter()
-                .map(|entry| Record::Rewrite { group, entry }),
-        );
-        let mut rest = entries;
-        loop {
-            let mut bytes = 0;
-            let count = rest
-                .iter()
-                .take_while(|entry| {
-                    let fits = bytes < self.batch_bytes;
-                    bytes += entry.size();
-                    fits
-                })
-                .count();
-            let (now, later) = rest.split_at(count);
-            batch.extend(now.iter().map(|entry| Record::Append { group, entry }));
-            if batch.is_empty() {
-                return Ok(());
+        });
+        let reset = reset.map(|at| Record::Reset { group, at });
+        let heads = hard_state.into_iter().chain(reset);
+        let again = rewrites.iter();
+        let again = again.map(|entry| (Record::Rewrite { group, entry }, entry.size()));
+        let new = entries.iter();
+        let new = new.map(|entry| (Record::Append { group, entry }, entry.size()));
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for (record, size) in heads.map(|head| (head, 0)).chain(again).chain(new) {
+            batch.push(record);
+            bytes += size;
+            if bytes >= self.batch_bytes {
+                self.stage_of(state, group, &mut batch)?;
+                bytes = 0;
             }
-            let place = self.stage(state, &batch)?;
-            let is_doubtful = state.is_partial;
-            let held = (state.groups.entry(group)).or_insert_with(|| GroupState::new(is_doubtful));
-            for record in batch.drain(..) {
-                held.apply(&record, place);
-            }
-            rest = later;
         }
+        self.stage_of(state, group, &mut batch)
+    }
+
+    /// Stages what a group has to say, as one batch, and takes it in.
+    fn stage_of(
+        &self,
+        state: &mut State,
+        group: GroupId,
+        batch: &mut Vec<Record<'_>>,
+    ) -> Result<(), PortError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let place = self.stage(state, batch)?;
+        let is_doubtful = state.is_partial;
+        let held = (state.groups.entry(group)).or_insert_with(|| GroupState::new(is_doubtful));
+        for record in batch.drain(..) {
+            held.apply(&record, place);
+        }
+        Ok(())
     }
 
     /// Frees the oldest segments in which nothing counts any more.

@@ -283,6 +283,26 @@ fn a_run_of_entries_longer_than_a_batch_is_whole() {
     );
 }
 
+/// Found by the cluster's simulator: a node halted over what it had to write again.
+#[test]
+fn entries_written_again_may_be_longer_than_a_batch() {
+    let disk = SimDisk::new(DiskOptions::default());
+    let log = open(&disk, 1);
+    let entries: Vec<Entry> = (1..=400).map(|index| entry(1, index, 900)).collect();
+    append(&log, GroupId(0), &entries);
+    log.append(&[LogRecord {
+        group: GroupId(0),
+        hard_state: None,
+        reset: None,
+        rewrites: &entries,
+        entries: &[entry(2, 401, 1)],
+    }])
+    .unwrap();
+    let kept = reopen(&disk, log).restore(GroupId(0)).unwrap().unwrap();
+    assert_eq!(kept.entries.len(), 401);
+    assert_eq!(kept.entries[..400], entries);
+}
+
 #[test]
 fn a_group_that_was_never_written_is_not_known() {
     let disk = SimDisk::new(DiskOptions::default());
