@@ -1,8 +1,8 @@
 //! A snapshot on its way into this node.
 //!
-//! **Invariant: what is staged are the first `kept` chunks of one export**, and nothing is asked for
-//! beyond what there is room for. A transfer outlives its source's silence, its leader's reign and
-//! lost connections; it ends with Raft's word on the whole, or after a time without a step.
+//! **Invariant: what is staged are the first `kept` chunks of one export**, and nothing is asked
+//! for beyond what there is room for. A transfer outlives its source's silence, its leader's reign
+//! and lost connections; it ends with Raft's word on the whole, or after a time without a step.
 
 use alloc::vec::Vec;
 
@@ -65,6 +65,28 @@ pub(super) enum Phase {
 }
 
 impl Inbound {
+    /// Begins from nothing, with any export of the offer's source.
+    const fn new(session: SessionId, leader: NodeId, offer: &SnapshotOffer, now: Mono) -> Self {
+        Self {
+            session,
+            leader,
+            term: offer.term,
+            at_least: offer.at_least,
+            source: offer.source,
+            other: None,
+            export: None,
+            next: 0,
+            kept: 0,
+            up_to: 0,
+            count: None,
+            again: 0,
+            asked: now,
+            stepped: now,
+            looked: now,
+            phase: Phase::Coming,
+        }
+    }
+
     pub(super) fn deadline(&self, options: &SnapshotOptions, is_streaming: bool) -> Option<Mono> {
         let forget = self.stepped + options.keep_for;
         match self.phase {
@@ -88,18 +110,6 @@ impl Inbound {
             index: self.at().index,
             term: self.at().term,
         }
-    }
-
-    /// Begins from nothing, with any export of `source`.
-    fn attempt(&mut self, session: SessionId, source: NodeId, now: Mono) {
-        self.session = session;
-        self.source = source;
-        self.other = None;
-        self.export = None;
-        (self.next, self.kept, self.up_to, self.count) = (0, 0, 0, None);
-        self.again = 0;
-        (self.stepped, self.looked) = (now, now);
-        self.phase = Phase::Coming;
     }
 }
 
@@ -127,27 +137,8 @@ impl Node {
             }
         } else {
             let session = self.snapshots.next_session();
-            self.snapshots.inbound.insert(
-                group,
-                Inbound {
-                    session,
-                    leader: from,
-                    term: offer.term,
-                    at_least: offer.at_least,
-                    source: offer.source,
-                    other: None,
-                    export: None,
-                    next: 0,
-                    kept: 0,
-                    up_to: 0,
-                    count: None,
-                    again: 0,
-                    asked: self.now,
-                    stepped: self.now,
-                    looked: self.now,
-                    phase: Phase::Coming,
-                },
-            );
+            let inbound = Inbound::new(session, from, &offer, self.now);
+            self.snapshots.inbound.insert(group, inbound);
             self.snapshots.line_in.enter(group);
         }
         self.admit_inbound();
@@ -162,7 +153,13 @@ impl Node {
             return;
         };
         let before = inbound.session;
-        inbound.attempt(session, source, self.now);
+        let offer = SnapshotOffer {
+            group,
+            term: inbound.term,
+            source,
+            at_least: inbound.at_least,
+        };
+        *inbound = Inbound::new(session, inbound.leader, &offer, self.now);
         self.outbox.push_back(Output::Abandon { session: before });
         self.snapshots.line_in.enter(group);
         if self.snapshots.line_in.is_streaming(group) {
@@ -264,6 +261,7 @@ impl Node {
 
     /// The storage keeps a chunk, or does not.
     pub(in crate::node) fn staged(&mut self, session: SessionId, result: Result<(), PortError>) {
+        let now = self.now;
         let Some((group, inbound)) = self.inbound_of(session) else {
             return;
         };
@@ -271,14 +269,11 @@ impl Node {
             return self.fail_inbound(group);
         }
         inbound.kept += 1;
+        (inbound.stepped, inbound.looked) = (now, now);
         if inbound.count == Some(inbound.kept) {
             inbound.phase = Phase::Complete;
         }
         let is_complete = inbound.phase == Phase::Complete;
-        let now = self.now;
-        if let Some((_, inbound)) = self.inbound_of(session) {
-            (inbound.stepped, inbound.looked) = (now, now);
-        }
         if is_complete || self.snapshots.line_in.is_streaming(group) {
             // The last time it says that the source may forget.
             self.ask(group, false);

@@ -84,11 +84,11 @@ impl Node {
                     session,
                 };
                 if export.is_some_and(|export| export != own) {
-                    return self.refuse_fetch(from, fetch);
+                    return self.refuse_fetch(from, fetch.group, fetch.stream);
                 }
                 session
             }
-            (_, Some(_)) => return self.refuse_fetch(from, fetch),
+            (_, Some(_)) => return self.refuse_fetch(from, fetch.group, fetch.stream),
             (known, None) => {
                 if let Some((session, stream)) = known {
                     if stream.boot == fetch.stream.boot && stream > fetch.stream {
@@ -100,7 +100,7 @@ impl Node {
                 let replica = self.groups.get(&fetch.group);
                 let applied = replica.map_or(LogIndex(0), |replica| replica.applied.index);
                 if applied < fetch.at_least.max(LogIndex(1)) {
-                    return self.refuse_fetch(from, fetch);
+                    return self.refuse_fetch(from, fetch.group, fetch.stream);
                 }
                 self.begin_export(from, fetch)
             }
@@ -311,20 +311,13 @@ impl Node {
     /// Ends a transfer and tells the receiver that nothing comes any more.
     fn fail_export(&mut self, session: SessionId) {
         if let Some(outbound) = self.snapshots.outbound.get(&session) {
-            let item = Item::NoExport(NoExport {
-                group: outbound.group,
-                stream: outbound.stream,
-            });
-            self.frames.push(outbound.to, Lane::Snapshot, &item);
+            self.refuse_fetch(outbound.to, outbound.group, outbound.stream);
         }
         self.end_export(session, false);
     }
 
-    fn refuse_fetch(&mut self, to: NodeId, fetch: &SnapshotFetch) {
-        let item = Item::NoExport(NoExport {
-            group: fetch.group,
-            stream: fetch.stream,
-        });
+    fn refuse_fetch(&mut self, to: NodeId, group: GroupId, stream: Stream) {
+        let item = Item::NoExport(NoExport { group, stream });
         self.frames.push(to, Lane::Snapshot, &item);
     }
 
