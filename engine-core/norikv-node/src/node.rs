@@ -161,12 +161,7 @@ impl Node {
         let first = restored.keys().next().copied();
         let common = groups::common_of(&config, first.map_or(&[], |id| router.replicas(id)));
         for (id, restored) in restored {
-            let plan = router.replicas(id);
-            let founds = config.founder && !restored.invited && plan.contains(&config.id);
-            let founders = match founds {
-                true => plan,
-                false => &[],
-            };
+            let founders = restored.founders(&config, router.replicas(id));
             // Who was never asked has no replica, whatever damage may have taken: an invitation is
             // stored before anything is promised.
             let raft = &restored.raft;

@@ -5,9 +5,11 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use nori_raft as raft;
-use norikv_types::{GroupId, LogIndex, Mutant, Version, breaks};
+use norikv_types::{GroupId, LogIndex, Mutant, NodeId, Version, breaks};
 
-use crate::{GroupLog, LogRecord, Origin, PortError, PortErrorKind, ReplicatedLog, Storage};
+use crate::{
+    GroupLog, LogRecord, NodeConfig, Origin, PortError, PortErrorKind, ReplicatedLog, Storage,
+};
 
 /// A replica as the stores have it.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +19,18 @@ pub struct Stored {
     /// Whether it began empty, by a leader's word, or may yet: it is no founder, whatever the plan
     /// says.
     pub invited: bool,
+}
+
+impl Stored {
+    /// With whom the replica begins, where it is of the first ones; `plan` is where its group was
+    /// put when the cluster was made.
+    #[must_use]
+    pub fn founders<'a>(&self, config: &NodeConfig, plan: &'a [NodeId]) -> &'a [NodeId] {
+        match config.founder && !self.invited && plan.contains(&config.id) {
+            true => plan,
+            false => &[],
+        }
+    }
 }
 
 /// Reads back every group's log and brings it together with what the storage has applied. `groups`

@@ -245,14 +245,12 @@ impl Host {
             .into_iter()
             .map(|(group, log)| {
                 let stored = &restored[&group];
-                let plan = router.replicas(group);
-                let founds = self.founder && !stored.invited && plan.contains(&self.id);
-                let founders = if founds { plan.to_vec() } else { Vec::new() };
+                let founders = stored.founders(&node_config, router.replicas(group));
                 Found {
                     group,
                     log,
                     exists: false,
-                    founders,
+                    founders: founders.to_vec(),
                     restored: stored.raft.clone(),
                 }
             })
