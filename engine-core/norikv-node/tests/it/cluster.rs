@@ -65,6 +65,9 @@ struct Running {
     job: JobWorker,
 }
 
+/// "hello" is in shard 309, so in the third of eight groups.
+pub(crate) const HELLO: GroupId = GroupId(2);
+
 impl Cluster {
     pub(crate) fn new(nodes: u64, seed: u64) -> Self {
         Self::with(nodes, seed, |_| {})
@@ -152,6 +155,15 @@ impl Cluster {
                 self.input_later(peer, Input::PeerDown(id), Duration::from_millis(2));
             }
         }
+    }
+
+    /// A node that does not run gets an empty disk, and knows it.
+    pub(crate) fn lose_disk(&mut self, id: NodeId) {
+        let server = self.servers.get_mut(&id).unwrap();
+        assert!(server.running.is_none());
+        server.storage = MemoryStorage::new(server.config.groups);
+        server.log = MemoryLog::default();
+        server.config.founder = false;
     }
 
     /// Ends a node; how many bytes of heap it had, without its log, its storage and its workers.

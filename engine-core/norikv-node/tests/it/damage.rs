@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use norikv_node::{Consistency, Event};
-use norikv_types::{GroupId, NodeId};
+use norikv_types::NodeId;
 
-use crate::cluster::Cluster;
-
-/// "hello" is in shard 309, so in the third of eight groups.
-const HELLO: GroupId = GroupId(2);
+use crate::cluster::{Cluster, HELLO};
 
 #[test]
 fn entries_that_one_log_lost_come_back_from_peers_while_the_cluster_serves() {

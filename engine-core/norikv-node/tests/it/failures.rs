@@ -1,12 +1,9 @@
 use std::time::Duration;
 
 use norikv_node::{Consistency, Event, Expect, Input, MemberState, PortError, PortErrorKind};
-use norikv_types::{Applied, ErrorKind, GroupId, NodeId};
+use norikv_types::{Applied, ErrorKind, NodeId};
 
-use crate::cluster::{Cluster, put, put_if, written};
-
-/// "hello" is in shard 309, so in the third of eight groups.
-const HELLO: GroupId = GroupId(2);
+use crate::cluster::{Cluster, HELLO, put, put_if, written};
 
 fn other_than(node: NodeId) -> NodeId {
     NodeId(node.0 % 3 + 1)

@@ -6,10 +6,7 @@ use bytes::Bytes;
 use norikv_node::{Admin, Call, Consistency, Expect, Input};
 use norikv_types::{Applied, ErrorKind, GroupId, NodeId, Remedy, WallMs};
 
-use crate::cluster::{Cluster, put};
-
-/// "hello" is in shard 309, so in the third of eight groups.
-const HELLO: GroupId = GroupId(2);
+use crate::cluster::{Cluster, HELLO, put};
 
 fn get_hello() -> Call {
     Call::Get {

@@ -5,11 +5,7 @@ use std::time::Duration;
 use norikv_node::{Admin, Answer, Call, Consistency, Failure, Lane, Replicas};
 use norikv_types::{ErrorKind, GroupId, NodeId, Version};
 
-use crate::cluster::Cluster;
-use crate::memory::{MemoryLog, MemoryStorage};
-
-/// "hello" is in shard 309, so in the third of eight groups.
-const HELLO: GroupId = GroupId(2);
+use crate::cluster::{Cluster, HELLO};
 
 fn four(seed: u64) -> Cluster {
     let mut cluster = Cluster::new(4, seed);
@@ -317,10 +313,7 @@ fn a_node_with_a_new_disk_promises_nothing_until_it_was_made_a_learner() {
         }
         let wiped = NodeId(seed % 3 + 1);
         cluster.kill(wiped);
-        let server = cluster.servers.get_mut(&wiped).unwrap();
-        server.storage = MemoryStorage::new(server.config.groups);
-        server.log = MemoryLog::default();
-        server.config.founder = false;
+        cluster.lose_disk(wiped);
         cluster.run_for(Duration::from_secs(2));
         cluster.start(wiped);
         cluster.run_until(Duration::from_secs(30), "the move back", |cluster| {
@@ -364,10 +357,7 @@ fn a_new_disk_cannot_elect_a_leader_that_lacks_what_was_acknowledged() {
         cluster.put(leader, "hello", "acknowledged");
         cluster.kill(wiped);
         cluster.kill(leader);
-        let server = cluster.servers.get_mut(&wiped).unwrap();
-        server.storage = MemoryStorage::new(server.config.groups);
-        server.log = MemoryLog::default();
-        server.config.founder = false;
+        cluster.lose_disk(wiped);
         cluster.heal();
         cluster.start(wiped);
         cluster.run_for(Duration::from_secs(10));
@@ -392,10 +382,7 @@ fn nobody_is_invited_before_the_configuration_that_makes_it_a_learner_is_committ
         cluster.deaf.insert((leader, other, Lane::Append));
         cluster.put(leader, "hello", "acknowledged");
         cluster.kill(wiped);
-        let server = cluster.servers.get_mut(&wiped).unwrap();
-        server.storage = MemoryStorage::new(server.config.groups);
-        server.log = MemoryLog::default();
-        server.config.founder = false;
+        cluster.lose_disk(wiped);
         cluster.start(wiped);
         let end = cluster.now + Duration::from_secs(3);
         while cluster.now < end && !holds(&cluster, wiped) {

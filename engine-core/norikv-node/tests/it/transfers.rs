@@ -129,6 +129,20 @@ fn undisturbed(seed: u64) -> usize {
     staged_count(&cluster)
 }
 
+/// The receiver loses its connections.
+fn cut_off(cluster: &mut Cluster) {
+    for other in [NodeId(1), NodeId(2)] {
+        cluster.disconnect(other, BACK);
+    }
+}
+
+/// It has them again.
+fn reconnect(cluster: &mut Cluster) {
+    for other in [NodeId(1), NodeId(2)] {
+        cluster.connect(other, BACK);
+    }
+}
+
 #[test]
 fn a_transfer_that_is_cut_at_any_chunk_goes_on_with_the_next() {
     let chunks = undisturbed(1);
@@ -156,17 +170,13 @@ fn a_transfer_survives_that_its_receiver_hears_from_nobody_for_a_while() {
     for seed in 0..8 {
         let mut cluster = returning(seed, 1, 4);
         source_after(&mut cluster, 3 + seed as usize);
-        for other in [NodeId(1), NodeId(2)] {
-            cluster.disconnect(other, BACK);
-        }
+        cut_off(&mut cluster);
         // What is written meanwhile is in the log that is held for it.
         write(&mut cluster, 40, "later");
         cluster.flush(NodeId(1));
         cluster.flush(NodeId(2));
         cluster.run_for(Duration::from_secs(1));
-        for other in [NodeId(1), NodeId(2)] {
-            cluster.connect(other, BACK);
-        }
+        reconnect(&mut cluster);
         until_installed(&mut cluster);
         assert_eq!(exports(&cluster).len(), 1, "seed {seed}");
         assert_eq!(resumed(&cluster).len(), 1, "seed {seed}");
@@ -178,18 +188,14 @@ fn a_snapshot_whose_log_is_gone_meanwhile_is_fetched_anew() {
     for seed in 0..8 {
         let mut cluster = returning(seed, 1, 4);
         source_after(&mut cluster, 3 + seed as usize);
-        for other in [NodeId(1), NodeId(2)] {
-            cluster.disconnect(other, BACK);
-        }
+        cut_off(&mut cluster);
         // The log is held for ten seconds.
         cluster.run_for(Duration::from_secs(12));
         write(&mut cluster, 60, "another value");
         cluster.flush(NodeId(1));
         cluster.flush(NodeId(2));
         cluster.run_for(Duration::from_secs(1));
-        for other in [NodeId(1), NodeId(2)] {
-            cluster.connect(other, BACK);
-        }
+        reconnect(&mut cluster);
         until_installed(&mut cluster);
         assert_eq!(exports(&cluster).len(), 2, "seed {seed}");
         assert_eq!(staged(&cluster).len(), 2, "seed {seed}");
