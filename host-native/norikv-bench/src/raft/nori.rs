@@ -11,7 +11,7 @@ use nori_raft::{
 use norikv_types::{LogIndex, Mono, NodeId};
 
 use super::payloads::{Applied, Payloads};
-use super::trio::Trio;
+use super::trio::{Mailed, Trio};
 use crate::allocations::uncounted;
 
 #[derive(Debug)]
@@ -71,47 +71,6 @@ impl NoriTrio {
         assert!(taken.is_ok(), "{taken:?}");
     }
 
-    /// Until nothing is left to do, beginning with what replica `first` was told.
-    fn work(&mut self, first: usize) {
-        self.carry_out_all(first);
-        while self
-            .replicas
-            .iter()
-            .any(|replica| !replica.inbox.is_empty())
-        {
-            for at in 0..3 {
-                if self.replicas[at].inbox.is_empty() {
-                    continue;
-                }
-                while let Some((from, message)) = self.replicas[at].inbox.pop_front() {
-                    self.input(at, Input::Receive { from, message });
-                }
-                self.carry_out_all(at);
-            }
-        }
-    }
-
-    /// Carries out what there is to do, and reports it.
-    fn carry_out_all(&mut self, at: usize) {
-        loop {
-            while let Some(output) = self.replicas[at].raft.poll_output() {
-                self.carry_out(at, output);
-            }
-            let replica = &mut self.replicas[at];
-            let has_applied = std::mem::take(&mut replica.has_applied);
-            if replica.written.is_empty() && !has_applied {
-                return;
-            }
-            while let Some(write) = self.replicas[at].written.pop_front() {
-                self.input(at, Input::Durable(write));
-            }
-            if has_applied {
-                let last = LogIndex(self.replicas[at].applied.index);
-                self.input(at, Input::Applied(last));
-            }
-        }
-    }
-
     fn carry_out(&mut self, at: usize, output: Output) {
         let replica = &mut self.replicas[at];
         match output {
@@ -141,6 +100,38 @@ impl NoriTrio {
             Output::Dropped { reason, .. } => panic!("a proposal was dropped: {reason:?}"),
             Output::FetchEntries { .. } => panic!("nobody is far behind"),
             _ => {}
+        }
+    }
+}
+
+impl Mailed for NoriTrio {
+    fn has_mail(&self, at: usize) -> bool {
+        !self.replicas[at].inbox.is_empty()
+    }
+
+    fn deliver(&mut self, at: usize) {
+        while let Some((from, message)) = self.replicas[at].inbox.pop_front() {
+            self.input(at, Input::Receive { from, message });
+        }
+    }
+
+    fn carry_out_all(&mut self, at: usize) {
+        loop {
+            while let Some(output) = self.replicas[at].raft.poll_output() {
+                self.carry_out(at, output);
+            }
+            let replica = &mut self.replicas[at];
+            let has_applied = std::mem::take(&mut replica.has_applied);
+            if replica.written.is_empty() && !has_applied {
+                return;
+            }
+            while let Some(write) = self.replicas[at].written.pop_front() {
+                self.input(at, Input::Durable(write));
+            }
+            if has_applied {
+                let last = LogIndex(self.replicas[at].applied.index);
+                self.input(at, Input::Applied(last));
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use raft::storage::GetEntriesContext;
 use raft::{Config, RaftState, RawNode, StateRole, Storage, StorageError};
 
 use super::payloads::{Applied, Payloads};
-use super::trio::Trio;
+use super::trio::{Mailed, Trio};
 use crate::allocations::uncounted;
 
 /// A replica's log as the library wants to read it.
@@ -71,33 +71,6 @@ pub(super) fn build(_seed: u64, log_bytes: usize) -> Result<Box<dyn Trio>> {
 }
 
 impl RaftRsTrio {
-    /// Until nothing is left to do, beginning with what replica `first` was told.
-    fn work(&mut self, first: usize) {
-        self.carry_out_all(first);
-        while self
-            .replicas
-            .iter()
-            .any(|replica| !replica.inbox.is_empty())
-        {
-            for at in 0..3 {
-                if self.replicas[at].inbox.is_empty() {
-                    continue;
-                }
-                while let Some(message) = self.replicas[at].inbox.pop_front() {
-                    let stepped = self.replicas[at].raft.step(message);
-                    assert!(stepped.is_ok(), "{stepped:?}");
-                }
-                self.carry_out_all(at);
-            }
-        }
-    }
-
-    fn carry_out_all(&mut self, at: usize) {
-        while self.replicas[at].raft.has_ready() {
-            self.carry_out(at);
-        }
-    }
-
     fn carry_out(&mut self, at: usize) {
         let mut ready = self.replicas[at].raft.ready();
         self.send(ready.take_messages());
@@ -134,6 +107,25 @@ impl Replica {
         let log = &self.raft.store().log;
         for entry in entries {
             self.applied.apply(entry.index, log.read(entry.index));
+        }
+    }
+}
+
+impl Mailed for RaftRsTrio {
+    fn has_mail(&self, at: usize) -> bool {
+        !self.replicas[at].inbox.is_empty()
+    }
+
+    fn deliver(&mut self, at: usize) {
+        while let Some(message) = self.replicas[at].inbox.pop_front() {
+            let stepped = self.replicas[at].raft.step(message);
+            assert!(stepped.is_ok(), "{stepped:?}");
+        }
+    }
+
+    fn carry_out_all(&mut self, at: usize) {
+        while self.replicas[at].raft.has_ready() {
+            self.carry_out(at);
         }
     }
 }

@@ -7,8 +7,8 @@ pub(super) trait Trio {
     /// Takes the payloads that are proposed next, in the form that the library wants.
     fn prepare(&mut self, payloads: Vec<Vec<u8>>);
 
-    /// Proposes the next `batch` of them and works until the leader has applied them. Each is copied
-    /// into the log of every replica, and copied out of it where it is applied.
+    /// Proposes the next `batch` of them and works until the leader has applied them. Each is
+    /// copied into the log of every replica, and copied out of it where it is applied.
     fn propose(&mut self, batch: usize);
 
     /// Lets a heartbeat's time pass and works until nothing is left to do.
@@ -25,6 +25,32 @@ pub(super) trait Trio {
 
     /// For each replica: payloads applied and their digest.
     fn applied(&self) -> [(u64, u64); 3];
+}
+
+/// Three replicas with an inbox each.
+pub(super) trait Mailed {
+    /// Whether messages wait for a replica.
+    fn has_mail(&self, at: usize) -> bool;
+
+    /// Gives a replica all messages that wait for it.
+    fn deliver(&mut self, at: usize);
+
+    /// Carries out what a replica wants to be done, and reports it.
+    fn carry_out_all(&mut self, at: usize);
+
+    /// Until nothing is left to do, beginning with what replica `first` was told. Only who was told
+    /// something is visited, whatever the library.
+    fn work(&mut self, first: usize) {
+        self.carry_out_all(first);
+        while (0..3).any(|at| self.has_mail(at)) {
+            for at in 0..3 {
+                if self.has_mail(at) {
+                    self.deliver(at);
+                    self.carry_out_all(at);
+                }
+            }
+        }
+    }
 }
 
 /// A library.
