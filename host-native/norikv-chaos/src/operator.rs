@@ -1,8 +1,8 @@
-//! What an operator does by hand while everything else goes on: moves leaders and replicas, and puts
-//! an empty disk in place of a lost one.
+//! What an operator does by hand while everything else goes on: moves leaders and replicas, and
+//! puts an empty disk in place of a lost one.
 //!
-//! **Invariant: before anything is taken from a group, all its voters are there**, and one thing at a
-//! time is taken. A cluster may forget what a majority forgot; it may forget nothing else.
+//! **Invariant: before anything is taken from a group, all its voters are there**, and one thing at
+//! a time is taken. A cluster may forget what a majority forgot; it may forget nothing else.
 
 use std::fs;
 use std::sync::Arc;
@@ -150,14 +150,20 @@ impl Operator {
 
     /// Whether a node votes in a group, by its own log.
     async fn votes(&self, node: u64, group: u32) -> bool {
+        let members = self.members(node, group).await;
+        members.is_some_and(|now| now.voters.contains(&node))
+    }
+
+    /// Who belongs to a group, by a node's own log.
+    async fn members(&self, node: u64, group: u32) -> Option<ReplicasBody> {
         let statuses = self.cluster.statuses().await;
-        let own = statuses.into_iter().flatten().find(|own| own.node == node);
-        let mut groups = own.map(|own| own.groups).unwrap_or_default().into_iter();
-        let replica = groups
-            .find(|own| own.group == group)
-            .and_then(|own| own.replica);
-        let configuration = replica.and_then(|replica| replica.configuration);
-        configuration.is_some_and(|now| now.voters.contains(&node))
+        let own = statuses
+            .into_iter()
+            .flatten()
+            .find(|own| own.node == node)?;
+        let mut groups = own.groups.into_iter();
+        let own = groups.find(|own| own.group == group)?;
+        own.replica?.configuration
     }
 
     /// The same as [`Self::whole`], and waits a moment for it.
@@ -177,13 +183,8 @@ impl Operator {
         let Some(leader) = self.cluster.leader(group).await else {
             return false;
         };
-        let statuses = self.cluster.statuses().await;
-        let status = statuses.iter().flatten().find(|own| own.node == leader);
-        let replica = status
-            .and_then(|status| status.groups.iter().find(|own| own.group == group))
-            .and_then(|own| own.replica.as_ref());
-        let configuration = replica.and_then(|replica| replica.configuration.as_ref());
-        configuration.is_some_and(|now| is_whole(now, &self.home(group)))
+        let members = self.members(leader, group).await;
+        members.is_some_and(|now| is_whole(&now, &self.home(group)))
     }
 
     fn home(&self, group: u32) -> Vec<u64> {
