@@ -188,8 +188,8 @@ impl Log {
         self.recent.clear();
     }
 
-    /// Lets the oldest batches of entries go from memory while they are more than `bytes_max` and at
-    /// or below `settled`.
+    /// Lets the oldest batches of entries go from memory while they are more than `bytes_max` and
+    /// at or below `settled`.
     pub(crate) fn evict(&mut self, settled: LogIndex, bytes_max: u64) {
         self.recent.evict(settled, bytes_max);
     }
@@ -276,8 +276,8 @@ impl Log {
         self.recent.share(from, to)
     }
 
-    /// The entries `from..=to`, all in memory, for the last one who needs them: they leave it, and all
-    /// before them.
+    /// The entries `from..=to`, all in memory, for the last one who needs them: they leave it, and
+    /// all before them.
     pub(crate) fn release(&mut self, from: LogIndex, to: LogIndex) -> Entries {
         self.assert_recent(from, to);
         self.recent.release(from, to)

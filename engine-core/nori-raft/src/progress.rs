@@ -26,8 +26,8 @@ pub(crate) struct Peer {
     received_index: LogIndex,
     /// What it last said to be installing.
     installing: Option<LogIndex>,
-    /// Answers to rounds before this one are not its own: a replica there gave them that was lost or
-    /// removed since.
+    /// Answers to rounds before this one are not its own: a replica there gave them that was lost
+    /// or removed since.
     pub(crate) since_round: u64,
     /// Newest round it answered.
     pub(crate) acked_round: u64,

@@ -179,8 +179,8 @@ impl Recent {
         }
     }
 
-    /// The entries `from..=to`, which are here and settled. Their batches are let go, and all before
-    /// them.
+    /// The entries `from..=to`, which are here and settled. Their batches are let go, and all
+    /// before them.
     pub(crate) fn release(&mut self, from: LogIndex, to: LogIndex) -> Entries {
         let whole = |batch: &mut Batch| batch.first == from && batch.last == to && !batch.own;
         if let Some(batch) = self.batches.pop_front_if(whole) {

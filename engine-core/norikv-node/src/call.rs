@@ -148,8 +148,8 @@ pub enum Consistency {
     Lease,
     /// Whatever the nearest replica has.
     StaleOk,
-    /// Linearizable, served by the nearest replica: it asks the leader from which index on it may be
-    /// read, and answers once it has applied that much. The leader looks nothing up.
+    /// Linearizable, served by the nearest replica: it asks the leader from which index on it may
+    /// be read, and answers once it has applied that much. The leader looks nothing up.
     Follower,
 }
 

@@ -292,7 +292,8 @@ impl Arguments {
         Some(arguments)
     }
 
-    /// Whether a name is that of the mutant, or of its crate or world where runs are known to show it.
+    /// Whether a name is that of the mutant, or of its crate or world where runs are known to show
+    /// it.
     fn wants(&self, mutant: Mutant) -> bool {
         let world = format!("{:?}", mutant.world());
         let known = [mutant.name(), mutant.home(), &world].map(str::to_lowercase);

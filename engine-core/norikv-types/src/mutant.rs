@@ -240,8 +240,8 @@ mutants! {
 
     /// Upstream decided compare-and-set where it was proposed: 16 of 16 concurrent ones succeeded.
     CasNotDecidedAtApply: "norikv-node", Cluster, "writes without looking at what was expected";
-    /// A start that was too quick to be missed has forgotten that it led. No run shows it: the connection
-    /// that was lost tells the same, and the replica that began anew campaigns itself.
+    /// A start that was too quick to be missed has forgotten that it led. No run shows it: the
+    /// connection that was lost tells the same, and the replica that began anew campaigns itself.
     NewStartUnnoticed: "norikv-node", Unit,
         "leaves groups asleep under a leader that came back as another start";
     /// A repeated request is then a second write.

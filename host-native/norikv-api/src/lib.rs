@@ -34,9 +34,9 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub const NDJSON: &str = "application/x-ndjson";
 /// The answer's header that holds the cursor of the next page of a scan; absent after the last one.
 pub const CURSOR: &str = "norikv-cursor";
-/// The answer's header that says where a scan was read, as a [`cursor`]: a watch from there on tells
-/// what the scan does not show. The page behind it is asked for with it too, so that its own covers
-/// both.
+/// The answer's header that says where a scan was read, as a [`cursor`]: a watch from there on
+/// tells what the scan does not show. The page behind it is asked for with it too, so that its own
+/// covers both.
 pub const WATCH_CURSOR: &str = "norikv-watch-cursor";
 /// The answer's header that says how many milliseconds a value still lives; absent: for ever.
 pub const TTL_MS: &str = "norikv-ttl-ms";

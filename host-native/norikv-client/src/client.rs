@@ -151,8 +151,8 @@ impl Client {
         Ok(held.map(|held| (held.value, held.version)))
     }
 
-    /// A page of the keys that begin with `prefix`, behind `after`, in byte order, with where it was
-    /// read. [`scan_all`](Self::scan_all) asks for one after the other.
+    /// A page of the keys that begin with `prefix`, behind `after`, in byte order, with where it
+    /// was read. [`scan_all`](Self::scan_all) asks for one after the other.
     ///
     /// # Errors
     /// See [`Error`].

@@ -60,8 +60,8 @@ struct State {
     stated_to: Lsn,
     /// Whether nothing was staged since.
     is_stated: bool,
-    /// The segment that could not be emptied since something in it cannot be read, and how many entries
-    /// counted in it then.
+    /// The segment that could not be emptied since something in it cannot be read, and how many
+    /// entries counted in it then.
     unreadable: Option<(u64, u64)>,
     /// Reused for encoding.
     scratch: Vec<u8>,
@@ -144,9 +144,9 @@ impl WalLog {
         })
     }
 
-    /// Opens the log of a node whose groups have `replication` replicas: what one log lost its peers
-    /// have, so damage is reported and what verifies behind it counts; alone it must not be passed
-    /// over.
+    /// Opens the log of a node whose groups have `replication` replicas: what one log lost its
+    /// peers have, so damage is reported and what verifies behind it counts; alone it must not be
+    /// passed over.
     ///
     /// # Errors
     /// As [`open`](Self::open); of several replicas `Corrupt` only where nothing of the log can be

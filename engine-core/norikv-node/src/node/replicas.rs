@@ -170,8 +170,8 @@ impl Group {
         }
     }
 
-    /// Whether nobody leads this replica and it does not campaign: it has no vote, or lacks something of
-    /// what it promised.
+    /// Whether nobody leads this replica and it does not campaign: it has no vote, or lacks
+    /// something of what it promised.
     pub(super) fn is_stray(&self, own: NodeId) -> bool {
         let votes = |members: &raft::Configuration| members.is_voter(own);
         let campaigns = self.raft.configuration().is_some_and(votes) && !self.raft.is_damaged();
@@ -195,9 +195,10 @@ impl Node {
         }
     }
 
-    /// A node without a replica was sent to. If it is a learner by a committed configuration, it may
-    /// begin once this leader is confirmed: before that somebody may be elected by one in which it
-    /// votes, with its vote, which is worth nothing without a log. If it votes, it has lost what it promised: it is made a learner first.
+    /// A node without a replica was sent to. If it is a learner by a committed configuration, it
+    /// may begin once this leader is confirmed: before that somebody may be elected by one in which
+    /// it votes, with its vote, which is worth nothing without a log. If it votes, it has lost what
+    /// it promised: it is made a learner first.
     pub(super) fn no_replica(&mut self, from: NodeId, group: GroupId, boot: u64) {
         let Some(replica) = self.groups.get(&group).filter(|replica| replica.leads()) else {
             return;
@@ -310,8 +311,8 @@ impl Node {
         self.replicas.ask_at.get_or_insert(at);
     }
 
-    /// A replica that does not campaign and that nobody leads may have been removed while it was away:
-    /// it does not campaign, so that nobody would tell it. It asks.
+    /// A replica that does not campaign and that nobody leads may have been removed while it was
+    /// away: it does not campaign, so that nobody would tell it. It asks.
     pub(super) fn ask_whether_member(&mut self) {
         if self.replicas.ask_at.is_none_or(|at| self.now < at) {
             return;

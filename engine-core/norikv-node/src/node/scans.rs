@@ -1,8 +1,9 @@
 //! One page out of every group's.
 //!
-//! **Invariant: a page never skips a key.** A group gives about its share of the page. Where a group's
-//! part ends early, the page ends with the smallest such end, since that group may have keys right
-//! behind it. **And its cursor never skips a change**: behind it lies all that the page does not show.
+//! **Invariant: a page never skips a key.** A group gives about its share of the page. Where a
+//! group's part ends early, the page ends with the smallest such end, since that group may have
+//! keys right behind it. **And its cursor never skips a change**: behind it lies all that the page
+//! does not show.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
 //! Reading the own log again, for damage that nobody would notice otherwise.
 //!
-//! **Invariant: in each round every committed entry that the log keeps is read once**, a bounded piece
-//! at a time. What cannot be read is told to its Raft, which has it from memory or from peers; an
-//! entry that may still be cut is nobody's loss.
+//! **Invariant: in each round every committed entry that the log keeps is read once**, a bounded
+//! piece at a time. What cannot be read is told to its Raft, which has it from memory or from
+//! peers; an entry that may still be cut is nobody's loss.
 
 use nori_raft::{self as raft, Stretch};
 use norikv_types::{GroupId, LogIndex, Mono};

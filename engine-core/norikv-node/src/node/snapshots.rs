@@ -1,7 +1,7 @@
 //! Snapshots on their way.
 //!
-//! **Invariant: a transfer holds a few chunks in memory, never a group, and nothing of two exports is
-//! ever mixed.** Three parts meet, each with a state of its own:
+//! **Invariant: a transfer holds a few chunks in memory, never a group, and nothing of two exports
+//! is ever mixed.** Three parts meet, each with a state of its own:
 //!
 //! | part | file | does |
 //! |---|---|---|

@@ -15,8 +15,8 @@ use crate::cluster::workload::TAGS;
 use crate::cluster::{Clients, SimConfig, Sizes};
 
 impl SimConfig {
-    /// Three nodes or a few more, mostly eight groups, clients that ask about a hundred times a second, and whatever
-    /// faults the seed draws.
+    /// Three nodes or a few more, mostly eight groups, clients that ask about a hundred times a
+    /// second, and whatever faults the seed draws.
     #[must_use]
     pub fn standard(seed: u64) -> Self {
         let nodes = match Prng::new(seed ^ SIZE).below(8) {

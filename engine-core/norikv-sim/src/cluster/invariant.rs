@@ -190,8 +190,8 @@ impl Invariants {
         })
     }
 
-    /// Whether one of the members that are `up` leads and commits, and none of them knows of a later
-    /// term.
+    /// Whether one of the members that are `up` leads and commits, and none of them knows of a
+    /// later term.
     pub(crate) fn is_led(&self, group: GroupId, up: impl Iterator<Item = NodeId>) -> bool {
         let newest = self.configuration(group);
         let members = up.filter(|node| newest.is_none_or(|newest| newest.contains(*node)));

@@ -158,8 +158,8 @@ impl Simulation {
         self.nemesis_after(LOOK_MS, NemesisHappening::Operator);
     }
 
-    /// Whether a node found harm on its disks that nothing mends, lost them, or may have forgotten a
-    /// vote.
+    /// Whether a node found harm on its disks that nothing mends, lost them, or may have forgotten
+    /// a vote.
     pub(crate) fn needs_disks(&self, host: usize) -> bool {
         let machine = &self.hosts[host];
         let mut groups = (0..self.config.groups).map(GroupId);

@@ -155,8 +155,8 @@ pub enum Action {
     Misdirect { node: u32, writes: u32 },
     /// A disk is replaced by an empty one. The node stays down: it cannot know what it voted.
     Wipe { node: u32 },
-    /// The disks of a node are replaced by empty ones, and it comes back as one that holds only what
-    /// it is invited to.
+    /// The disks of a node are replaced by empty ones, and it comes back as one that holds only
+    /// what it is invited to.
     Replace { node: u32, for_ms: u64 },
     /// The operator has another node lead a group.
     Transfer { group: u32, to: u32 },

@@ -1,8 +1,8 @@
 //! Clients that watch: each follows what happens to keys with a prefix, page by page.
 //!
 //! **Invariant: the cursor of a page is where the next begins**, whatever was answered in between;
-//! only where the past is gone a watcher begins anew. Every other one begins behind a scan, the rest
-//! wherever the groups stand.
+//! only where the past is gone a watcher begins anew. Every other one begins behind a scan, the
+//! rest wherever the groups stand.
 
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -1,4 +1,5 @@
-//! A node that answers as it is told, one connection after another, and remembers what it was asked.
+//! A node that answers as it is told, one connection after another, and remembers what it was
+//! asked.
 
 use std::sync::{Arc, Mutex};
 

@@ -78,8 +78,8 @@ impl Scan {
         Ok(Some(page.items))
     }
 
-    /// Where a watch may go on that was begun by somebody else; empty before the first page. It tells
-    /// some of what later pages show again: an event whose version is not above the item's.
+    /// Where a watch may go on that was begun by somebody else; empty before the first page. It
+    /// tells some of what later pages show again: an event whose version is not above the item's.
     #[must_use]
     pub fn cursor(&self) -> String {
         match self.shown.lowest() {

@@ -47,8 +47,8 @@ pub struct Watched {
 }
 
 impl Client {
-    /// Watches the keys that begin with `prefix` from `cursor` on, which an earlier watch or scan gave;
-    /// from now on where it is empty. Asks nobody before the first [`next`](Watch::next).
+    /// Watches the keys that begin with `prefix` from `cursor` on, which an earlier watch or scan
+    /// gave; from now on where it is empty. Asks nobody before the first [`next`](Watch::next).
     #[must_use]
     pub fn watch(&self, prefix: &[u8], cursor: &str) -> Watch {
         Watch {

@@ -29,7 +29,8 @@ fn counter(node: &Node, name: &str) -> Option<u64> {
     value.parse().ok()
 }
 
-/// Forty records, in a log that fell idle behind them, so that what follows proves what was written.
+/// Forty records, in a log that fell idle behind them, so that what follows proves what was
+/// written.
 fn fill(node: &Node) {
     for number in 0..40 {
         put(node, &format!("key-{number}"), &value(number));

@@ -1,7 +1,7 @@
 //! Emptying the oldest segment, so that a group with nothing to do does not pin the whole log.
 //!
-//! **Invariant: a rewritten entry is durable in its new place before its old one may go.** What cannot be
-//! read stays where it is until its replica has written it again.
+//! **Invariant: a rewritten entry is durable in its new place before its old one may go.** What
+//! cannot be read stays where it is until its replica has written it again.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -24,8 +24,8 @@ type Found = BTreeMap<(GroupId, LogIndex), Entry>;
 
 impl WalLog {
     /// Rewrites what still counts in the oldest segment, where that is little; `None` where it is
-    /// not. Returns what counts there and cannot be read, the first time that it comes upon it. Durable
-    /// when this returns.
+    /// not. Returns what counts there and cannot be read, the first time that it comes upon it.
+    /// Durable when this returns.
     ///
     /// # Errors
     /// `Corrupt` when an entry that counts is not where it should be; I/O. The segment stays.
@@ -109,11 +109,11 @@ impl WalLog {
                 .collect()
         };
         for (group, span) in wanted {
-            let mut entries = Vec::new();
+            let (mut entries, mut room) = (Vec::new(), u64::MAX);
             let term = self.find(group, span.low).map(|(_, _, term)| term);
             let Some(term) = term else { continue };
             let from = (span, span.low, term);
-            match self.fetch_span(group, from, span.high, &mut u64::MAX.clone(), &mut entries) {
+            match self.fetch_span(group, from, span.high, &mut room, &mut entries) {
                 Err(error) if error.kind != PortErrorKind::Corrupt => return Err(error),
                 Ok(()) | Err(_) => {}
             }

@@ -8,9 +8,9 @@
 //! anything. So behind them nothing is proven until a table says what all groups are. An entry from
 //! before them still counts if it was committed then, or if a later entry of its term is known, or
 //! the table's last one is: the leader of that term had it before it (log matching, Raft §5.3). All
-//! others up to the last index are damaged; a group without a table behind the damage is doubtful. Of its
-//! hard state it is known what the records behind the damage imply: no entry is stored before its term is,
-//! and none is known to be committed before it is stored.
+//! others up to the last index are damaged; a group without a table behind the damage is doubtful.
+//! Of its hard state it is known what the records behind the damage imply: no entry is stored
+//! before its term is, and none is known to be committed before it is stored.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -1,8 +1,8 @@
 //! Snapshots that this leader told its followers to fetch.
 //!
-//! **Invariant: Raft hears of each offer's end exactly once**, unless this replica leads no more. The
-//! log behind a snapshot is held while it is on its way, and a while longer, so that the follower
-//! finds the entries that come after it.
+//! **Invariant: Raft hears of each offer's end exactly once**, unless this replica leads no more.
+//! The log behind a snapshot is held while it is on its way, and a while longer, so that the
+//! follower finds the entries that come after it.
 
 use alloc::vec::Vec;
 

@@ -1,6 +1,6 @@
 //! Nothing is said before it is durable: the term of every message, a vote, one's own candidacy, and
-//! the entries that an acknowledgement covers (Raft figure 2). Who lacks something of its log neither
-//! votes nor campaigns, and who may have forgotten its vote acknowledges nothing.
+//! the entries that an acknowledgement covers (Raft figure 2). Who lacks something of its log
+//! neither votes nor campaigns, and who may have forgotten its vote acknowledges nothing.
 
 use nori_raft::{AppendOutcome, AppendReply, Body, HardState, Message};
 use norikv_types::{GroupId, NodeId};

@@ -1,6 +1,6 @@
-//! A scan shows of each group what stood there at the position that its cursor says: nothing of what
-//! happened later, all of what happened before. So a watch from that cursor on misses nothing, and
-//! tells nothing that the scan showed.
+//! A scan shows of each group what stood there at the position that its cursor says: nothing of
+//! what happened later, all of what happened before. So a watch from that cursor on misses nothing,
+//! and tells nothing that the scan showed.
 
 use bytes::Bytes;
 use norikv_node::{Item, Page};

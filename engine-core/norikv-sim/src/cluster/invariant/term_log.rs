@@ -15,8 +15,8 @@ pub(crate) struct TermLog {
 }
 
 impl TermLog {
-    /// A log after `base`. Where `entries` skip an index, the entry was lost; `had` is what is known
-    /// of it.
+    /// A log after `base`. Where `entries` skip an index, the entry was lost; `had` is what is
+    /// known of it.
     pub(crate) fn new(
         base: Version,
         entries: impl IntoIterator<Item = Version>,

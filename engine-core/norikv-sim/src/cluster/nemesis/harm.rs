@@ -1,8 +1,8 @@
 //! Harm that no restart mends, and the nodes that find it.
 //!
 //! **Invariant: enough good copies of everything acknowledged are left**, votes and ends of logs
-//! included: what would leave too few is held back. A node whose storage is harmed stays down when it says so,
-//! since it could only come back with amnesia; what a log lost its peers bring back.
+//! included: what would leave too few is held back. A node whose storage is harmed stays down when
+//! it says so, since it could only come back with amnesia; what a log lost its peers bring back.
 
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
@@ -24,7 +24,8 @@ impl Simulation {
         without.len() <= self.config.spare_replicas()
     }
 
-    /// The nodes whose copies do not count: their disks lost something that is not known to be back.
+    /// The nodes whose copies do not count: their disks lost something that is not known to be
+    /// back.
     pub(super) fn without(&self) -> BTreeSet<NodeId> {
         let mut without: BTreeSet<NodeId> = self.nemesis.harmed.clone();
         without.extend(&self.nemesis.rotten);

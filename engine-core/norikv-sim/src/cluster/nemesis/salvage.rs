@@ -1,9 +1,10 @@
 //! Damage in the log of a replica, which its peers repair.
 //!
-//! **Invariant: damage strikes only what the log itself proves to have been synced**: bytes of closed
-//! segments, and of the active one as far as a later group vouches for them. (Rot of the very last
-//! group looks like a torn tail; that is a stated limit of the log.) **And it strikes the next node only once
-//! this one is whole again**: nothing damaged is left in its log, and no replica on it lacks anything.
+//! **Invariant: damage strikes only what the log itself proves to have been synced**: bytes of
+//! closed segments, and of the active one as far as a later group vouches for them. (Rot of the
+//! very last group looks like a torn tail; that is a stated limit of the log.) **And it strikes the
+//! next node only once this one is whole again**: nothing damaged is left in its log, and no
+//! replica on it lacks anything.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
